@@ -1,0 +1,115 @@
+"""The images that the examples train on: MNIST through torchvision, and the real digits inside scikit-learn without it."""
+
+import contextlib
+import hashlib
+import io
+import socket
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+import numpy as np
+
+MEAN, STD = 0.1307, 0.3081  # of MNIST's training pixels, in 0..1
+MIRRORS = ["https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"]
+TIMEOUT = 10  # seconds without a byte from a mirror
+FILES = {  # of MNIST/raw in the data directory, with their MD5
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+
+
+class DataError(Exception):
+    """The data set cannot be had; the message says what is missing and what to do."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images (M, 1, 28, 28) float32, normalised as the chapter does; labels (M,) int64 in 0..9."""
+
+    name: str
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+
+    def __str__(self) -> str:
+        return f"{self.name} ({len(self.train_images):,} training and {len(self.test_images):,} test images)"
+
+
+def load(name: str, data_dir: Path) -> tuple[Dataset, str]:
+    """The data set `name`, and for "auto" a line that says why it is not MNIST ("" if it is). Raises DataError."""
+    if name == "digits":
+        return load_digits(), ""
+    try:
+        return load_mnist(data_dir), ""
+    except DataError as error:
+        if name == "mnist":
+            raise
+        return load_digits(), f"MNIST cannot be had, training on the embedded 8x8 digits instead: {error}"
+
+
+def load_mnist(data_dir: Path) -> Dataset:
+    """MNIST from data_dir/MNIST/raw, downloaded into it if it is not there. Raises DataError."""
+    from torchvision import datasets  # it takes seconds to import: only when it is needed
+
+    class MNIST(datasets.MNIST):  # torchvision names the folder after the class
+        pass
+
+    raw = data_dir / "MNIST" / "raw"
+    if not all((raw / file).is_file() for file in FILES):
+        download(MNIST, data_dir, raw)
+    for file, md5 in FILES.items():
+        found = hashlib.md5((raw / file).read_bytes(), usedforsecurity=False).hexdigest()
+        if found != md5:
+            raise DataError(f"{raw / file} is damaged (MD5 {found}, expected {md5}): remove it or use another --data-dir")
+    train, test = MNIST(data_dir, train=True), MNIST(data_dir, train=False)
+    return Dataset(
+        "mnist",
+        normalise(train.data.numpy() / 255),
+        train.targets.numpy(),
+        normalise(test.data.numpy() / 255),
+        test.targets.numpy(),
+    )
+
+
+def download(mnist, data_dir: Path, raw: Path) -> None:
+    """Fetch the missing files of MNIST, mirror after mirror. Raises DataError if every mirror fails."""
+    failures = []
+    for mirror in MIRRORS:
+        mnist.mirrors = [mirror]
+        timeout = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(TIMEOUT)
+        try:
+            with contextlib.redirect_stderr(io.StringIO()):  # torchvision's own progress bars
+                mnist(data_dir, download=True)
+            return
+        except (RuntimeError, OSError, HTTPException, EOFError) as error:
+            failures.append(f"{mirror}: {str(error).strip().splitlines()[-1] if str(error) else type(error).__name__}")
+        finally:
+            socket.setdefaulttimeout(timeout)
+    missing = [file for file in FILES if not (raw / file).is_file()]
+    raise DataError(f"{', '.join(missing)} not in {raw}, and no mirror answered ({'; '.join(failures)})")
+
+
+def load_digits() -> Dataset:
+    """The 1,797 digits of 8 x 8 pixels that scikit-learn carries (UCI optdigits), scaled to 28 x 28.
+
+    360 of them, drawn once and for all, are the test set.
+    """
+    from scipy.ndimage import zoom
+    from sklearn import datasets
+
+    digits = datasets.load_digits()
+    images = zoom(digits.images / 16, (1, 3.5, 3.5), order=1, grid_mode=True, mode="nearest")
+    images, labels = normalise(images), digits.target.astype(np.int64)
+    order = np.random.default_rng(0).permutation(len(images))
+    test, train = order[:360], order[360:]
+    return Dataset("digits", images[train], labels[train], images[test], labels[test])
+
+
+def normalise(pixels: np.ndarray) -> np.ndarray:
+    """(M, 28, 28) in 0..1 -> (M, 1, 28, 28) float32 with MNIST's mean 0 and standard deviation 1."""
+    return ((pixels - MEAN) / STD).astype(np.float32)[:, None]

@@ -1,0 +1,25 @@
+"""The proof that tinycnn_numpy and tinycnn_torch compute the same."""
+
+from parity.compare import assert_parity, compare, compare_optimizers, lockstep, smooth_input
+from parity.oracles import check_adjoint, check_gradients, correlate_images
+from parity.report import Report, Row
+from parity.twins import twin, twin_optimizer
+from parity.weights import copy_weights, load_weights, save_weights
+
+__all__ = [
+    "Report",
+    "Row",
+    "assert_parity",
+    "check_adjoint",
+    "check_gradients",
+    "compare",
+    "compare_optimizers",
+    "copy_weights",
+    "correlate_images",
+    "load_weights",
+    "lockstep",
+    "save_weights",
+    "smooth_input",
+    "twin",
+    "twin_optimizer",
+]

@@ -1,0 +1,33 @@
+"""A convolutional network in plain NumPy: every layer with its forward and its backward, written by hand."""
+
+from tinycnn_numpy.conv2d import Conv2D
+from tinycnn_numpy.dense import Dense
+from tinycnn_numpy.flatten import Flatten
+from tinycnn_numpy.layer import Layer
+from tinycnn_numpy.loss import CrossEntropyLoss
+from tinycnn_numpy.models import MLP, MNISTCNN, TinyCNN
+from tinycnn_numpy.optim import SGD, Adam
+from tinycnn_numpy.pool import AvgPool2D, MaxPool2D
+from tinycnn_numpy.relu import ReLU
+from tinycnn_numpy.sequential import Sequential, count_parameters
+from tinycnn_numpy.train import evaluate, train_epoch
+
+__all__ = [
+    "MLP",
+    "MNISTCNN",
+    "SGD",
+    "Adam",
+    "AvgPool2D",
+    "Conv2D",
+    "CrossEntropyLoss",
+    "Dense",
+    "Flatten",
+    "Layer",
+    "MaxPool2D",
+    "ReLU",
+    "Sequential",
+    "TinyCNN",
+    "count_parameters",
+    "evaluate",
+    "train_epoch",
+]

@@ -1,0 +1,68 @@
+"""What a layer refuses, each with one line that names the argument, its value and what was expected."""
+
+import operator
+
+import numpy as np
+
+
+def check_array(owner, name, array, shape, dtype=None):
+    """Raise ValueError unless `array` is a float array of `shape`: an int is a fixed size, a letter is free.
+
+    >>> check_array("Dense", "x", np.zeros((2, 3)), ("N", 4))
+    Traceback (most recent call last):
+    ValueError: Dense: x has shape (2, 3), expected (N, 4)
+    """
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{owner}: {name} is a {type(array).__name__}, expected a NumPy array")
+    fits = len(array.shape) == len(shape) and all(
+        isinstance(want, str) or size == want for size, want in zip(array.shape, shape, strict=True)
+    )
+    if not fits:
+        expected = str(tuple(shape)).replace("'", "")
+        raise ValueError(f"{owner}: {name} has shape {array.shape}, expected {expected}")
+    if dtype is None and array.dtype not in (np.float32, np.float64):
+        raise ValueError(f"{owner}: {name} has dtype {array.dtype}, expected float32 or float64")
+    if dtype is not None and array.dtype != dtype:
+        raise ValueError(f"{owner}: {name} has dtype {array.dtype}, expected {np.dtype(dtype)}")
+
+
+def check_size(owner, name, value, at_least=1):
+    """Return `value` as an int; raise ValueError unless it is a whole number >= at_least."""
+    try:
+        size = operator.index(value)
+    except TypeError:
+        size = at_least - 1
+    if size < at_least:
+        raise ValueError(f"{owner}: {name} is {value!r}, expected an int >= {at_least}")
+    return size
+
+
+def check_pair(owner, name, value, at_least=1):
+    """Return a (height, width) pair of ints from an int or a pair; raise ValueError otherwise."""
+    height, width = value if isinstance(value, tuple | list) and len(value) == 2 else (value, value)
+    try:
+        return check_size(owner, name, height, at_least), check_size(owner, name, width, at_least)
+    except ValueError:
+        raise ValueError(
+            f"{owner}: {name} is {value!r}, expected an int >= {at_least} or a (height, width) pair of them"
+        ) from None
+
+
+def check_dtype(owner, dtype):
+    """Return `dtype` as a NumPy dtype; raise ValueError unless it is float32 or float64."""
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"{owner}: dtype is {np.dtype(dtype)}, expected float32 or float64")
+    return np.dtype(dtype)
+
+
+def check_state(owner, own, state):
+    """Raise ValueError that lists every missing, unexpected and mis-shaped name of `state`; `own` maps name to array."""
+    problems = [f"missing {name}" for name in own if name not in state]
+    problems += [f"unexpected {name}" for name in state if name not in own]
+    problems += [
+        f"{name} has shape {tuple(state[name].shape)}, expected {tuple(own[name].shape)}"
+        for name in own
+        if name in state and tuple(state[name].shape) != tuple(own[name].shape)
+    ]
+    if problems:
+        raise ValueError(f"{owner}: cannot load this state: " + "; ".join(problems))

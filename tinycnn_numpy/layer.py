@@ -1,0 +1,85 @@
+"""A layer computes `out` from `x`, and later `dx` from `dout`: the contract that every layer keeps."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinycnn_numpy.checks import check_state
+
+
+class Layer:
+    """One step of a network, with its own derivative written by hand.
+
+    forward(x) -> out       remembers in `self.cache` what backward will need
+    backward(dout) -> dx    takes dL/dout, returns dL/dx, and assigns dL/dweight to `self.dweight`, dL/dbias to
+                            `self.dbias` (PyTorch adds to .grad instead, which is why it needs zero_grad)
+
+    A layer's parameters are the arrays that it calls `weight` and `bias`. All arrays are float32 or float64.
+    """
+
+    weight: np.ndarray | None = None
+    bias: np.ndarray | None = None
+    dweight: np.ndarray | None = None
+    dbias: np.ndarray | None = None
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def backward(self, dout: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return self.forward(x)
+
+    def __getattr__(self, name: str):
+        # Python calls this only for attributes that do not exist: `cache` exists once forward has run.
+        if name == "cache":
+            raise RuntimeError(f"{self}: backward was called before forward")
+        raise AttributeError(f"{self} has no attribute {name!r}")
+
+    def __str__(self) -> str:
+        return type(self).__name__
+
+    def named_parameters(self) -> "Iterator[tuple[str, Parameter]]":
+        for name in ("weight", "bias"):
+            if getattr(self, name) is not None:
+                yield name, Parameter(self, name)
+
+    def parameters(self) -> "list[Parameter]":
+        """What an optimiser updates."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """A copy of every parameter, under the name that the PyTorch twin gives it."""
+        return {name: parameter.data.copy() for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Copy `state` into the parameters, cast to their dtype.
+
+        Raises ValueError that lists every missing, unexpected and mis-shaped name; then nothing was copied.
+        """
+        check_state(self, {name: parameter.data for name, parameter in self.named_parameters()}, state)
+        for name, parameter in self.named_parameters():
+            parameter.data[...] = state[name]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A learned array together with its gradient, both looked up on the layer that owns them."""
+
+    layer: Layer
+    name: str
+
+    @property
+    def data(self) -> np.ndarray:
+        """layer.weight, say. Update it in place: `parameter.data[...] -= step`."""
+        return getattr(self.layer, self.name)
+
+    @property
+    def grad(self) -> np.ndarray:
+        """layer.dweight, say. Raises RuntimeError before the first backward."""
+        grad = getattr(self.layer, "d" + self.name)
+        if grad is None:
+            raise RuntimeError(f"{self.layer}: {self.name} has no gradient yet, call backward first")
+        return grad

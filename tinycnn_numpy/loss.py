@@ -1,0 +1,55 @@
+"""Cross-entropy: how surprised the network is by the right answer."""
+
+import numpy as np
+
+from tinycnn_numpy.checks import check_array
+
+
+class CrossEntropyLoss:
+    """Softmax and the negative log of the right class's probability, averaged over the batch, in one step.
+
+    Forward, k over the classes:
+
+        probs[n,k] = exp(logits[n,k]) / sum_k exp(logits[n,k])
+        loss       = mean_n -log probs[n, labels[n]]
+
+    Backward: the derivatives of log and exp cancel, and what is left is the whole reason to fuse the two:
+
+        dlogits[n,k] = (probs[n,k] - [k is labels[n]]) / N
+
+    Adding a constant to all logits of a row changes nothing, so the largest is subtracted first: exp cannot overflow.
+
+    logits (N, classes), labels (N,) of any integer dtype. An empty batch has loss NaN, as in PyTorch; a label of -100
+    is an error here, where PyTorch ignores that row. Raises IndexError for a label outside 0 .. classes-1 and
+    ValueError for a wrong shape or dtype.
+    """
+
+    def __call__(self, logits: np.ndarray, labels: np.ndarray) -> np.floating:
+        return self.forward(logits, labels)
+
+    def forward(self, logits: np.ndarray, labels: np.ndarray) -> np.floating:
+        check_array("CrossEntropyLoss", "logits", logits, ("N", "classes"))
+        check_labels(labels, *logits.shape)
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        self.cache = log_probs, labels
+        N = len(labels)
+        return -log_probs[np.arange(N), labels].mean() if N else logits.dtype.type(np.nan)
+
+    def backward(self) -> np.ndarray:
+        log_probs, labels = self.cache
+        N = len(labels)
+        dlogits = np.exp(log_probs)
+        dlogits[np.arange(N), labels] -= 1
+        return dlogits / max(N, 1)
+
+
+def check_labels(labels: np.ndarray, N: int, classes: int) -> None:
+    """One integer in 0 .. classes-1 for each of N images, or ValueError (shape, dtype) or IndexError (value)."""
+    if not isinstance(labels, np.ndarray) or labels.shape != (N,):
+        raise ValueError(f"CrossEntropyLoss: labels have shape {np.shape(labels)}, expected ({N},)")
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"CrossEntropyLoss: labels have dtype {labels.dtype}, expected integers")
+    outside = (labels < 0) | (labels >= classes)
+    if outside.any():
+        raise IndexError(f"CrossEntropyLoss: label {labels[outside][0]}, expected 0 to {classes - 1}")

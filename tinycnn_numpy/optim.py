@@ -1,0 +1,87 @@
+"""Optimisers: what is done with a gradient once it is known. Formulas, defaults and state names are PyTorch's."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from tinycnn_numpy.layer import Parameter
+
+
+def check_number(owner: object, name: str, value: float, at_least: float = 0.0, below: float = math.inf) -> float:
+    if not at_least <= value < below:  # NaN fails every comparison
+        raise ValueError(f"{owner}: {name} is {value!r}, expected {at_least:g} <= {name} < {below:g}")
+    return value
+
+
+class Optimizer:
+    """Holds the parameters and counts the steps. `step` changes every parameter in place."""
+
+    def __init__(self, parameters: Sequence[Parameter], lr: float, weight_decay: float):
+        self.parameters = list(parameters)
+        if not self.parameters:
+            raise ValueError(f"{self}: parameters is empty, expected model.parameters()")
+        self.lr = check_number(self, "lr", lr)
+        self.weight_decay = check_number(self, "weight_decay", weight_decay)
+        self.steps = 0
+
+    def __str__(self) -> str:
+        return type(self).__name__
+
+    def zeros(self) -> list[np.ndarray]:
+        return [np.zeros_like(parameter.data) for parameter in self.parameters]
+
+    def step(self) -> None:
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum as PyTorch defines it.
+
+    g = grad + weight_decay * data
+    b = momentum * b + g                        the momentum buffer, 0 at first
+    data -= lr * b                              nesterov: data -= lr * (g + momentum * b)
+    """
+
+    def __init__(self, parameters, lr: float, momentum=0.0, nesterov=False, weight_decay=0.0):
+        super().__init__(parameters, lr, weight_decay)
+        self.momentum = check_number(self, "momentum", momentum)
+        if nesterov and momentum == 0:
+            raise ValueError(f"{self}: nesterov is True and momentum is 0, expected momentum > 0")
+        self.nesterov = nesterov
+        self.momentum_buffer = self.zeros()
+
+    def step(self) -> None:
+        self.steps += 1
+        for parameter, b in zip(self.parameters, self.momentum_buffer, strict=True):
+            g = parameter.grad + self.weight_decay * parameter.data
+            b[...] = self.momentum * b + g
+            parameter.data[...] -= self.lr * (g + self.momentum * b if self.nesterov else b)
+
+
+class Adam(Optimizer):
+    """Steps of about lr in every direction: the mean gradient over the root of its mean square.
+
+    g = grad + weight_decay * data
+    m = beta1 * m + (1 - beta1) * g             exp_avg, 0 at first
+    v = beta2 * v + (1 - beta2) * g*g           exp_avg_sq, 0 at first
+    data -= lr * m_hat / (sqrt(v_hat) + eps)    m_hat = m / (1 - beta1**steps), v_hat likewise: they undo the zero start
+    """
+
+    def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+        super().__init__(parameters, lr, weight_decay)
+        beta1, beta2 = betas
+        self.betas = check_number(self, "beta1", beta1, below=1), check_number(self, "beta2", beta2, below=1)
+        self.eps = check_number(self, "eps", eps)
+        self.exp_avg, self.exp_avg_sq = self.zeros(), self.zeros()
+
+    def step(self) -> None:
+        self.steps += 1
+        beta1, beta2 = self.betas
+        for parameter, m, v in zip(self.parameters, self.exp_avg, self.exp_avg_sq, strict=True):
+            g = parameter.grad + self.weight_decay * parameter.data
+            m[...] = beta1 * m + (1 - beta1) * g
+            v[...] = beta2 * v + (1 - beta2) * g * g
+            m_hat = m / (1 - beta1**self.steps)
+            v_hat = v / (1 - beta2**self.steps)
+            parameter.data[...] -= self.lr * m_hat / (np.sqrt(v_hat) + self.eps)

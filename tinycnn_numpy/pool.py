@@ -1,0 +1,90 @@
+"""Pooling: one number for every window of every channel, its largest or its mean."""
+
+import numpy as np
+
+from tinycnn_numpy.checks import check_array, check_pair
+from tinycnn_numpy.layer import Layer
+from tinycnn_numpy.windows import Pair, batch_first, batch_last, windows_of, zeros_and_windows
+
+
+class Pool2D(Layer):
+    """What both poolings share: the windows. x (N, C, H, W) -> out (N, C, OH, OW).
+
+    OH = (H + 2*padding - KH) // stride + 1; the stride is kernel_size unless given; padding is at most half of
+    kernel_size. Raises ValueError for a wrong argument, shape or dtype (integer images too, which PyTorch accepts).
+    """
+
+    def __init__(self, kernel_size, stride=None, padding=0):
+        self.kernel_size: Pair = check_pair(self, "kernel_size", kernel_size)
+        self.stride: Pair = check_pair(self, "stride", kernel_size if stride is None else stride)
+        self.padding: Pair = check_pair(self, "padding", padding, at_least=0)
+        if any(2 * p > k for p, k in zip(self.padding, self.kernel_size, strict=True)):
+            raise ValueError(f"{self}: padding is {padding!r}, expected at most half of kernel_size {kernel_size!r}")
+
+    def windows_of(self, x: np.ndarray, fill: float) -> np.ndarray:
+        check_array(self, "x", x, ("N", "C", "H", "W"))
+        return windows_of(x, self.kernel_size, self.stride, self.padding, fill)  # (C, KH, KW, OH, OW, N)
+
+    def zeros_and_windows(self, x_shape: tuple[int, ...], dtype) -> tuple[np.ndarray, np.ndarray]:
+        return zeros_and_windows(x_shape, dtype, self.kernel_size, self.stride, self.padding)
+
+
+class MaxPool2D(Pool2D):
+    """Keep the largest number of every window; padding counts as -inf, so that it never wins.
+
+        windows[c,i,j,h,w,n] = x[n, c, h*S + i, w*S + j]
+        out[c,h,w,n]         = max_ij windows[c,i,j,h,w,n]
+
+    Backward: only the winner of a window moved `out`, so the winner takes all of the gradient.
+
+        dwindows[c,i,j,h,w,n] = dout[c,h,w,n] * [i,j is the winner]
+        dx                    = dwindows, each entry added back to the pixel that it was read from
+
+    Of equal numbers the first in reading order wins, as in PyTorch. A NaN in the window makes `out` NaN, and then there is
+    no winner (in PyTorch the last NaN is). In a window of -inf alone, padding may win, and its gradient is lost.
+    """
+
+    def forward(self, x: np.ndarray) -> np.ndarray:  # (N, C, H, W)
+        windows = self.windows_of(x, fill=-np.inf)
+        out = np.maximum.reduce([windows[:, i, j] for i, j in np.ndindex(self.kernel_size)])
+        self.cache = windows, out, x.shape
+        return batch_first(out)
+
+    def backward(self, dout: np.ndarray) -> np.ndarray:  # (N, C, OH, OW)
+        windows, out, x_shape = self.cache
+        check_array(self, "dout", dout, batch_first(out).shape, out.dtype)
+        dout = batch_last(dout)
+        dx, dx_windows = self.zeros_and_windows(x_shape, dout.dtype)
+        undecided = np.ones(out.shape, bool)
+        for i, j in np.ndindex(self.kernel_size):
+            winner = undecided & (windows[:, i, j] == out)
+            undecided &= ~winner  # of equal numbers the first wins
+            dx_windows[:, i, j] += dout * winner
+        return dx
+
+
+class AvgPool2D(Pool2D):
+    """The mean of every window; padding counts as zeros, in the sum and in the count, as PyTorch has it by default.
+
+        windows[c,i,j,h,w,n] = x[n, c, h*S + i, w*S + j]
+        out[c,h,w,n]         = sum_ij windows[c,i,j,h,w,n] / (KH*KW)
+
+    Backward: every entry of a window moved `out` equally.
+
+        dwindows[c,i,j,h,w,n] = dout[c,h,w,n] / (KH*KW)
+        dx                    = dwindows, each entry added back to the pixel that it was read from
+    """
+
+    def forward(self, x: np.ndarray) -> np.ndarray:  # (N, C, H, W)
+        windows = self.windows_of(x, fill=0.0)
+        self.cache = windows.shape, x.shape, x.dtype
+        return batch_first(windows.mean(axis=(1, 2)))
+
+    def backward(self, dout: np.ndarray) -> np.ndarray:  # (N, C, OH, OW)
+        (C, KH, KW, OH, OW, N), x_shape, dtype = self.cache
+        check_array(self, "dout", dout, (N, C, OH, OW), dtype)
+        share = batch_last(dout) / (KH * KW)
+        dx, dx_windows = self.zeros_and_windows(x_shape, dtype)
+        for i, j in np.ndindex(KH, KW):
+            dx_windows[:, i, j] += share
+        return dx

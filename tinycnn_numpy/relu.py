@@ -1,0 +1,30 @@
+"""ReLU: let what is positive pass, stop the rest."""
+
+import numpy as np
+
+from tinycnn_numpy.checks import check_array
+from tinycnn_numpy.layer import Layer
+
+
+class ReLU(Layer):
+    """out = max(x, 0), entry by entry.
+
+    Its slope is 1 where x > 0 and 0 where x < 0. At x = 0 there is none, and PyTorch takes 0:
+
+        dx = dout * [x > 0]
+
+    A NaN stays a NaN, forward and backward. Where x is -0.0, PyTorch returns -0.0 and this layer 0.0: equal numbers.
+    Where the gate is closed, an infinite dout gives NaN here (0 * inf) and 0 in PyTorch.
+
+    x of any shape -> out of the same shape. Raises ValueError unless x is float32 or float64.
+    """
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        check_array(self, "x", x, np.shape(x))
+        self.cache = x
+        return np.maximum(x, 0)
+
+    def backward(self, dout: np.ndarray) -> np.ndarray:
+        x = self.cache
+        check_array(self, "dout", dout, x.shape, x.dtype)
+        return dout * ~(x <= 0)  # not `x > 0`: a NaN passes its gradient on instead of hiding it

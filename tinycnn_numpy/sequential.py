@@ -1,0 +1,45 @@
+"""Sequential: layers in a row. Backpropagation is this file's last loop."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinycnn_numpy.layer import Layer, Parameter
+
+
+class Sequential(Layer):
+    """Named stages, each fed with the output of the one before: Sequential(conv=Conv2D(...), relu=ReLU(), ...).
+
+    A layer remembers its own input until backward, so the same object must not stand in two places. (A torch module may:
+    there the graph remembers.) Raises ValueError for an empty or a repeated stage.
+    """
+
+    def __init__(self, **stages: Layer):
+        if not stages or len({id(layer) for layer in stages.values()}) < len(stages):
+            raise ValueError(f"{self}: stages are {list(stages)}, expected at least one, and each a layer of its own")
+        self.stages = stages
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        for layer in self.stages.values():
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dout: np.ndarray) -> np.ndarray:
+        for layer in reversed(self.stages.values()):
+            dout = layer.backward(dout)
+        return dout
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        for stage, layer in self.stages.items():
+            for name, parameter in layer.named_parameters():
+                yield f"{stage}.{name}", parameter
+
+
+def count_parameters(model) -> int:
+    """Print name, shape and size of every parameter of a model of either package; return their total."""
+    sizes = {name: math.prod(array.shape) for name, array in model.state_dict().items()}
+    for name, array in model.state_dict().items():
+        print(f"{name:<14} {tuple(array.shape)!s:<18} {sizes[name]:>8,}")
+    print(f"{'total':<33} {sum(sizes.values()):>8,}")
+    return sum(sizes.values())

@@ -1,0 +1,32 @@
+"""The training loop, with backpropagation in sight. Read beside tinycnn_torch/train.py."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+
+def train_epoch(model, loss_fn, optimizer, images, labels, batches: Iterable[np.ndarray]) -> float:
+    """Take one optimiser step for every index array in `batches`; return the mean loss of the images seen.
+
+    images (M, C, H, W) and labels (M,) hold the whole training set. Raises ValueError if `batches` is empty.
+    """
+    total, seen = 0.0, 0
+    for batch in batches:
+        x, y = images[batch], labels[batch]
+        logits = model(x)
+        loss = loss_fn(logits, y)
+        model.backward(loss_fn.backward())
+        optimizer.step()
+        total, seen = total + float(loss) * len(batch), seen + len(batch)
+    if seen == 0:
+        raise ValueError("train_epoch: batches is empty, expected at least one array of indices")
+    return total / seen
+
+
+def evaluate(model, images, labels, batch_size: int = 1000) -> float:
+    """The share of images that the model labels right, in percent."""
+    correct = 0
+    for start in range(0, len(images), batch_size):
+        logits = model(images[start : start + batch_size])
+        correct += int((logits.argmax(axis=1) == labels[start : start + batch_size]).sum())
+    return 100 * correct / len(images)

@@ -1,0 +1,36 @@
+"""The training loop, with backpropagation in one line. Read beside tinycnn_numpy/train.py."""
+
+from collections.abc import Iterable
+
+import torch
+
+
+def train_epoch(model, loss_fn, optimizer, images, labels, batches: Iterable[torch.Tensor]) -> float:
+    """Take one optimiser step for every index tensor in `batches`; return the mean loss of the images seen.
+
+    images (M, C, H, W) and labels (M,) hold the whole training set, on the model's device; so does each batch. The loss is
+    summed up on the device and read once: reading it at every step would make the GPU wait. Raises ValueError if `batches`
+    is empty.
+    """
+    total, seen = torch.zeros((), dtype=torch.float64), 0
+    for batch in batches:
+        x, y = images[batch], labels[batch]
+        logits = model(x)
+        loss = loss_fn(logits, y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total, seen = total + loss.detach() * len(batch), seen + len(batch)
+    if seen == 0:
+        raise ValueError("train_epoch: batches is empty, expected at least one tensor of indices")
+    return float(total) / seen
+
+
+@torch.no_grad()
+def evaluate(model, images, labels, batch_size: int = 1000) -> float:
+    """The share of images that the model labels right, in percent."""
+    correct = torch.zeros((), dtype=torch.int64, device=labels.device)
+    for start in range(0, len(images), batch_size):
+        logits = model(images[start : start + batch_size])
+        correct += (logits.argmax(dim=1) == labels[start : start + batch_size]).sum()
+    return 100 * int(correct) / len(images)
