@@ -6,7 +6,7 @@ import numpy as np
 
 from tinycnn_numpy.checks import check_array, check_dtype, check_pair, check_size
 from tinycnn_numpy.layer import Layer
-from tinycnn_numpy.windows import batch_first, batch_last, windows_of, zeros_and_windows
+from tinycnn_numpy.windows import images_first, pixels_first, windows_of, zeros_and_windows
 
 
 class Conv2D(Layer):
@@ -14,18 +14,18 @@ class Conv2D(Layer):
 
     Forward, with S the stride and x already zero-padded:
 
-        windows[c,i,j,h,w,n] = x[n, c, h*S + i, w*S + j]
-        out[f,h,w,n]         = bias[f] + sum_cij weight[f,c,i,j] * windows[c,i,j,h,w,n]
+        windows[h,w,i,j,c,n] = x[n, c, h*S + i, w*S + j]
+        out[h,w,f,n]         = bias[f] + sum_ijc weight[f,i,j,c] * windows[h,w,i,j,c,n]
 
     Backward: out is linear in each factor, so each gradient is the product of the other two, summed over the
     indices that it does not carry:
 
-        dbias[f]              = sum_hwn dout[f,h,w,n]
-        dweight[f,c,i,j]      = sum_hwn dout[f,h,w,n] * windows[c,i,j,h,w,n]
-        dwindows[c,i,j,h,w,n] = sum_f   weight[f,c,i,j] * dout[f,h,w,n]
+        dbias[f]              = sum_hwn dout[h,w,f,n]
+        dweight[f,i,j,c]      = sum_hwn dout[h,w,f,n] * windows[h,w,i,j,c,n]
+        dwindows[h,w,i,j,c,n] = sum_f   weight[f,i,j,c] * dout[h,w,f,n]
         dx                    = dwindows, each entry added back to the pixel that it was read from
 
-    With c,i,j read as one index and h,w,n as another, every sum is a matrix product; `columns` is that matrix.
+    With i,j,c read as one index, out and dwindows are one matrix product for each pixel h,w, for all images at once.
 
     x (N, C, H, W) -> out (N, F, OH, OW), OH = (H + 2*padding - KH) // stride + 1.
     weight (F, C, KH, KW), bias (F,), both uniform within 1/sqrt(C*KH*KW) at first, as PyTorch draws them.
@@ -58,25 +58,35 @@ class Conv2D(Layer):
     def forward(self, x: np.ndarray) -> np.ndarray:  # (N, C, H, W)
         check_array(self, "x", x, ("N", self.in_channels, "H", "W"), self.weight.dtype)
         windows = windows_of(x, self.kernel_size, self.stride, self.padding)
-        C, KH, KW, OH, OW, N = windows.shape
-        F = self.out_channels
-        columns = windows.reshape(C * KH * KW, OH * OW * N)
-        out = self.weight.reshape(F, C * KH * KW) @ columns  # (F, OH*OW*N)
+        OH, OW, KH, KW, C, N = windows.shape
+        windows = windows.reshape(OH, OW, KH * KW * C, N)  # copies: overlapping windows become columns
+        out = self.matrix() @ windows  # (F, KH*KW*C) @ (OH, OW, KH*KW*C, N) -> (OH, OW, F, N)
         if self.bias is not None:
-            out += self.bias[:, None]
-        self.cache = columns, windows.shape, x.shape
-        return batch_first(out.reshape(F, OH, OW, N))
+            out += np.repeat(self.bias, N).reshape(-1, N)  # (F, N)
+        self.cache = windows, x.shape
+        return images_first(out)
 
     def backward(self, dout: np.ndarray) -> np.ndarray:  # (N, F, OH, OW)
-        columns, (C, KH, KW, OH, OW, N), x_shape = self.cache
-        F = self.out_channels
-        check_array(self, "dout", dout, (N, F, OH, OW), self.weight.dtype)
-        dout = batch_last(dout).reshape(F, OH * OW * N)
-        if self.bias is not None:
-            self.dbias = dout.sum(axis=1)
-        self.dweight = (columns @ dout.T).T.reshape(F, C, KH, KW)
-        dwindows = (self.weight.reshape(F, C * KH * KW).T @ dout).reshape(C, KH, KW, OH, OW, N)
+        self.backward_weights(dout)
+        _, x_shape = self.cache
+        dout = pixels_first(dout)
+        kernel = self.weight.transpose(2, 3, 1, 0).copy()  # (KH, KW, C, F)
         dx, dx_windows = zeros_and_windows(x_shape, dout.dtype, self.kernel_size, self.stride, self.padding)
-        for i, j in np.ndindex(KH, KW):
-            dx_windows[:, i, j] += dwindows[:, i, j]
+        for i, j in np.ndindex(self.kernel_size):
+            dx_windows[:, :, i, j] += kernel[i, j] @ dout  # (C, F) @ (OH, OW, F, N)
         return dx
+
+    def backward_weights(self, dout: np.ndarray) -> None:
+        windows, (N, C, _, _) = self.cache
+        (OH, OW), (F, _, KH, KW) = windows.shape[:2], self.weight.shape
+        check_array(self, "dout", dout, (N, F, OH, OW), self.weight.dtype)
+        dout = pixels_first(dout)
+        if self.bias is not None:
+            self.dbias = dout.sum(axis=(0, 1)).sum(axis=1)
+        dout = dout.swapaxes(2, 3).copy()  # (OH, OW, N, F)
+        dmatrix = (windows @ dout).sum(axis=(0, 1))  # (OH, OW, KH*KW*C, F) -> (KH*KW*C, F)
+        self.dweight = dmatrix.reshape(KH, KW, C, F).transpose(3, 2, 0, 1)
+
+    def matrix(self) -> np.ndarray:
+        """weight as (F, KH*KW*C): a row for each filter, its entries in the order of a window."""
+        return self.weight.transpose(0, 2, 3, 1).reshape(self.out_channels, -1)

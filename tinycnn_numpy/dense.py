@@ -42,9 +42,12 @@ class Dense(Layer):
         return out if self.bias is None else out + self.bias
 
     def backward(self, dout: np.ndarray) -> np.ndarray:  # (N, out_features)
+        self.backward_weights(dout)
+        return dout @ self.weight
+
+    def backward_weights(self, dout: np.ndarray) -> None:
         x = self.cache
         check_array(self, "dout", dout, (len(x), self.out_features), self.weight.dtype)
         if self.bias is not None:
             self.dbias = dout.sum(axis=0)
         self.dweight = dout.T @ x
-        return dout @ self.weight

@@ -29,6 +29,10 @@ class Layer:
     def backward(self, dout: np.ndarray) -> np.ndarray:
         raise NotImplementedError
 
+    def backward_weights(self, dout: np.ndarray) -> None:
+        """backward without dx, which the first layer of a model can do without: nobody asks for dL/dimage in training."""
+        self.backward(dout)
+
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.forward(x)
 

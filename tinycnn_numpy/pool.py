@@ -4,7 +4,7 @@ import numpy as np
 
 from tinycnn_numpy.checks import check_array, check_pair
 from tinycnn_numpy.layer import Layer
-from tinycnn_numpy.windows import Pair, batch_first, batch_last, windows_of, zeros_and_windows
+from tinycnn_numpy.windows import Pair, images_first, pixels_first, windows_of, zeros_and_windows
 
 
 class Pool2D(Layer):
@@ -23,7 +23,7 @@ class Pool2D(Layer):
 
     def windows_of(self, x: np.ndarray, fill: float) -> np.ndarray:
         check_array(self, "x", x, ("N", "C", "H", "W"))
-        return windows_of(x, self.kernel_size, self.stride, self.padding, fill)  # (C, KH, KW, OH, OW, N)
+        return windows_of(x, self.kernel_size, self.stride, self.padding, fill)  # (OH, OW, KH, KW, C, N)
 
     def zeros_and_windows(self, x_shape: tuple[int, ...], dtype) -> tuple[np.ndarray, np.ndarray]:
         return zeros_and_windows(x_shape, dtype, self.kernel_size, self.stride, self.padding)
@@ -32,12 +32,12 @@ class Pool2D(Layer):
 class MaxPool2D(Pool2D):
     """Keep the largest number of every window; padding counts as -inf, so that it never wins.
 
-        windows[c,i,j,h,w,n] = x[n, c, h*S + i, w*S + j]
-        out[c,h,w,n]         = max_ij windows[c,i,j,h,w,n]
+        windows[h,w,i,j,c,n] = x[n, c, h*S + i, w*S + j]
+        out[h,w,c,n]         = max_ij windows[h,w,i,j,c,n]
 
     Backward: only the winner of a window moved `out`, so the winner takes all of the gradient.
 
-        dwindows[c,i,j,h,w,n] = dout[c,h,w,n] * [i,j is the winner]
+        dwindows[h,w,i,j,c,n] = dout[h,w,c,n] * [i,j is the winner]
         dx                    = dwindows, each entry added back to the pixel that it was read from
 
     Of equal numbers the first in reading order wins, as in PyTorch. A NaN in the window makes `out` NaN, and then there is
@@ -46,45 +46,45 @@ class MaxPool2D(Pool2D):
 
     def forward(self, x: np.ndarray) -> np.ndarray:  # (N, C, H, W)
         windows = self.windows_of(x, fill=-np.inf)
-        out = np.maximum.reduce([windows[:, i, j] for i, j in np.ndindex(self.kernel_size)])
+        out = np.maximum.reduce([windows[:, :, i, j] for i, j in np.ndindex(self.kernel_size)])
         self.cache = windows, out, x.shape
-        return batch_first(out)
+        return images_first(out)
 
     def backward(self, dout: np.ndarray) -> np.ndarray:  # (N, C, OH, OW)
         windows, out, x_shape = self.cache
-        check_array(self, "dout", dout, batch_first(out).shape, out.dtype)
-        dout = batch_last(dout)
+        check_array(self, "dout", dout, images_first(out).shape, out.dtype)
+        dout = pixels_first(dout)
         dx, dx_windows = self.zeros_and_windows(x_shape, dout.dtype)
         undecided = np.ones(out.shape, bool)
         for i, j in np.ndindex(self.kernel_size):
-            winner = undecided & (windows[:, i, j] == out)
-            undecided &= ~winner  # of equal numbers the first wins
-            dx_windows[:, i, j] += dout * winner
+            winner = undecided & (windows[:, :, i, j] == out)
+            undecided ^= winner  # of equal numbers the first wins
+            dx_windows[:, :, i, j] += dout * winner
         return dx
 
 
 class AvgPool2D(Pool2D):
     """The mean of every window; padding counts as zeros, in the sum and in the count, as PyTorch has it by default.
 
-        windows[c,i,j,h,w,n] = x[n, c, h*S + i, w*S + j]
-        out[c,h,w,n]         = sum_ij windows[c,i,j,h,w,n] / (KH*KW)
+        windows[h,w,i,j,c,n] = x[n, c, h*S + i, w*S + j]
+        out[h,w,c,n]         = sum_ij windows[h,w,i,j,c,n] / (KH*KW)
 
     Backward: every entry of a window moved `out` equally.
 
-        dwindows[c,i,j,h,w,n] = dout[c,h,w,n] / (KH*KW)
+        dwindows[h,w,i,j,c,n] = dout[h,w,c,n] / (KH*KW)
         dx                    = dwindows, each entry added back to the pixel that it was read from
     """
 
     def forward(self, x: np.ndarray) -> np.ndarray:  # (N, C, H, W)
         windows = self.windows_of(x, fill=0.0)
         self.cache = windows.shape, x.shape, x.dtype
-        return batch_first(windows.mean(axis=(1, 2)))
+        return images_first(windows.mean(axis=(2, 3)))
 
     def backward(self, dout: np.ndarray) -> np.ndarray:  # (N, C, OH, OW)
-        (C, KH, KW, OH, OW, N), x_shape, dtype = self.cache
+        (OH, OW, KH, KW, C, N), x_shape, dtype = self.cache
         check_array(self, "dout", dout, (N, C, OH, OW), dtype)
-        share = batch_last(dout) / (KH * KW)
+        share = pixels_first(dout) / (KH * KW)
         dx, dx_windows = self.zeros_and_windows(x_shape, dtype)
         for i, j in np.ndindex(KH, KW):
-            dx_windows[:, i, j] += share
+            dx_windows[:, :, i, j] += share
         return dx

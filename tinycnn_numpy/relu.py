@@ -21,10 +21,10 @@ class ReLU(Layer):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         check_array(self, "x", x, np.shape(x))
-        self.cache = x
-        return np.maximum(x, 0)
+        self.cache = out = np.maximum(x, np.zeros_like(x))
+        return out
 
     def backward(self, dout: np.ndarray) -> np.ndarray:
-        x = self.cache
-        check_array(self, "dout", dout, x.shape, x.dtype)
-        return dout * ~(x <= 0)  # not `x > 0`: a NaN passes its gradient on instead of hiding it
+        out = self.cache
+        check_array(self, "dout", dout, out.shape, out.dtype)
+        return dout * ~(out <= 0)  # not `x > 0`: a NaN passes its gradient on instead of hiding it

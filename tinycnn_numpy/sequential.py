@@ -30,6 +30,12 @@ class Sequential(Layer):
             dout = layer.backward(dout)
         return dout
 
+    def backward_weights(self, dout: np.ndarray) -> None:
+        first, *later = self.stages.values()
+        for layer in reversed(later):
+            dout = layer.backward(dout)
+        first.backward_weights(dout)
+
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         for stage, layer in self.stages.items():
             for name, parameter in layer.named_parameters():

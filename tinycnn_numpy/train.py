@@ -15,7 +15,7 @@ def train_epoch(model, loss_fn, optimizer, images, labels, batches: Iterable[np.
         x, y = images[batch], labels[batch]
         logits = model(x)
         loss = loss_fn(logits, y)
-        model.backward(loss_fn.backward())
+        model.backward_weights(loss_fn.backward())
         optimizer.step()
         total, seen = total + float(loss) * len(batch), seen + len(batch)
     if seen == 0:

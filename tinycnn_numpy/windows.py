@@ -1,8 +1,7 @@
 """Every window that a kernel sees, and the way back: what convolution and pooling share.
 
-Images are (N, C, H, W) to whoever calls a layer. In memory the batch index n runs fastest: C, H, W, N. Then each pixel of
-an image lies beside the same pixel of all the others, so that whatever is done to a window is done to long runs of
-memory, and a convolution becomes one matrix product with nothing left to transpose.
+Images are (N, C, H, W) to whoever calls a layer. In memory they run H, W, C, N: all channels of all images lie side by side
+for one pixel, for the next pixel, and so on. Then whatever a kernel does to a pixel it does to one long run of memory.
 """
 
 import numpy as np
@@ -11,48 +10,48 @@ from numpy.lib.stride_tricks import sliding_window_view
 Pair = tuple[int, int]
 
 
-def batch_last(x: np.ndarray) -> np.ndarray:
-    """(N, C, H, W) -> (C, H, W, N), contiguous; nothing is copied when the memory already runs this way."""
-    return np.ascontiguousarray(x.transpose(1, 2, 3, 0))
+def pixels_first(x: np.ndarray) -> np.ndarray:
+    """(N, C, H, W) -> (H, W, C, N), contiguous; nothing is copied when the memory already runs this way."""
+    return np.ascontiguousarray(x.transpose(2, 3, 1, 0))
 
 
-def batch_first(x: np.ndarray) -> np.ndarray:
-    """(C, H, W, N) -> (N, C, H, W): the same memory, seen with the usual axes."""
-    return x.transpose(3, 0, 1, 2)
+def images_first(x: np.ndarray) -> np.ndarray:
+    """(H, W, C, N) -> (N, C, H, W): the same memory, seen with the usual axes."""
+    return x.transpose(3, 2, 0, 1)
 
 
 def windows_of(x: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair, fill: float = 0.0) -> np.ndarray:
-    """Read the windows of (N, C, H, W), padded with `fill`, as a view (C, KH, KW, OH, OW, N) in which they may overlap:
+    """Read the windows of (N, C, H, W), padded with `fill`, as a view (OH, OW, KH, KW, C, N) in which they may overlap:
 
-        windows[c,i,j,h,w,n] = x[n, c, h*SH + i, w*SW + j]
+        windows[h,w,i,j,c,n] = x[n, c, h*SH + i, w*SW + j]
 
     Raises ValueError if the kernel is larger than the padded image.
     """
-    N, C, H, W = x.shape
+    H, W = x.shape[2:]
     (KH, KW), (PH, PW) = kernel_size, padding
     if KH > H + 2 * PH or KW > W + 2 * PW:
         raise ValueError(f"kernel_size {kernel_size} is larger than x, {H} x {W}, with padding {padding}")
-    x = batch_last(x)
+    x = pixels_first(x)
     if padding != (0, 0):
-        x = np.pad(x, [(0, 0), (PH, PH), (PW, PW), (0, 0)], constant_values=fill)
+        x = np.pad(x, [(PH, PH), (PW, PW), (0, 0), (0, 0)], constant_values=fill)
     return _slide(x, kernel_size, stride)
 
 
 def zeros_and_windows(x_shape: tuple[int, ...], dtype, kernel_size: Pair, stride: Pair, padding: Pair):
     """The way back: an image `dx` of zeros (N, C, H, W), and the view of its windows through which to add to it.
 
-        dwindows[:, i, j] += ...         adds to the pixels dx[n, c, h*SH + i, w*SW + j]
+        dx_windows[:, :, i, j] += ...         adds to the pixels dx[n, c, h*SH + i, w*SW + j]
 
     A pixel that several windows read collects from all of them. For one i, j at a time no two windows share a pixel,
     so `+=` is safe; over all i, j at once it would not be. What is added to the padding does not show in dx.
     """
     N, C, H, W = x_shape
     PH, PW = padding
-    padded = np.zeros((C, H + 2 * PH, W + 2 * PW, N), dtype)
-    return batch_first(padded[:, PH : PH + H, PW : PW + W]), _slide(padded, kernel_size, stride)
+    padded = np.zeros((H + 2 * PH, W + 2 * PW, C, N), dtype)
+    return images_first(padded[PH : PH + H, PW : PW + W]), _slide(padded, kernel_size, stride)
 
 
 def _slide(padded: np.ndarray, kernel_size: Pair, stride: Pair) -> np.ndarray:
     (SH, SW), writeable = stride, padded.flags.writeable
-    windows = sliding_window_view(padded, kernel_size, axis=(1, 2), writeable=writeable)  # (C, H', W', N, KH, KW)
-    return windows[:, ::SH, ::SW].transpose(0, 4, 5, 1, 2, 3)  # (C, KH, KW, OH, OW, N)
+    windows = sliding_window_view(padded, kernel_size, axis=(0, 1), writeable=writeable)  # (H', W', C, N, KH, KW)
+    return windows[::SH, ::SW].transpose(0, 1, 4, 5, 2, 3)  # (OH, OW, KH, KW, C, N)
