@@ -1,4 +1,4 @@
-"""The images that the examples train on: MNIST through torchvision, and the real digits inside scikit-learn without it."""
+"""What the examples train on: MNIST through torchvision, or the real digits inside scikit-learn."""
 
 import contextlib
 import hashlib
@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 
 MEAN, STD = 0.1307, 0.3081  # of MNIST's training pixels, in 0..1
-MIRRORS = ["https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"]
+MIRRORS = [
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+]
 TIMEOUT = 10  # seconds without a byte from a mirror
 FILES = {  # of MNIST/raw in the data directory, with their MD5
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -40,7 +43,10 @@ class Dataset:
 
 
 def load(name: str, data_dir: Path) -> tuple[Dataset, str]:
-    """The data set `name`, and for "auto" a line that says why it is not MNIST ("" if it is). Raises DataError."""
+    """The data set and, where "auto" had to do without MNIST, a line that says so ("" otherwise).
+
+    Raises DataError.
+    """
     if name == "digits":
         return load_digits(), ""
     try:
@@ -64,7 +70,9 @@ def load_mnist(data_dir: Path) -> Dataset:
     for file, md5 in FILES.items():
         found = hashlib.md5((raw / file).read_bytes(), usedforsecurity=False).hexdigest()
         if found != md5:
-            raise DataError(f"{raw / file} is damaged (MD5 {found}, expected {md5}): remove it or use another --data-dir")
+            raise DataError(
+                f"{raw / file} is damaged (MD5 {found}, expected {md5}): remove it or use another --data-dir"
+            )
     train, test = MNIST(data_dir, train=True), MNIST(data_dir, train=False)
     return Dataset(
         "mnist",
@@ -87,7 +95,9 @@ def download(mnist, data_dir: Path, raw: Path) -> None:
                 mnist(data_dir, download=True)
             return
         except (RuntimeError, OSError, HTTPException, EOFError) as error:
-            failures.append(f"{mirror}: {str(error).strip().splitlines()[-1] if str(error) else type(error).__name__}")
+            failures.append(
+                f"{mirror}: {str(error).strip().splitlines()[-1] if str(error) else type(error).__name__}"
+            )
         finally:
             socket.setdefaulttimeout(timeout)
     missing = [file for file in FILES if not (raw / file).is_file()]

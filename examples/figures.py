@@ -1,4 +1,4 @@
-"""The pictures of the examples, in one style: the chapter's colours, constrained layout, a unit on every axis."""
+"""The pictures of the examples: the chapter's colours, constrained layout, a unit on every axis."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,9 @@ from matplotlib.ticker import MaxNLocator
 BLUE, GREEN, RED, AMBER, INDIGO = "#3b82f6", "#059669", "#dc2626", "#d97706", "#4f46e5"
 
 
-def training_curves(epochs: Sequence[int], losses: Sequence[float], accuracies: Sequence[float], title: str) -> Figure:
+def training_curves(
+    epochs: Sequence[int], losses: Sequence[float], accuracies: Sequence[float], title: str
+) -> Figure:
     """Training loss and test accuracy (in percent) by epoch, side by side."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)

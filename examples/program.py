@@ -15,7 +15,9 @@ class Parser(argparse.ArgumentParser):
     """argparse with every default in --help and without the usage text before an error."""
 
     def __init__(self, **options):
-        super().__init__(formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False, **options)
+        super().__init__(
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False, **options
+        )
 
     def error(self, message: str) -> NoReturn:
         fail(f"{message} (see --help)")

@@ -1,6 +1,15 @@
 """The proof that tinycnn_numpy and tinycnn_torch compute the same."""
 
-from parity.compare import assert_parity, compare, compare_optimizers, lockstep, smooth_input
+from parity.compare import (
+    assert_parity,
+    compare,
+    compare_loss,
+    compare_optimizers,
+    is_smooth,
+    lockstep,
+    smooth_batches,
+    smooth_input,
+)
 from parity.oracles import check_adjoint, check_gradients, correlate_images
 from parity.report import Report, Row
 from parity.twins import twin, twin_optimizer
@@ -13,12 +22,15 @@ __all__ = [
     "check_adjoint",
     "check_gradients",
     "compare",
+    "compare_loss",
     "compare_optimizers",
     "copy_weights",
     "correlate_images",
+    "is_smooth",
     "load_weights",
     "lockstep",
     "save_weights",
+    "smooth_batches",
     "smooth_input",
     "twin",
     "twin_optimizer",

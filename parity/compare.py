@@ -11,44 +11,50 @@ from parity.report import Report, Row, difference
 from parity.tolerance import LOCKSTEP, Sum, largest, sums_of, sums_of_loss
 from parity.trace import Trace, stages_of, torch_stages_of, trace_numpy, trace_torch
 from parity.twins import twin, twin_optimizer
-from parity.weights import numpy_state
 from tinycnn_numpy.optim import Optimizer
 from tinycnn_numpy.windows import windows_of
 
 
-def compare(layer: tn.Layer, x: np.ndarray, module: nn.Module | None = None, *, labels=None, seed: int = 0) -> Report:
-    """Compare out, dx, dweight and dbias at every stage, under a random upstream gradient or through the loss of `labels`.
+def compare(
+    layer: tn.Layer, x: np.ndarray, module: nn.Module | None = None, *, dout=None, labels=None, seed: int = 0
+) -> Report:
+    """Compare out, dx, dweight and dbias at every stage.
 
     layer   a NumPy layer or model; module its PyTorch twin with the same weights (built from `layer` if None)
-    x       (N, ...) float32 or float64, the dtype of the layer's weights; see also smooth_input
-    labels  (N,) class indices; then the rows of the loss come too, and the upstream gradient is the loss's own
+    x       (N, ...) in the dtype of the layer's weights, float32 or float64; see also smooth_input
+    dout    the upstream gradient, in the shape of the output; random unless given
+    labels  (N,) class indices; then the loss is compared too, and its gradient is the upstream one
     seed    of the upstream gradient
 
-    The NumPy side runs twice, first on other data: what is remembered or added up from then shows as a mismatch.
+    The NumPy side runs twice, first on other data: what is remembered or added up from then shows as a
+    mismatch. In float32 both sides are also held against PyTorch in float64.
     """
     module = twin(layer) if module is None else module
     rng = np.random.default_rng(seed)
-    x_before = x.copy()
     other_x = rng.permuted(x, axis=0) + x.dtype.type(0.5)
     out = layer.forward(other_x)
-    dout = rng.standard_normal(out.shape).astype(x.dtype)
+    if dout is None:
+        dout = rng.standard_normal(out.shape).astype(x.dtype)
     layer.backward(rng.standard_normal(out.shape).astype(x.dtype))
 
     start = {"labels": labels} if labels is not None else {"dout": dout}
-    ours, theirs = trace_numpy(stages_of(layer), x, **start), trace_torch(torch_stages_of(module, layer), x, **start)
-    report = Report(f"{type(layer).__name__}, {x.dtype}: NumPy against PyTorch")
+    given = x.copy()
+    ours = trace_numpy(stages_of(layer), given, **start)
+    theirs = trace_torch(torch_stages_of(module, layer), x, **start)
+    how = "under a random upstream gradient" if labels is None else "through the loss"
+    report = Report(f"{type(layer).__name__}, {x.dtype}, {how}: NumPy against PyTorch")
+    truth = None
     if x.dtype == np.float32:
+        module64 = copy.deepcopy(module).cpu().double()
         start64 = start if labels is not None else {"dout": dout.astype(np.float64)}
-        truth = trace_numpy(stages_of(_in_float64(layer)), x.astype(np.float64), **start64)
-    else:
-        truth = None
+        truth = trace_torch(torch_stages_of(module64, layer), x.astype(np.float64), **start64)
     sums = _sums_along(layer, x, theirs, start)
-    report.rows = [
+    if not np.array_equal(given, x, equal_nan=True):
+        report.rows.append(Row("input", "x", x.shape, difference(given, x), np.inf, 0.0, note="was modified"))
+    report.rows += [
         _row(*key, ours.get(key), theirs[key], sums[key], x.dtype, None if truth is None else truth[key])
         for key in theirs
     ]
-    if not np.array_equal(x, x_before, equal_nan=True):
-        report.rows.append(Row("input", "x", x.shape, difference(x, x_before), np.inf, 0.0, note="was modified"))
     return report
 
 
@@ -60,8 +66,20 @@ def assert_parity(layer: tn.Layer, x: np.ndarray, module: nn.Module | None = Non
     return report
 
 
+def compare_loss(loss_fn, logits: np.ndarray, labels: np.ndarray) -> Report:
+    """Compare a NumPy loss and its gradient with PyTorch. logits (N, classes), labels (N,)."""
+    identity, no_layer = {"logits": tn.Sequential(same=tn.Flatten())}, {"logits": nn.Flatten()}
+    ours = trace_numpy(identity, logits, labels=labels, loss_fn=loss_fn)
+    theirs = trace_torch(no_layer, logits, labels=labels)
+    report = Report(f"{type(loss_fn).__name__}, {logits.dtype}: NumPy against PyTorch")
+    for tensor, s in sums_of_loss(logits).items():
+        key = "loss", tensor
+        report.rows.append(_row(*key, ours[key], theirs[key], s, logits.dtype))
+    return report
+
+
 def compare_optimizers(optimizer: Optimizer, steps: int = 10, seed: int = 0) -> Report:
-    """Give an optimiser of a NumPy model and its PyTorch twin the same random gradients; compare weights and state."""
+    """Give a new NumPy optimiser and its PyTorch twin the same random gradients; compare weights and state."""
     rng = np.random.default_rng(seed)
     ours = optimizer.parameters
     theirs = [nn.Parameter(torch.from_numpy(p.data.copy())) for p in ours]
@@ -74,74 +92,102 @@ def compare_optimizers(optimizer: Optimizer, steps: int = 10, seed: int = 0) -> 
         optimizer.step()
         twin.step()
     dtype = ours[0].data.dtype
-    report = Report(f"{type(optimizer).__name__}, {dtype}, {steps} steps on random gradients: NumPy against PyTorch")
-    for name, value, reference in _optimizer_tensors(optimizer, twin):
+    report = Report(
+        f"{type(optimizer).__name__}, {dtype}, {steps} steps on random gradients: NumPy against PyTorch"
+    )
+    names = [f"{i}.{p.name}" for i, p in enumerate(ours)]
+    for name, value, reference in _optimizer_tensors(names, optimizer, twin):
         roundings = Sum(10 * steps, optimizer.lr)  # about ten to an update
         report.rows.append(_row(f"{steps} steps", name, value, reference, roundings, dtype))
     return report
 
 
 def lockstep(model, module, optimizer: Optimizer, images, labels, batches) -> Report:
-    """Train both from one initialisation on one order of batches; compare every loss, weight and optimiser state.
+    """Train both from one initialisation on one order of batches; compare losses, weights and state.
 
     model, optimizer    the NumPy side; module the PyTorch twin, whose weights must be equal now
-    images, labels      the training set, NumPy arrays; batches a list of index arrays, one step each
+    images, labels      the training set, NumPy arrays
+    batches             index arrays, one step each; see smooth_batches: in float32 a ReLU that rounding
+                        opens on one side alone sends the two runs apart, though both are right
+
+    Bound: LOCKSTEP of parity.tolerance, relative to the largest value that each tensor had on the way.
     """
     twin = twin_optimizer(optimizer, module)
-    device = next(module.parameters()).device
+    names, device = [name for name, _ in module.named_parameters()], next(module.parameters()).device
     loss_fn, torch_loss_fn = tn.CrossEntropyLoss(), nn.CrossEntropyLoss()
-    losses = []
+    losses: list[tuple[float, float]] = []
+    peaks: dict[str, float] = {}
     for batch in batches:
         x, y = images[batch], labels[batch]
         loss = loss_fn(model(x), y)
-        model.backward(loss_fn.backward())
+        model.backward_weights(loss_fn.backward())
         optimizer.step()
 
         torch_loss = torch_loss_fn(module(torch.from_numpy(x).to(device)), torch.from_numpy(y).to(device))
         twin.zero_grad()
         torch_loss.backward()
         twin.step()
-        losses.append((loss, torch_loss.item()))
-    name, dtype = f"{type(optimizer).__name__} x {len(batches)}", images.dtype
+        losses.append((float(loss), torch_loss.item()))
+        for tensor, _, reference in _optimizer_tensors(names, optimizer, twin):
+            peaks[tensor] = max(peaks.get(tensor, 0.0), largest(reference))
+    name, dtype = f"{type(optimizer).__name__} x {len(losses)}", images.dtype
     report = Report(f"{type(model).__name__}, {dtype}, {name} steps in lockstep: NumPy against PyTorch")
     history, torch_history = np.array(losses, dtype).T
-    for tensor, value, reference in [("loss", history, torch_history), *_optimizer_tensors(optimizer, twin)]:
-        bound = LOCKSTEP[dtype] * largest(reference)
-        gap = difference(value, reference)
-        report.rows.append(Row(name, tensor, value.shape, gap, gap / max(largest(reference), 1e-300), bound))
+    for tensor, value, reference in [
+        ("loss", history, torch_history),
+        *_optimizer_tensors(names, optimizer, twin),
+    ]:
+        scale, gap = peaks.get(tensor, largest(reference)), difference(value, reference)
+        report.rows.append(
+            Row(name, tensor, value.shape, gap, gap / scale if scale else gap, LOCKSTEP[dtype] * scale)
+        )
     return report
 
 
-def smooth_input(layer: tn.Layer, shape: tuple[int, ...], dtype, rng: np.random.Generator, draws: int = 100):
-    """Draw a standard normal x on which rounding cannot decide anything.
-
-    Where a ReLU's input is 0 within rounding, or the two largest of a pooling window are equal within rounding, two right
-    answers may go different ways and send a gradient to different places. Such an x is drawn again. Raises ValueError
-    after `draws` of them: take a smaller batch.
-    """
-    for _ in range(draws):
+def smooth_input(layer: tn.Layer, shape: tuple[int, ...], dtype, rng: np.random.Generator) -> np.ndarray:
+    """Draw standard normal x until is_smooth. Raises ValueError after 100 draws: take a smaller batch."""
+    for _ in range(100):
         x = rng.standard_normal(shape).astype(dtype)
-        if _is_smooth(_in_float64(layer), x):
+        if is_smooth(layer, x):
             return x
-    raise ValueError(f"smooth_input: shape {shape} gave no smooth input in {draws} draws, expected a smaller batch")
+    raise ValueError(
+        f"smooth_input: shape {shape} gave nothing smooth in 100 draws, expected a smaller batch"
+    )
 
 
-def _is_smooth(layer64: tn.Layer, x: np.ndarray) -> bool:
+def smooth_batches(
+    layer: tn.Layer, images: np.ndarray, steps: int, batch_size: int, rng: np.random.Generator
+):
+    """Yield `steps` random index arrays, each a batch that is_smooth for the weights of just then.
+
+    With a wider margin than one pass needs: by the last step the two sides' weights are no longer equal
+    to the last bit.
+    """
+    for _ in range(steps):
+        batch = rng.integers(len(images), size=batch_size)
+        while not is_smooth(layer, images[batch], margin=10):
+            batch = rng.integers(len(images), size=batch_size)
+        yield batch
+
+
+def is_smooth(layer: tn.Layer, x: np.ndarray, margin: float = 2) -> bool:
+    """Whether rounding, of `margin` times its bound, decides nothing on the way of x through a model.
+
+    Where a ReLU's input is 0 within rounding, or the two largest of a pooling window are equal within
+    rounding, two right answers may take different turns and send a gradient to different places.
+    """
     value, n = x.astype(np.float64), 0
-    for stage in stages_of(layer64).values():
-        margin = 2 * Sum(n).bound(x.dtype, value)
-        if isinstance(stage, tn.ReLU):
-            gaps = np.abs(value)
-        elif isinstance(stage, tn.MaxPool2D):
-            windows = windows_of(value, stage.kernel_size, stage.stride, stage.padding, fill=-np.inf)
-            C, KH, KW, OH, OW, N = windows.shape
-            ranked = np.sort(windows.reshape(C, KH * KW, OH, OW, N), axis=1)
-            gaps = ranked[:, -1] - ranked[:, -2] if KH * KW > 1 else np.ones(1)
-            gaps = gaps[ranked[:, -1] > 0] if KH * KW > 1 else gaps  # zeros that ReLU made are equal on both sides
-        else:
-            gaps = np.ones(1)
-        if n > 0 and (gaps <= margin).any():
+    for stage in stages_of(_in_float64(layer)).values():
+        rounding = margin * Sum(n).bound(x.dtype, value)
+        if isinstance(stage, tn.ReLU) and n > 0 and (np.abs(value) <= rounding).any():
             return False
+        if isinstance(stage, tn.MaxPool2D) and n > 0:
+            windows = windows_of(value, stage.kernel_size, stage.stride, stage.padding, fill=-np.inf)
+            ranked = np.sort(windows.reshape(*windows.shape[:2], -1, *windows.shape[4:]), axis=2)
+            winner, second = ranked[:, :, -1], ranked[:, :, -2:].min(axis=2)
+            zeros = winner == 0  # which a ReLU made, on both sides
+            if ((winner - second <= rounding) & ~zeros).any():
+                return False
         out = stage.forward(value)
         n += sums_of(stage, value, out)["out"].n
         value = out
@@ -186,18 +232,24 @@ def _row(stage, tensor, value, reference, s: Sum, dtype, truth=None) -> Row:
     note = "" if value.dtype == dtype else f"dtype is {value.dtype}, expected {dtype}"
     best = reference if truth is None else truth
     gap, scale = difference(value, reference), largest(best)
-    float64 = () if truth is None else (difference(value, truth), difference(reference, truth))
-    return Row(stage, tensor, reference.shape, gap, gap / scale if scale else gap, s.bound(dtype, best), *float64, note=note)
+    return Row(
+        stage,
+        tensor,
+        reference.shape,
+        max_abs=gap,
+        max_rel=gap / scale if scale else gap,
+        bound=s.bound(dtype, best),
+        numpy_vs_float64=None if truth is None else difference(value, truth),
+        torch_vs_float64=None if truth is None else difference(reference, truth),
+        note=note,
+    )
 
 
-def _optimizer_tensors(optimizer: Optimizer, twin: torch.optim.Optimizer):
-    """(name, NumPy array, PyTorch array) of every weight and of its state, which both sides name alike."""
+def _optimizer_tensors(names: list[str], optimizer: Optimizer, twin: torch.optim.Optimizer):
+    """(name, NumPy array, PyTorch array) of every weight and its state, which both sides name alike."""
     theirs = [q for group in twin.param_groups for q in group["params"]]
-    for i, (p, q) in enumerate(zip(optimizer.parameters, theirs, strict=True)):
-        yield f"{i}.{p.name}", p.data, q.detach().cpu().numpy()
+    for i, (name, p, q) in enumerate(zip(names, optimizer.parameters, theirs, strict=True)):
+        yield name, p.data, q.detach().cpu().numpy()
         for state in ("momentum_buffer", "exp_avg", "exp_avg_sq"):
             if isinstance(twin.state[q].get(state), torch.Tensor):
-                yield f"{i}.{state}", getattr(optimizer, state)[i], twin.state[q][state].cpu().numpy()
-
-
-__all__ = ["assert_parity", "compare", "compare_optimizers", "lockstep", "numpy_state", "smooth_input"]
+                yield f"{name} {state}", getattr(optimizer, state)[i], twin.state[q][state].cpu().numpy()

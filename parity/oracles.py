@@ -1,4 +1,4 @@
-"""Witnesses that owe nothing to PyTorch: SciPy for the convolution, differences for gradients, transposes for linear maps."""
+"""Witnesses that owe nothing to PyTorch: SciPy, differences, transposes."""
 
 from collections.abc import Callable
 
@@ -28,9 +28,9 @@ def check_gradients(layer: tn.Layer, x: np.ndarray, *, h: float = 1e-5, seed: in
 
         (L(x + h*v) - L(x - h*v)) / 2h  =  sum(dx * v)
 
-    up to the third derivative times h*h; the same for every weight. One direction sees every entry of the gradient, at the
-    price of two forwards. float64 only: in float32 the difference drowns in rounding. Bound: 1e-7, relative to |dx|.
-    Raises ValueError unless x is float64.
+    up to the third derivative times h*h; the same for every weight. One direction sees every entry of the
+    gradient, at the price of two forwards. float64 only: in float32 the difference drowns in rounding.
+    Bound: 1e-7, relative to |dx|. Raises ValueError unless x is float64.
     """
     if x.dtype != np.float64:
         raise ValueError(f"check_gradients: x has dtype {x.dtype}, expected float64")
@@ -71,8 +71,8 @@ def directional_derivative(f: Callable[[], float], place: np.ndarray, v: np.ndar
 def check_adjoint(layer: tn.Layer, x: np.ndarray, *, seed: int = 0) -> Report:
     """For a linear layer: sum(forward(x) * y) = sum(x * backward(y)) for every x and y, the bias aside.
 
-    It says that backward is the transpose of forward, whatever forward is: no derivative, no reference. Bound: 200 eps
-    times the norms of the two factors.
+    It says that backward is the transpose of forward, whatever forward is: no derivative, no reference.
+    Bound: 200 eps times the norms of the two factors.
     """
     rng = np.random.default_rng(seed)
     linear = layer.forward(x) - layer.forward(np.zeros_like(x))  # without the bias
@@ -82,5 +82,12 @@ def check_adjoint(layer: tn.Layer, x: np.ndarray, *, seed: int = 0) -> Report:
     left, right = float((linear * y).sum(dtype=np.float64)), float((x * dx).sum(dtype=np.float64))
     scale = float(np.linalg.norm(linear) * np.linalg.norm(y) + np.linalg.norm(x) * np.linalg.norm(dx)) / 2
     gap = abs(left - right)
-    row = Row(type(layer).__name__, "<f(x), y>", x.shape, gap, gap / scale if scale else gap, 200 * np.finfo(x.dtype).eps * scale)
+    row = Row(
+        type(layer).__name__,
+        "<f(x), y>",
+        x.shape,
+        gap,
+        gap / scale if scale else gap,
+        200 * np.finfo(x.dtype).eps * scale,
+    )
     return Report(f"{type(layer).__name__}, {x.dtype}: backward is the transpose of forward", [row])

@@ -11,8 +11,9 @@ import numpy as np
 class Row:
     """One tensor of the NumPy side held against its reference; `note` says what is wrong beyond its numbers.
 
-    max_abs is the largest difference, max_rel the same in units of the reference's largest entry. In float32 both sides
-    are also held against a float64 run: numpy_vs_float64 and torch_vs_float64 are those largest differences.
+    max_abs is the largest difference, max_rel the same in units of the reference's largest entry. In
+    float32 both sides are also held against a float64 run: numpy_vs_float64 and torch_vs_float64 are
+    those largest differences.
     """
 
     stage: str
@@ -37,7 +38,7 @@ class Row:
 
 @dataclass
 class Report:
-    """The rows of one comparison, in the order in which the values were computed: the first bad row is the place to look.
+    """The rows of one comparison in the order of computation: the first bad row is the place to look.
 
     str(report) is the table for people, report.to_dict() what goes into JSON.
     """
@@ -58,12 +59,14 @@ class Report:
         float64 = any(row.numpy_vs_float64 is not None for row in self.rows)
         lines = [(*header, *(("numpy-f64", "torch-f64") if float64 else ()), "verdict")]
         for row in self.rows:
-            numbers = [row.max_abs, row.max_rel, row.bound]
+            numbers: list[float | None] = [row.max_abs, row.max_rel, row.bound]
             numbers += [row.numpy_vs_float64, row.torch_vs_float64] if float64 else []
             cells = ["-" if number is None else f"{number:.1e}" for number in numbers]
             lines.append((row.stage, row.tensor, str(row.shape), *cells, row.verdict))
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        table = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+        table = [
+            "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines
+        ]
         return "\n".join([self.title, *table, self.summary()])
 
     def summary(self) -> str:
@@ -83,7 +86,10 @@ class Report:
 
 
 def difference(value: np.ndarray, reference: np.ndarray) -> float:
-    """The largest |value - reference|; equal infinities and two NaNs differ by 0, a NaN or infinity alone by inf."""
+    """The largest |value - reference|.
+
+    Equal infinities and two NaNs differ by 0, a NaN or an infinity alone by inf.
+    """
     a, b = np.asarray(value, np.float64), np.asarray(reference, np.float64)
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     with np.errstate(invalid="ignore", over="ignore"):

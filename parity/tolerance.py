@@ -1,14 +1,16 @@
 """How far two right answers may lie apart: the one place where a tolerance is derived.
 
-Both sides add up the same n products in different orders. Each addition is rounded to a relative eps/2, up or down as if
-by chance, so that errors grow like a random walk, with sqrt(n) and not with n. Measured against the largest entry of the
-tensor (an entry that cancels to almost nothing has no meaningful relative error of its own):
+Both sides add up the same n products in different orders. Each addition is rounded to a relative eps/2,
+up or down as if by chance, so that errors grow like a random walk, with sqrt(n) and not with n. Measured
+against the largest entry of the tensor (an entry that cancels to almost nothing has no meaningful
+relative error of its own):
 
     bound = max(4, sqrt(n)) * eps * max|ref|
 
-Where a tensor has few entries, all of them may cancel, so max|ref| is at least one largest possible product, `term`. Where
-nothing is added up (n = 0: ReLU, flatten, a max pool whose windows do not overlap) the sides must agree bit for bit. Along
-a chain of stages each stage passes its input's error on, and independent errors add like random steps again: n adds up.
+Where a tensor has few entries, all of them may cancel, so max|ref| is at least one largest possible
+product, `term`. Where nothing is added up (n = 0: ReLU, flatten, a max pool whose windows do not overlap)
+the sides must agree bit for bit. Along a chain of stages each stage passes its input's error on, and
+independent errors add like random steps again: n adds up.
 """
 
 import math
@@ -18,7 +20,7 @@ import numpy as np
 
 import tinycnn_numpy as tn
 
-# Lockstep training feeds every step's error to the next. 200 steps stay ten times below these (relative to max|ref|).
+# Lockstep training feeds every step's error to the next. Relative to max|ref|, after 200 steps.
 LOCKSTEP = {np.dtype(np.float32): 2e-5, np.dtype(np.float64): 1e-12}
 
 

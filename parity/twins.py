@@ -19,7 +19,9 @@ LAYERS: dict[type[tn.Layer], Callable[..., nn.Module]] = {
     tn.AvgPool2D: lambda a: nn.AvgPool2d(a.kernel_size, a.stride, a.padding),
     tn.Flatten: lambda a: nn.Flatten(),
     tn.Dense: lambda a: nn.Linear(a.in_features, a.out_features, bias=a.bias is not None),
-    tn.Sequential: lambda a: nn.Sequential(OrderedDict((name, twin(stage)) for name, stage in a.stages.items())),
+    tn.Sequential: lambda a: nn.Sequential(
+        OrderedDict((name, twin(stage)) for name, stage in a.stages.items())
+    ),
 }
 
 OPTIMIZERS: dict[type[Optimizer], Callable[..., torch.optim.Optimizer]] = {
@@ -54,4 +56,6 @@ def _row(table, instance):
     for ancestor in type(instance).__mro__:
         if ancestor in table:
             return table[ancestor]
-    raise ValueError(f"{type(instance).__name__} has no PyTorch twin, expected one of {[c.__name__ for c in table]}")
+    raise ValueError(
+        f"{type(instance).__name__} has no PyTorch twin, expected one of {[c.__name__ for c in table]}"
+    )

@@ -1,10 +1,11 @@
 """Weights that go across: from either side to the other, in memory or through a safetensors file."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from torch import nn
 
 from tinycnn_numpy import Layer
@@ -27,19 +28,23 @@ def load_numpy_state(model: Model, state: dict[str, np.ndarray]) -> None:
     """
     if isinstance(model, nn.Module):
         check_state(type(model).__name__, model.state_dict(), state)
-        model.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in state.items()})
+        native = {
+            name: np.array(array, array.dtype.newbyteorder("=")) for name, array in state.items()
+        }  # and a copy
+        model.load_state_dict({name: torch.from_numpy(array) for name, array in native.items()})
     else:
         model.load_state_dict(state)
 
 
 def copy_weights(source: Model, target: Model) -> None:
-    """Copy every weight of `source` into `target`; either may be of either side. Strict, as load_numpy_state."""
+    """Copy every weight of `source` into `target`; either may be of either side. Strict, as
+    load_numpy_state."""
     load_numpy_state(target, numpy_state(source))
 
 
 def save_weights(model: Model, path: str | os.PathLike, metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file. Both sides write the same bytes for the same weights."""
-    save_file(numpy_state(model), path, metadata)
+    """Write a safetensors file: for the same weights the same bytes from both sides."""
+    Path(path).write_bytes(save(numpy_state(model), metadata))
 
 
 def load_weights(model: Model, path: str | os.PathLike) -> None:

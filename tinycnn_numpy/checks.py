@@ -48,6 +48,16 @@ def check_pair(owner, name, value, at_least=1):
         ) from None
 
 
+def check_kernel_fits(owner, x, kernel_size, padding):
+    """Raise ValueError if the kernel is larger than the padded images (N, C, H, W)."""
+    sides = [side + 2 * p for side, p in zip(x.shape[2:], padding, strict=True)]
+    if kernel_size[0] > sides[0] or kernel_size[1] > sides[1]:
+        raise ValueError(
+            f"{owner}: x has {x.shape[2]} x {x.shape[3]} pixels, expected at least kernel_size {kernel_size} "
+            f"after padding {padding}"
+        )
+
+
 def check_dtype(owner, dtype):
     """Return `dtype` as a NumPy dtype; raise ValueError unless it is float32 or float64."""
     if np.dtype(dtype) not in (np.float32, np.float64):
@@ -56,7 +66,7 @@ def check_dtype(owner, dtype):
 
 
 def check_state(owner, own, state):
-    """Raise ValueError that lists every missing, unexpected and mis-shaped name of `state`; `own` maps name to array."""
+    """Raise ValueError that lists all missing, unexpected and mis-shaped names; `own` maps name to array."""
     problems = [f"missing {name}" for name in own if name not in state]
     problems += [f"unexpected {name}" for name in state if name not in own]
     problems += [

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tinycnn_numpy.checks import check_array, check_dtype, check_pair, check_size
+from tinycnn_numpy.checks import check_array, check_dtype, check_kernel_fits, check_pair, check_size
 from tinycnn_numpy.layer import Layer
 from tinycnn_numpy.windows import images_first, pixels_first, windows_of, zeros_and_windows
 
@@ -25,7 +25,8 @@ class Conv2D(Layer):
         dwindows[h,w,i,j,c,n] = sum_f   weight[f,i,j,c] * dout[h,w,f,n]
         dx                    = dwindows, each entry added back to the pixel that it was read from
 
-    With i,j,c read as one index, out and dwindows are one matrix product for each pixel h,w, for all images at once.
+    With i,j,c read as one index, out is one matrix product for each pixel h,w, for all images at once;
+    so is dwindows for each i,j.
 
     x (N, C, H, W) -> out (N, F, OH, OW), OH = (H + 2*padding - KH) // stride + 1.
     weight (F, C, KH, KW), bias (F,), both uniform within 1/sqrt(C*KH*KW) at first, as PyTorch draws them.
@@ -57,12 +58,13 @@ class Conv2D(Layer):
 
     def forward(self, x: np.ndarray) -> np.ndarray:  # (N, C, H, W)
         check_array(self, "x", x, ("N", self.in_channels, "H", "W"), self.weight.dtype)
+        check_kernel_fits(self, x, self.kernel_size, self.padding)
         windows = windows_of(x, self.kernel_size, self.stride, self.padding)
-        OH, OW, KH, KW, C, N = windows.shape
+        (OH, OW, KH, KW, C, N), F = windows.shape, self.out_channels
         windows = windows.reshape(OH, OW, KH * KW * C, N)  # copies: overlapping windows become columns
         out = self.matrix() @ windows  # (F, KH*KW*C) @ (OH, OW, KH*KW*C, N) -> (OH, OW, F, N)
         if self.bias is not None:
-            out += np.repeat(self.bias, N).reshape(-1, N)  # (F, N)
+            out += np.repeat(self.bias, N).reshape(F, N)
         self.cache = windows, x.shape
         return images_first(out)
 

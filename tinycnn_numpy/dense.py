@@ -15,18 +15,26 @@ class Dense(Layer):
 
         out[n,m] = bias[m] + sum_k x[n,k] * weight[m,k]
 
-    Backward: each gradient is the product of the other two factors, summed over the index that it does not carry:
+    Backward: each gradient is the product of the other two factors, summed over the index that it does
+    not carry:
 
         dbias[m]     = sum_n dout[n,m]
         dweight[m,k] = sum_n dout[n,m] * x[n,k]
         dx[n,k]      = sum_m dout[n,m] * weight[m,k]
 
-    x (N, in_features) -> out (N, out_features). weight (out_features, in_features), bias (out_features,), both uniform
-    within 1/sqrt(in_features) at first, as PyTorch draws them. Raises ValueError for a wrong argument, shape or dtype.
+    x (N, in_features) -> out (N, out_features). weight (out_features, in_features), bias (out_features,),
+    both uniform within 1/sqrt(in_features) at first, as PyTorch draws them. Raises ValueError for a wrong
+    argument, shape or dtype.
     """
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, *, rng: np.random.Generator, dtype=np.float32
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator,
+        dtype=np.float32,
     ):
         self.in_features = check_size(self, "in_features", in_features)
         self.out_features = check_size(self, "out_features", out_features)

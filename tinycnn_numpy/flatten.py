@@ -9,7 +9,7 @@ from tinycnn_numpy.layer import Layer
 
 
 class Flatten(Layer):
-    """x (N, C, H, W) -> out (N, C*H*W), channels slowest, as PyTorch flattens. Backward folds the gradient again."""
+    """x (N, C, H, W) -> out (N, C*H*W), channels slowest, as PyTorch flattens. Backward folds again."""
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         check_array(self, "x", x, ("N", *np.shape(x)[1:]))

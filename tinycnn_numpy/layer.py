@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,16 +13,16 @@ class Layer:
     """One step of a network, with its own derivative written by hand.
 
     forward(x) -> out       remembers in `self.cache` what backward will need
-    backward(dout) -> dx    takes dL/dout, returns dL/dx, and assigns dL/dweight to `self.dweight`, dL/dbias to
-                            `self.dbias` (PyTorch adds to .grad instead, which is why it needs zero_grad)
+    backward(dout) -> dx    takes dL/dout, returns dL/dx, and assigns dL/dweight to `self.dweight` and
+                            dL/dbias to `self.dbias` (PyTorch adds to .grad, hence its zero_grad)
 
     A layer's parameters are the arrays that it calls `weight` and `bias`. All arrays are float32 or float64.
     """
 
-    weight: np.ndarray | None = None
-    bias: np.ndarray | None = None
-    dweight: np.ndarray | None = None
-    dbias: np.ndarray | None = None
+    weight: Any = None  # an array, or None where a layer has none
+    bias: Any = None
+    dweight: Any = None  # None until the first backward
+    dbias: Any = None
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         raise NotImplementedError
@@ -30,7 +31,7 @@ class Layer:
         raise NotImplementedError
 
     def backward_weights(self, dout: np.ndarray) -> None:
-        """backward without dx, which the first layer of a model can do without: nobody asks for dL/dimage in training."""
+        """backward without dx: in training nobody asks the first layer of a model for dL/dimage."""
         self.backward(dout)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:

@@ -17,11 +17,12 @@ class CrossEntropyLoss:
 
         dlogits[n,k] = (probs[n,k] - [k is labels[n]]) / N
 
-    Adding a constant to all logits of a row changes nothing, so the largest is subtracted first: exp cannot overflow.
+    Adding a constant to all logits of a row changes nothing, so the largest is subtracted first: exp
+    cannot overflow.
 
-    logits (N, classes), labels (N,) of any integer dtype. An empty batch has loss NaN, as in PyTorch; a label of -100
-    is an error here, where PyTorch ignores that row. Raises IndexError for a label outside 0 .. classes-1 and
-    ValueError for a wrong shape or dtype.
+    logits (N, classes), labels (N,) of any integer dtype. An empty batch has loss NaN, as in PyTorch; a
+    label of -100 is an error here, where PyTorch ignores that row. Raises IndexError for a label outside
+    0 .. classes-1 and ValueError for a wrong shape or dtype.
     """
 
     def __call__(self, logits: np.ndarray, labels: np.ndarray) -> np.floating:
@@ -45,8 +46,10 @@ class CrossEntropyLoss:
 
 
 def check_labels(labels: np.ndarray, N: int, classes: int) -> None:
-    """One integer in 0 .. classes-1 for each of N images, or ValueError (shape, dtype) or IndexError (value)."""
-    if not isinstance(labels, np.ndarray) or labels.shape != (N,):
+    """Raise ValueError (shape, dtype) or IndexError (value) unless labels are N integers < classes."""
+    if not isinstance(labels, np.ndarray):
+        raise ValueError(f"CrossEntropyLoss: labels are a {type(labels).__name__}, expected a NumPy array")
+    if labels.shape != (N,):
         raise ValueError(f"CrossEntropyLoss: labels have shape {np.shape(labels)}, expected ({N},)")
     if labels.dtype.kind not in "iu":
         raise ValueError(f"CrossEntropyLoss: labels have dtype {labels.dtype}, expected integers")

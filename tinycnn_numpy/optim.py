@@ -1,4 +1,4 @@
-"""Optimisers: what is done with a gradient once it is known. Formulas, defaults and state names are PyTorch's."""
+"""Optimisers: what is done with a gradient. Formulas, defaults and state names are PyTorch's."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,9 @@ import numpy as np
 from tinycnn_numpy.layer import Parameter
 
 
-def check_number(owner: object, name: str, value: float, at_least: float = 0.0, below: float = math.inf) -> float:
+def check_number(
+    owner: object, name: str, value: float, at_least: float = 0.0, below: float = math.inf
+) -> float:
     if not at_least <= value < below:  # NaN fails every comparison
         raise ValueError(f"{owner}: {name} is {value!r}, expected {at_least:g} <= {name} < {below:g}")
     return value
@@ -41,6 +43,8 @@ class SGD(Optimizer):
     g = grad + weight_decay * data
     b = momentum * b + g                        the momentum buffer, 0 at first
     data -= lr * b                              nesterov: data -= lr * (g + momentum * b)
+
+    Raises ValueError for a setting out of its range, and for nesterov without momentum.
     """
 
     def __init__(self, parameters, lr: float, momentum=0.0, nesterov=False, weight_decay=0.0):
@@ -65,7 +69,10 @@ class Adam(Optimizer):
     g = grad + weight_decay * data
     m = beta1 * m + (1 - beta1) * g             exp_avg, 0 at first
     v = beta2 * v + (1 - beta2) * g*g           exp_avg_sq, 0 at first
-    data -= lr * m_hat / (sqrt(v_hat) + eps)    m_hat = m / (1 - beta1**steps), v_hat likewise: they undo the zero start
+    m_hat = m / (1 - beta1**steps)              undoes the start at 0; v_hat likewise
+    data -= lr * m_hat / (sqrt(v_hat) + eps)
+
+    Raises ValueError for a setting out of its range.
     """
 
     def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):

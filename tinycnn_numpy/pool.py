@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinycnn_numpy.checks import check_array, check_pair
+from tinycnn_numpy.checks import check_array, check_kernel_fits, check_pair
 from tinycnn_numpy.layer import Layer
 from tinycnn_numpy.windows import Pair, images_first, pixels_first, windows_of, zeros_and_windows
 
@@ -10,8 +10,9 @@ from tinycnn_numpy.windows import Pair, images_first, pixels_first, windows_of, 
 class Pool2D(Layer):
     """What both poolings share: the windows. x (N, C, H, W) -> out (N, C, OH, OW).
 
-    OH = (H + 2*padding - KH) // stride + 1; the stride is kernel_size unless given; padding is at most half of
-    kernel_size. Raises ValueError for a wrong argument, shape or dtype (integer images too, which PyTorch accepts).
+    OH = (H + 2*padding - KH) // stride + 1; the stride is kernel_size unless given; padding is at most
+    half of kernel_size. Raises ValueError for a wrong argument, shape or dtype (integer images too, which
+    PyTorch accepts).
     """
 
     def __init__(self, kernel_size, stride=None, padding=0):
@@ -19,10 +20,13 @@ class Pool2D(Layer):
         self.stride: Pair = check_pair(self, "stride", kernel_size if stride is None else stride)
         self.padding: Pair = check_pair(self, "padding", padding, at_least=0)
         if any(2 * p > k for p, k in zip(self.padding, self.kernel_size, strict=True)):
-            raise ValueError(f"{self}: padding is {padding!r}, expected at most half of kernel_size {kernel_size!r}")
+            raise ValueError(
+                f"{self}: padding is {padding!r}, expected at most half of kernel_size {kernel_size!r}"
+            )
 
     def windows_of(self, x: np.ndarray, fill: float) -> np.ndarray:
         check_array(self, "x", x, ("N", "C", "H", "W"))
+        check_kernel_fits(self, x, self.kernel_size, self.padding)
         return windows_of(x, self.kernel_size, self.stride, self.padding, fill)  # (OH, OW, KH, KW, C, N)
 
     def zeros_and_windows(self, x_shape: tuple[int, ...], dtype) -> tuple[np.ndarray, np.ndarray]:
@@ -40,8 +44,9 @@ class MaxPool2D(Pool2D):
         dwindows[h,w,i,j,c,n] = dout[h,w,c,n] * [i,j is the winner]
         dx                    = dwindows, each entry added back to the pixel that it was read from
 
-    Of equal numbers the first in reading order wins, as in PyTorch. A NaN in the window makes `out` NaN, and then there is
-    no winner (in PyTorch the last NaN is). In a window of -inf alone, padding may win, and its gradient is lost.
+    Of equal numbers the first in reading order wins, as in PyTorch. A NaN in the window makes `out` NaN,
+    and then there is no winner (in PyTorch the last NaN is). In a window of -inf alone, padding may win,
+    and its gradient is lost. Where -0.0 and 0.0 tie, the sign of `out` is left open.
     """
 
     def forward(self, x: np.ndarray) -> np.ndarray:  # (N, C, H, W)
@@ -64,7 +69,7 @@ class MaxPool2D(Pool2D):
 
 
 class AvgPool2D(Pool2D):
-    """The mean of every window; padding counts as zeros, in the sum and in the count, as PyTorch has it by default.
+    """The mean of every window; padding counts as zeros, in the sum and in the count, as in PyTorch.
 
         windows[h,w,i,j,c,n] = x[n, c, h*S + i, w*S + j]
         out[h,w,c,n]         = sum_ij windows[h,w,i,j,c,n] / (KH*KW)

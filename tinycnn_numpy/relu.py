@@ -13,18 +13,19 @@ class ReLU(Layer):
 
         dx = dout * [x > 0]
 
-    A NaN stays a NaN, forward and backward. Where x is -0.0, PyTorch returns -0.0 and this layer 0.0: equal numbers.
-    Where the gate is closed, an infinite dout gives NaN here (0 * inf) and 0 in PyTorch.
+    A NaN stays a NaN, forward and backward. Where x is -0.0, PyTorch returns -0.0 and this layer 0.0:
+    equal numbers. Where the gate is closed, an infinite dout gives NaN here (0 * inf) and 0 in PyTorch.
 
     x of any shape -> out of the same shape. Raises ValueError unless x is float32 or float64.
     """
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         check_array(self, "x", x, np.shape(x))
-        self.cache = out = np.maximum(x, np.zeros_like(x))
+        out = np.maximum(x, np.zeros_like(x))  # NumPy vectorises this, and not maximum(x, 0)
+        self.cache = out
         return out
 
     def backward(self, dout: np.ndarray) -> np.ndarray:
         out = self.cache
         check_array(self, "dout", dout, out.shape, out.dtype)
-        return dout * ~(out <= 0)  # not `x > 0`: a NaN passes its gradient on instead of hiding it
+        return dout * ~(out <= 0)  # not `out > 0`: a NaN passes its gradient on instead of hiding it

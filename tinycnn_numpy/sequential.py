@@ -9,16 +9,23 @@ from tinycnn_numpy.layer import Layer, Parameter
 
 
 class Sequential(Layer):
-    """Named stages, each fed with the output of the one before: Sequential(conv=Conv2D(...), relu=ReLU(), ...).
+    """Named stages, each fed with what the one before gave: Sequential(conv=Conv2D(...), relu=ReLU()).
 
-    A layer remembers its own input until backward, so the same object must not stand in two places. (A torch module may:
-    there the graph remembers.) Raises ValueError for an empty or a repeated stage.
+    model.conv is the stage of that name. A layer remembers its own input until backward, so the same
+    object must not stand in two places. (A torch module may: there the graph remembers.) Raises ValueError
+    for no stages or a repeated one.
     """
 
     def __init__(self, **stages: Layer):
         if not stages or len({id(layer) for layer in stages.values()}) < len(stages):
-            raise ValueError(f"{self}: stages are {list(stages)}, expected at least one, and each a layer of its own")
+            raise ValueError(
+                f"{self}: stages are {list(stages)}, expected at least one, and each a layer of its own"
+            )
         self.stages = stages
+
+    def __getattr__(self, name: str):
+        stages = self.__dict__.get("stages", {})
+        return stages[name] if name in stages else super().__getattr__(name)
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         for layer in self.stages.values():

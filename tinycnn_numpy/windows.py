@@ -1,7 +1,8 @@
 """Every window that a kernel sees, and the way back: what convolution and pooling share.
 
-Images are (N, C, H, W) to whoever calls a layer. In memory they run H, W, C, N: all channels of all images lie side by side
-for one pixel, for the next pixel, and so on. Then whatever a kernel does to a pixel it does to one long run of memory.
+Images are (N, C, H, W) to whoever calls a layer. In memory they run H, W, C, N: all channels of all
+images lie side by side for one pixel, for the next pixel, and so on. Then whatever a kernel does to a
+pixel it does to one long run of memory.
 """
 
 import numpy as np
@@ -20,17 +21,12 @@ def images_first(x: np.ndarray) -> np.ndarray:
     return x.transpose(3, 2, 0, 1)
 
 
-def windows_of(x: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair, fill: float = 0.0) -> np.ndarray:
-    """Read the windows of (N, C, H, W), padded with `fill`, as a view (OH, OW, KH, KW, C, N) in which they may overlap:
+def windows_of(x: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair, fill=0.0) -> np.ndarray:
+    """The windows of images (N, C, H, W): a view (OH, OW, KH, KW, C, N), in which they may overlap.
 
-        windows[h,w,i,j,c,n] = x[n, c, h*SH + i, w*SW + j]
-
-    Raises ValueError if the kernel is larger than the padded image.
+    windows[h,w,i,j,c,n] = x[n, c, h*SH + i, w*SW + j]                x already padded with `fill`
     """
-    H, W = x.shape[2:]
-    (KH, KW), (PH, PW) = kernel_size, padding
-    if KH > H + 2 * PH or KW > W + 2 * PW:
-        raise ValueError(f"kernel_size {kernel_size} is larger than x, {H} x {W}, with padding {padding}")
+    PH, PW = padding
     x = pixels_first(x)
     if padding != (0, 0):
         x = np.pad(x, [(PH, PH), (PW, PW), (0, 0), (0, 0)], constant_values=fill)
@@ -38,12 +34,13 @@ def windows_of(x: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair, fi
 
 
 def zeros_and_windows(x_shape: tuple[int, ...], dtype, kernel_size: Pair, stride: Pair, padding: Pair):
-    """The way back: an image `dx` of zeros (N, C, H, W), and the view of its windows through which to add to it.
+    """The way back: an image `dx` of zeros (N, C, H, W), and its windows, through which to add to it.
 
         dx_windows[:, :, i, j] += ...         adds to the pixels dx[n, c, h*SH + i, w*SW + j]
 
-    A pixel that several windows read collects from all of them. For one i, j at a time no two windows share a pixel,
-    so `+=` is safe; over all i, j at once it would not be. What is added to the padding does not show in dx.
+    A pixel that several windows read collects from all of them. For one i, j at a time no two windows
+    share a pixel, so `+=` is safe; over all i, j at once it would not be. What is added to the padding
+    does not show in dx.
     """
     N, C, H, W = x_shape
     PH, PW = padding
@@ -52,6 +49,6 @@ def zeros_and_windows(x_shape: tuple[int, ...], dtype, kernel_size: Pair, stride
 
 
 def _slide(padded: np.ndarray, kernel_size: Pair, stride: Pair) -> np.ndarray:
-    (SH, SW), writeable = stride, padded.flags.writeable
-    windows = sliding_window_view(padded, kernel_size, axis=(0, 1), writeable=writeable)  # (H', W', C, N, KH, KW)
+    (SH, SW), write = stride, padded.flags.writeable
+    windows = sliding_window_view(padded, kernel_size, axis=(0, 1), writeable=write)  # (.., C, N, KH, KW)
     return windows[::SH, ::SW].transpose(0, 1, 4, 5, 2, 3)  # (OH, OW, KH, KW, C, N)

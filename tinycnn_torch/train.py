@@ -8,9 +8,9 @@ import torch
 def train_epoch(model, loss_fn, optimizer, images, labels, batches: Iterable[torch.Tensor]) -> float:
     """Take one optimiser step for every index tensor in `batches`; return the mean loss of the images seen.
 
-    images (M, C, H, W) and labels (M,) hold the whole training set, on the model's device; so does each batch. The loss is
-    summed up on the device and read once: reading it at every step would make the GPU wait. Raises ValueError if `batches`
-    is empty.
+    images (M, C, H, W) and labels (M,) hold the whole training set, on the model's device; so does each
+    batch. The loss is summed up on the device and read once: reading it at every step would make the GPU
+    wait. Raises ValueError if `batches` is empty.
     """
     total, seen = torch.zeros((), dtype=torch.float64), 0
     for batch in batches:

@@ -1,0 +1,161 @@
+"""What every layer must do, over random shapes, settings, dtypes and seeds."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import dtypes, image_cases, image_shapes, seeds
+
+import tinycnn_numpy as tn
+from parity import assert_parity, check_adjoint, check_gradients
+
+
+@st.composite
+def conv2d(draw):
+    shape, kernel, stride, padding, dtype, seed = draw(image_cases())
+    rng = np.random.default_rng(seed)
+    filters, bias = draw(st.integers(1, 4)), draw(st.booleans())
+    return (
+        tn.Conv2D(shape[1], filters, kernel, stride, padding, bias, rng=rng, dtype=dtype),
+        shape,
+        dtype,
+        rng,
+    )
+
+
+@st.composite
+def pool(draw, cls):
+    shape, kernel, stride, padding, dtype, seed = draw(image_cases(max_padding=1, half_kernel=True))
+    return cls(kernel, stride, padding), shape, dtype, np.random.default_rng(seed)
+
+
+@st.composite
+def dense(draw):
+    dtype, rng = draw(dtypes), np.random.default_rng(draw(seeds))
+    n, k, m = draw(st.integers(1, 5)), draw(st.integers(1, 9)), draw(st.integers(1, 9))
+    return tn.Dense(k, m, draw(st.booleans()), rng=rng, dtype=dtype), (n, k), dtype, rng
+
+
+@st.composite
+def without_settings(draw, cls):
+    return cls(), draw(image_shapes()), draw(dtypes), np.random.default_rng(draw(seeds))
+
+
+linear = st.one_of(conv2d(), dense(), pool(tn.AvgPool2D), without_settings(tn.Flatten))
+layers = st.one_of(linear, pool(tn.MaxPool2D), without_settings(tn.ReLU))
+
+
+def distinct(shape, dtype, rng):
+    """Numbers 0.1 apart and 0.05 from 0: nothing ties, no ReLU or max changes its mind within h."""
+    size = int(np.prod(shape))
+    return ((rng.permutation(size) - size // 2) / 10 + 0.05).reshape(shape).astype(dtype)
+
+
+@given(layers)
+def test_every_tensor_equals_pytorch(case):
+    layer, shape, dtype, rng = case
+    assert_parity(layer, rng.standard_normal(shape).astype(dtype), seed=int(rng.integers(2**32)))
+
+
+@given(st.one_of(conv2d(), dense(), pool(tn.MaxPool2D), without_settings(tn.ReLU)))
+def test_small_integers_agree_to_the_last_bit(case):
+    """Sums of small integers are exact in any order, ties and zeros are everywhere: no tolerance at all."""
+    layer, shape, dtype, rng = case
+    for parameter in layer.parameters():
+        parameter.data[...] = rng.integers(-4, 5, parameter.data.shape)
+    x = rng.integers(-4, 5, shape).astype(dtype)
+    report = assert_parity(layer, x, dout=rng.integers(-4, 5, layer(x).shape).astype(dtype))
+    assert all(row.max_abs == 0 for row in report.rows)
+
+
+@given(layers)
+def test_gradients_equal_central_differences(case):
+    layer, shape, _, rng = case
+    for parameter in layer.parameters():
+        setattr(layer, parameter.name, parameter.data.astype(np.float64))
+    report = check_gradients(layer, distinct(shape, np.float64, rng))
+    assert report.ok, report
+
+
+@given(linear)
+def test_backward_is_the_transpose_of_a_linear_forward(case):
+    layer, shape, dtype, rng = case
+    report = check_adjoint(layer, rng.standard_normal(shape).astype(dtype))
+    assert report.ok, report
+
+
+@given(layers, st.sampled_from(["fortran", "strided", "reversed", "read-only"]))
+def test_any_memory_order_is_read_and_none_is_written(case, order):
+    layer, shape, dtype, rng = case
+    x = rng.standard_normal(shape).astype(dtype)
+    match order:
+        case "fortran":
+            x = np.asfortranarray(x)
+        case "strided":
+            x = np.repeat(x, 2, axis=-1)[..., ::2]
+        case "reversed":
+            x = x[::-1]
+        case "read-only":
+            x.setflags(write=False)
+    before = x.copy()
+    assert_parity(layer, x)
+    out = layer(x)
+    dout = np.asfortranarray(rng.standard_normal(out.shape).astype(dtype))
+    dout.setflags(write=False)
+    layer.backward(dout)
+    assert np.array_equal(x, before)
+
+
+@given(layers)
+def test_an_empty_batch_gives_empty_results_and_zero_weight_gradients(case):
+    layer, shape, dtype, _ = case
+    report = assert_parity(layer, np.empty((0, *shape[1:]), dtype))
+    assert all(row.shape[0] == 0 for row in report.rows if row.tensor in ("out", "dx"))
+    assert all(not parameter.grad.any() for parameter in layer.parameters())
+
+
+@given(layers)
+def test_images_do_not_influence_each_other(case):
+    layer, shape, dtype, rng = case
+    x = rng.standard_normal((3, *shape[1:])).astype(dtype)
+    one_by_one = np.concatenate([layer(x[i : i + 1]) for i in range(3)])
+    np.testing.assert_allclose(layer(x), one_by_one, rtol=1e-5, atol=1e-5)
+
+
+@given(layers)
+def test_backward_twice_gives_the_same_and_zero_gives_zero(case):
+    layer, shape, dtype, rng = case
+    out = layer(rng.standard_normal(shape).astype(dtype))
+    dout = rng.standard_normal(out.shape).astype(dtype)
+    dx = layer.backward(dout)
+    first = [dx, *(parameter.grad for parameter in layer.parameters())]
+    again = [layer.backward(dout), *(parameter.grad for parameter in layer.parameters())]
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    zeros = [layer.backward(np.zeros_like(dout)), *(parameter.grad for parameter in layer.parameters())]
+    assert not any(array.any() for array in zeros)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [tn.ReLU(), tn.Flatten(), tn.MaxPool2D(2), tn.AvgPool2D(2), tn.Dense(2, 2, rng=np.random.default_rng(0))],
+    ids=str,
+)
+class TestRefusals:
+    def test_backward_before_forward(self, layer):
+        with pytest.raises(RuntimeError, match=f"{layer}: backward was called before forward"):
+            layer.backward(np.zeros((1, 2), np.float32))
+
+    @pytest.mark.parametrize(
+        "x", [[[1.0]], np.zeros((2, 1, 4, 4), int), np.zeros((2, 1, 4, 4), np.float16), None]
+    )
+    def test_an_x_that_is_no_float_array(self, layer, x):
+        with pytest.raises(ValueError, match=f"^{layer}: x "):
+            layer.forward(x)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((2, 1, 3, 3), np.float32), np.zeros((2, 1, 2, 2), np.float64)])
+@pytest.mark.parametrize("layer", [tn.ReLU(), tn.MaxPool2D(1), tn.AvgPool2D(1)], ids=str)
+def test_a_dout_of_the_wrong_shape_or_dtype_is_refused(layer, wrong):
+    layer.forward(np.zeros((2, 1, 2, 2), np.float32))
+    with pytest.raises(ValueError, match=f"^{layer}: dout has (shape|dtype) .*, expected "):
+        layer.backward(wrong)

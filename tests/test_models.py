@@ -1,0 +1,112 @@
+"""The models: the same stages, names and sizes on both sides, and equal from end to end."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import dtypes, seeds
+
+import tinycnn_numpy as tn
+import tinycnn_torch as tt
+from parity import assert_parity, check_gradients, copy_weights, smooth_input, twin
+
+MODELS = {
+    "TinyCNN": ((1, 8, 8), 2, 114),
+    "MNISTCNN": ((1, 28, 28), 10, 12_810),
+    "MLP": ((1, 28, 28), 10, 101_770),
+}
+names = st.sampled_from(list(MODELS))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_both_sides_have_the_same_stages_keys_and_parameters(name):
+    _, _, count = MODELS[name]
+    model, module = getattr(tn, name)(rng=np.random.default_rng(0)), getattr(tt, name)()
+    assert list(model.stages) == [stage for stage, _ in module.named_children()]
+    ours = {key: array.shape for key, array in model.state_dict().items()}
+    assert ours == {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
+    assert sum(np.prod(shape) for shape in ours.values()) == count
+    for stage, torch_stage in zip(model.stages.values(), module.children(), strict=True):
+        assert type(torch_stage) is type(twin(stage))
+
+
+@pytest.mark.parametrize("package", [tn, tt])
+def test_count_parameters_prints_a_row_for_each(package, capsys):
+    model = tn.TinyCNN(rng=np.random.default_rng(0)) if package is tn else tt.TinyCNN()
+    assert tn.count_parameters(model) == 114
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [(line[0], line[-1]) for line in lines] == [
+        ("conv.weight", "36"), ("conv.bias", "4"), ("fc.weight", "72"), ("fc.bias", "2"), ("total", "114"),
+    ]  # fmt: skip
+
+
+@settings(max_examples=10)
+@given(names, dtypes, seeds, st.integers(1, 3), st.booleans())
+def test_every_stage_equals_pytorch(name, dtype, seed, size, through_loss):
+    shape, classes, _ = MODELS[name]
+    rng = np.random.default_rng(seed)
+    model, module = getattr(tn, name)(rng=rng, dtype=dtype), getattr(tt, name)().to(getattr(torch, dtype))
+    copy_weights(model, module)
+    x = smooth_input(model, (size, *shape), dtype, rng)
+    labels = rng.integers(classes, size=size) if through_loss else None
+    assert_parity(model, x, module, labels=labels, seed=seed)
+
+
+@given(seeds)
+def test_tinycnn_gradients_equal_central_differences(seed):
+    rng = np.random.default_rng(seed)
+    model = tn.TinyCNN(rng=rng, dtype=np.float64)
+    report = check_gradients(model, smooth_input(model, (3, 1, 8, 8), np.float64, rng), h=1e-7)
+    assert report.ok or max(row.max_rel for row in report.rows) < 1e-5, report
+
+
+def test_a_model_of_ones_own_is_a_sequence_of_named_stages():
+    rng = np.random.default_rng(0)
+    model = tn.Sequential(
+        conv=tn.Conv2D(3, 5, (3, 2), stride=(2, 1), padding=1, rng=rng),
+        pool=tn.AvgPool2D(3, stride=2, padding=1),
+        relu=tn.ReLU(),
+        flatten=tn.Flatten(),
+        fc=tn.Dense(5 * 2 * 4, 7, bias=False, rng=rng),
+    )
+    assert list(model.state_dict()) == ["conv.weight", "conv.bias", "fc.weight"]
+    assert_parity(model, smooth_input(model, (2, 3, 6, 7), np.float32, rng))
+
+
+def test_backward_weights_finds_the_same_gradients_as_backward():
+    rng = np.random.default_rng(0)
+    model = tn.MLP(rng=rng)
+    dout = model(rng.standard_normal((3, 1, 28, 28), dtype=np.float32))
+    model.backward(dout)
+    gradients = [parameter.grad for parameter in model.parameters()]
+    assert model.backward_weights(dout) is None
+    assert all(np.array_equal(g, p.grad) for g, p in zip(gradients, model.parameters(), strict=True))
+
+
+def test_a_layer_stands_in_one_place_only():
+    pool = tn.MaxPool2D(2)
+    with pytest.raises(
+        ValueError, match=r"Sequential: stages are \['pool1', 'pool2'\], expected .* a layer of its own"
+    ):
+        tn.Sequential(pool1=pool, pool2=pool)
+
+
+class TestStateDict:
+    def test_is_a_copy(self):
+        model = tn.TinyCNN(rng=np.random.default_rng(0))
+        model.state_dict()["conv.bias"][...] = 9
+        assert not (model.conv.bias == 9).any()
+
+    def test_names_everything_that_does_not_fit_and_loads_nothing(self):
+        model = tn.TinyCNN(rng=np.random.default_rng(0))
+        before = model.state_dict()
+        state = {**before, "conv.weight": np.ones((4, 1, 3, 2)), "fc.w": np.ones(2), "conv.bias": np.ones(4)}
+        del state["fc.bias"]
+        with pytest.raises(ValueError) as error:
+            model.load_state_dict(state)
+        assert str(error.value) == (
+            "TinyCNN: cannot load this state: missing fc.bias; unexpected fc.w; "
+            "conv.weight has shape (4, 1, 3, 2), expected (4, 1, 3, 3)"
+        )
+        assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())

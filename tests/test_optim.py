@@ -1,0 +1,104 @@
+"""Optimisers by hand and against PyTorch, with their state."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import dtypes, seeds
+
+import tinycnn_numpy as tn
+from parity import compare_optimizers
+
+rates, decays = st.sampled_from([1e-4, 0.01, 0.3]), st.sampled_from([0.0, 0.01, 0.5])
+
+
+def one_weight(value=1.0):
+    layer = tn.Dense(1, 1, bias=False, rng=np.random.default_rng(0), dtype=np.float64)
+    layer.weight[...] = value
+    return layer
+
+
+def step(layer, optimizer, gradient):
+    layer.dweight = np.array([[gradient]])
+    optimizer.step()
+    return layer.weight.item()
+
+
+def test_sgd_by_hand():
+    layer = one_weight()
+    optimizer = tn.SGD(layer.parameters(), lr=0.1, momentum=0.5)
+    assert step(layer, optimizer, 2.0) == pytest.approx(1 - 0.1 * 2)
+    assert step(layer, optimizer, 2.0) == pytest.approx(0.8 - 0.1 * (0.5 * 2 + 2))
+
+
+def test_adam_by_hand():
+    """The first step is lr whatever the gradient's size; the second remembers the first."""
+    layer = one_weight()
+    optimizer = tn.Adam(layer.parameters(), lr=0.1, betas=(0.5, 0.75), eps=0.0)
+    assert step(layer, optimizer, 1e-6) == pytest.approx(0.9)
+    m_hat, v_hat = (0.25e-6 + 0.5 * 3e-6) / 0.75, (0.1875e-12 + 0.25 * 9e-12) / 0.4375
+    assert step(layer, optimizer, 3e-6) == pytest.approx(0.9 - 0.1 * m_hat / math.sqrt(v_hat))
+
+
+@given(dtypes, seeds, rates, st.sampled_from([0.0, 0.5, 0.9]), st.booleans(), decays)
+def test_sgd_equals_pytorch(dtype, seed, lr, momentum, nesterov, decay):
+    model = tn.TinyCNN(rng=np.random.default_rng(seed), dtype=dtype)
+    optimizer = tn.SGD(model.parameters(), lr, momentum, nesterov and momentum > 0, decay)
+    report = compare_optimizers(optimizer, seed=seed)
+    assert report.ok, report
+    assert len(report.rows) == (8 if momentum else 4)
+
+
+@given(
+    dtypes,
+    seeds,
+    rates,
+    st.sampled_from([(0.9, 0.999), (0.0, 0.5), (0.99, 0.9)]),
+    st.sampled_from([1e-8, 1e-3]),
+    decays,
+)
+def test_adam_equals_pytorch(dtype, seed, lr, betas, eps, decay):
+    model = tn.TinyCNN(rng=np.random.default_rng(seed), dtype=dtype)
+    report = compare_optimizers(tn.Adam(model.parameters(), lr, betas, eps, decay), seed=seed)
+    assert report.ok, report
+    assert len(report.rows) == 12
+
+
+def test_a_step_changes_the_weights_in_place():
+    model = tn.TinyCNN(rng=np.random.default_rng(0))
+    weight = model.stages["conv"].weight
+    optimizer = tn.Adam(model.parameters())
+    model.backward(model(np.ones((2, 1, 8, 8), np.float32)))
+    optimizer.step()
+    assert model.stages["conv"].weight is weight and optimizer.steps == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: tn.SGD(p, lr=-1), "SGD: lr is -1, expected 0 <= lr < inf"),
+        (lambda p: tn.SGD(p, lr=math.nan), "SGD: lr is nan, expected 0 <= lr < inf"),
+        (
+            lambda p: tn.SGD(p, lr=1, nesterov=True),
+            "SGD: nesterov is True and momentum is 0, expected momentum > 0",
+        ),
+        (
+            lambda p: tn.SGD(p, lr=1, weight_decay=-0.1),
+            "SGD: weight_decay is -0.1, expected 0 <= weight_decay < inf",
+        ),
+        (lambda p: tn.Adam(p, betas=(1.0, 0.9)), "Adam: beta1 is 1.0, expected 0 <= beta1 < 1"),
+        (lambda p: tn.Adam(p, betas=(0.9, 1.0)), "Adam: beta2 is 1.0, expected 0 <= beta2 < 1"),
+        (lambda p: tn.Adam([]), "Adam: parameters is empty, expected model.parameters()"),
+    ],
+)
+def test_wrong_settings_are_named(make, message):
+    with pytest.raises(ValueError) as error:
+        make(one_weight().parameters())
+    assert str(error.value) == message
+
+
+def test_a_step_before_backward_is_refused():
+    with pytest.raises(RuntimeError, match="Dense: weight has no gradient yet, call backward first"):
+        tn.SGD(one_weight().parameters(), lr=1).step()

@@ -1,0 +1,64 @@
+"""One loop on each side: equal losses, images weighted and not batches, what can be learnt is learnt."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import tinycnn_numpy as tn
+import tinycnn_torch as tt
+from parity import copy_weights
+
+
+def lines(count, rng):
+    labels = rng.integers(2, size=count)
+    images = 0.3 * rng.standard_normal((count, 1, 8, 8))
+    for image, label in zip(images, labels, strict=True):
+        image[0, 3, :] += label
+        image[0, :, 3] += 1 - label
+    return images, labels
+
+
+def test_both_loops_go_the_same_way_and_learn():
+    rng = np.random.default_rng(0)
+    images, labels = lines(50, rng)
+    model, module = tn.TinyCNN(rng=rng, dtype=np.float64), tt.TinyCNN().double()
+    copy_weights(model, module)
+    ours, theirs = tn.Adam(model.parameters(), 0.01), torch.optim.Adam(module.parameters(), 0.01)
+    tensors = torch.from_numpy(images), torch.from_numpy(labels)
+    assert tn.evaluate(model, images, labels) == tt.evaluate(module, *tensors)
+    for _ in range(20):
+        batches = np.split(rng.permutation(50), [16, 32, 48])  # the last batch has 2
+        loss = tn.train_epoch(model, tn.CrossEntropyLoss(), ours, images, labels, batches)
+        torch_batches = [torch.from_numpy(batch) for batch in batches]
+        assert loss == pytest.approx(
+            tt.train_epoch(module, nn.CrossEntropyLoss(), theirs, *tensors, torch_batches), rel=1e-11
+        )
+    assert loss < 0.1 and tn.evaluate(model, images, labels) == tt.evaluate(module, *tensors) == 100
+
+
+def test_the_epoch_loss_weights_images_and_not_batches():
+    rng = np.random.default_rng(0)
+    images, labels = lines(5, rng)
+    model = tn.TinyCNN(rng=rng, dtype=np.float64)
+    standing_still = tn.SGD(model.parameters(), lr=0.0)
+    loss = tn.train_epoch(
+        model, tn.CrossEntropyLoss(), standing_still, images, labels, np.split(np.arange(5), [4])
+    )
+    assert loss == pytest.approx(tn.CrossEntropyLoss()(model(images), labels))
+
+
+def test_evaluate_counts_every_batch():
+    model = tn.Sequential(flatten=tn.Flatten())
+    images, labels = np.eye(10)[:7].reshape(7, 10, 1, 1), np.array([0, 1, 2, 3, 4, 5, 0])
+    assert tn.evaluate(model, images, labels, batch_size=3) == pytest.approx(100 * 6 / 7)
+    module = nn.Sequential(nn.Flatten())
+    assert tt.evaluate(module, torch.from_numpy(images), torch.from_numpy(labels), 3) == pytest.approx(
+        100 * 6 / 7
+    )
+
+
+@pytest.mark.parametrize("package", [tn, tt])
+def test_no_batches_are_refused(package):
+    with pytest.raises(ValueError, match="train_epoch: batches is empty"):
+        package.train_epoch(None, None, None, None, None, [])
