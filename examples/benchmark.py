@@ -45,27 +45,20 @@ def main(argv=None) -> int:
         command = [sys.executable, "-m", "examples.benchmark", "--worker", "--threads", str(threads)]
         for name in ("batch_size", "turns", "steps", "dataset", "data_dir"):
             command += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
-        counts = {
-            name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-        }
-        run = subprocess.run(
-            command, env={**os.environ, **counts}, capture_output=True, text=True, check=False
-        )
+        limits = dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], str(threads))
+        run = subprocess.run(command, env=os.environ | limits, capture_output=True, text=True, check=False)
         if run.returncode:
             fail(run.stderr.strip().removeprefix("error: "))
         results.append(json.loads(run.stdout.splitlines()[-1]))
     first = results[0]
-    print(
-        f"training step of MNISTCNN on {first['dataset']}, batch {args.batch_size}, float32, {args.turns} turns each of",
-        end=" ",
-    )
-    print(f"{args.steps} steps\n{first['machine']}, NumPy {first['numpy']}, PyTorch {first['torch']}")
+    print(f"training step of MNISTCNN on {first['dataset']}, batch {args.batch_size}, float32")
+    print(f"{args.turns} turns of {args.steps} steps for each side, seed 0")
+    print(f"{first['machine']}, NumPy {first['numpy']}, PyTorch {first['torch']}")
     print("threads  NumPy ms  PyTorch ms  NumPy / PyTorch: median (10 % to 90 %)")
     for r in results:
         low, middle, high = r["ratio"]
-        print(
-            f"{r['threads']:7}  {r['numpy_ms']:8.2f}  {r['torch_ms']:10.2f}  {middle:.2f} ({low:.2f} to {high:.2f})"
-        )
+        milliseconds = f"{r['numpy_ms']:8.2f}  {r['torch_ms']:10.2f}"
+        print(f"{r['threads']:7}  {milliseconds}  {middle:.2f} ({low:.2f} to {high:.2f})")
     if args.json:
         args.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     return 0

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import socket
+import sys
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -70,21 +71,20 @@ def load_mnist(data_dir: Path) -> Dataset:
     for file, md5 in FILES.items():
         found = hashlib.md5((raw / file).read_bytes(), usedforsecurity=False).hexdigest()
         if found != md5:
-            raise DataError(
-                f"{raw / file} is damaged (MD5 {found}, expected {md5}): remove it or use another --data-dir"
-            )
+            raise DataError(f"{raw / file} is damaged (MD5 is {found}): remove it or name another --data-dir")
     train, test = MNIST(data_dir, train=True), MNIST(data_dir, train=False)
     return Dataset(
         "mnist",
-        normalise(train.data.numpy() / 255),
+        normalise(train.data.numpy() / np.float32(255)),
         train.targets.numpy(),
-        normalise(test.data.numpy() / 255),
+        normalise(test.data.numpy() / np.float32(255)),
         test.targets.numpy(),
     )
 
 
 def download(mnist, data_dir: Path, raw: Path) -> None:
     """Fetch the missing files of MNIST, mirror after mirror. Raises DataError if every mirror fails."""
+    print(f"MNIST is not in {raw}: downloading it", file=sys.stderr, flush=True)
     failures = []
     for mirror in MIRRORS:
         mnist.mirrors = [mirror]
@@ -95,9 +95,8 @@ def download(mnist, data_dir: Path, raw: Path) -> None:
                 mnist(data_dir, download=True)
             return
         except (RuntimeError, OSError, HTTPException, EOFError) as error:
-            failures.append(
-                f"{mirror}: {str(error).strip().splitlines()[-1] if str(error) else type(error).__name__}"
-            )
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            failures.append(f"{mirror}: {lines[-1]}")
         finally:
             socket.setdefaulttimeout(timeout)
     missing = [file for file in FILES if not (raw / file).is_file()]

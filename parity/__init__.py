@@ -1,6 +1,6 @@
 """The proof that tinycnn_numpy and tinycnn_torch compute the same."""
 
-from parity.compare import (
+from parity.comparison import (
     assert_parity,
     compare,
     compare_loss,

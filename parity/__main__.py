@@ -17,7 +17,7 @@ import torch
 
 import tinycnn_numpy
 import tinycnn_torch
-from parity.compare import compare, compare_optimizers, lockstep, smooth_batches, smooth_input
+from parity.comparison import compare, compare_optimizers, lockstep, smooth_batches, smooth_input
 from parity.weights import copy_weights
 
 SHAPES = {"TinyCNN": (1, 8, 8), "MNISTCNN": (1, 28, 28), "MLP": (1, 28, 28)}

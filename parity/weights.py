@@ -43,7 +43,10 @@ def copy_weights(source: Model, target: Model) -> None:
 
 
 def save_weights(model: Model, path: str | os.PathLike, metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file: for the same weights the same bytes from both sides."""
+    """Write a safetensors file: the same weights give the same bytes from both sides.
+
+    (Two or more entries of metadata would come in a random order.)
+    """
     Path(path).write_bytes(save(numpy_state(model), metadata))
 
 

@@ -12,7 +12,7 @@ def train_epoch(model, loss_fn, optimizer, images, labels, batches: Iterable[tor
     batch. The loss is summed up on the device and read once: reading it at every step would make the GPU
     wait. Raises ValueError if `batches` is empty.
     """
-    total, seen = torch.zeros((), dtype=torch.float64), 0
+    total, seen = 0.0, 0
     for batch in batches:
         x, y = images[batch], labels[batch]
         logits = model(x)

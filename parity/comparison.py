@@ -79,7 +79,7 @@ def compare_loss(loss_fn, logits: np.ndarray, labels: np.ndarray) -> Report:
 
 
 def compare_optimizers(optimizer: Optimizer, steps: int = 10, seed: int = 0) -> Report:
-    """Give a new NumPy optimiser and its PyTorch twin the same random gradients; compare weights and state."""
+    """Give a new optimiser and its PyTorch twin the same random gradients; compare weights and state."""
     rng = np.random.default_rng(seed)
     ours = optimizer.parameters
     theirs = [nn.Parameter(torch.from_numpy(p.data.copy())) for p in ours]

@@ -1,0 +1,147 @@
+"""Every program at its smallest size, and what it says when it cannot run."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+import tinycnn_numpy as tn
+import tinycnn_torch as tt
+from examples import benchmark, data, train_mnist, train_tinycnn
+from parity import load_weights
+
+
+@pytest.fixture
+def few_digits(monkeypatch):
+    """The embedded digits, fewer of them."""
+    whole = data.load_digits()
+    few = data.Dataset(
+        "digits", whole.train_images[:130], whole.train_labels[:130], whole.test_images, whole.test_labels
+    )
+    monkeypatch.setattr(data, "load_digits", lambda: few)
+    return few
+
+
+def rows(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_train_mnist_writes_what_it_promises(backend, few_digits, tmp_path, capsys):
+    arguments = (
+        f"--dataset digits --backend {backend} --epochs 2 --device cpu --seed 7 --output-dir {tmp_path}"
+    )
+    assert train_mnist.main(arguments.split()) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4 and all(line.startswith("digits: ") for line in lines)
+    metrics = rows(tmp_path)
+    assert [row["epoch"] for row in metrics] == [1, 2]
+    for row in metrics:
+        constant = {"dataset": "digits", "backend": backend, "device": "cpu", "seed": 7, "batch_size": 64}
+        assert row | constant == row and row["seconds"] > 0
+    assert f"{metrics[-1]['test_accuracy']:.2f} %" in lines[-1]
+    for model in (tn.MNISTCNN(rng=np.random.default_rng(0)), tt.MNISTCNN()):
+        load_weights(model, tmp_path / "model.safetensors")
+    with safe_open(tmp_path / "model.safetensors", "np") as file:
+        assert file.metadata()["dataset"] == "digits"
+    assert (tmp_path / "training_curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_train_mnist_goes_the_same_way_on_both_sides(few_digits, tmp_path):
+    for backend in ("numpy", "torch"):
+        arguments = (
+            f"--dataset digits --backend {backend} --epochs 3 --quiet --output-dir {tmp_path / backend}"
+        )
+        train_mnist.main([*arguments.split(), "--device", "cpu"])
+    ours, theirs = rows(tmp_path / "numpy"), rows(tmp_path / "torch")
+    for row, torch_row in zip(ours, theirs, strict=True):
+        assert row["train_loss"] == pytest.approx(torch_row["train_loss"], rel=1e-4)
+        assert row["test_accuracy"] == pytest.approx(torch_row["test_accuracy"], abs=0.6)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_train_mnist_does_the_same_twice(backend, few_digits, tmp_path):
+    for name in "ab":
+        arguments = f"--dataset digits --backend {backend} --epochs 1 --quiet --output-dir {tmp_path / name}"
+        train_mnist.main([*arguments.split(), "--device", "cpu"])
+    a, b = ((tmp_path / name / "model.safetensors").read_bytes() for name in "ab")
+    assert hash(a) == hash(b)
+    assert rows(tmp_path / "a")[0]["train_loss"] == rows(tmp_path / "b")[0]["train_loss"]
+
+
+def test_train_mnist_with_0_epochs_only_evaluates(few_digits, tmp_path, capsys):
+    train_mnist.main(f"--dataset digits --backend numpy --epochs 0 --quiet --output-dir {tmp_path}".split())
+    assert "after 0 epochs" in capsys.readouterr().out and rows(tmp_path) == []
+
+
+def test_train_mnist_keeps_an_earlier_run(few_digits, tmp_path, capsys):
+    (tmp_path / "metrics.jsonl").write_text("precious")
+    with pytest.raises(SystemExit) as exit_:
+        train_mnist.main(f"--dataset digits --output-dir {tmp_path}".split())
+    assert exit_.value.code == 2 and "holds an earlier run" in capsys.readouterr().err
+    assert (tmp_path / "metrics.jsonl").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--epochs -1", "argument --epochs: is '-1', expected a whole number >= 0"),
+        ("--batch-size 0", "argument --batch-size: is '0', expected a whole number >= 1"),
+        ("--batch-size 131 --dataset digits", "--batch-size 131 is above the 130 training images of digits"),
+        ("--lr nan", "argument --lr: is 'nan', expected a number > 0"),
+        ("--seed x", "argument --seed: is 'x', expected a whole number >= 0"),
+        ("--speed 3", "unrecognized arguments: --speed 3"),
+        ("--device cuda --backend numpy", "--device cuda with --backend numpy"),
+        ("--device mps", "--device mps requested but not available"),
+        ("--device cuda", "--device cuda requested but not available"),
+        ("--dataset mnist --data-dir nowhere", "no mirror answered"),
+    ],
+)
+def test_train_mnist_says_in_one_line_what_is_wrong(
+    arguments, message, few_digits, monkeypatch, capsys, tmp_path
+):
+    monkeypatch.setattr(data, "MIRRORS", [])
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as exit_:
+        train_mnist.main(arguments.split())
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert exit_.value.code == 2 and error.startswith("error: ") and message in error
+    assert not list(tmp_path.glob("runs/*/metrics.jsonl"))
+
+
+def test_help_does_not_import_torch():
+    code = "import sys; from examples import train_mnist\ntry: train_mnist.main(['--help'])\n"
+    code += "except SystemExit as e: assert e.code == 0 and 'torch' not in sys.modules"
+    assert (
+        "--backend"
+        in subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+    )
+
+
+def test_train_tinycnn_prints_two_equal_columns(tmp_path, capsys):
+    train_tinycnn.main(["--epochs", "3", "--output-dir", str(tmp_path)])
+    table = [line.split() for line in capsys.readouterr().out.splitlines()[2:5]]
+    assert [row[0] for row in table] == ["1", "2", "3"]
+    assert all(float(row[1]) == pytest.approx(float(row[2]), abs=1e-12) for row in table)
+    assert (tmp_path / "tinycnn_filters.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_line_patterns_are_what_they_say():
+    images, labels = train_tinycnn.line_patterns(200, np.random.default_rng(0))
+    assert images.shape == (200, 1, 8, 8) and 60 < labels.sum() < 140
+    across, down = images[:, 0].sum(axis=2).max(axis=1), images[:, 0].sum(axis=1).max(axis=1)
+    assert ((down > across) == labels).mean() > 0.95
+
+
+def test_benchmark_prints_a_ratio(tmp_path, capsys):
+    path = tmp_path / "speed.json"
+    arguments = f"--dataset digits --threads 1 --turns 2 --steps 1 --batch-size 2 --json {path}"
+    assert benchmark.main(arguments.split()) == 0
+    assert "NumPy / PyTorch" in capsys.readouterr().out
+    (result,) = json.loads(path.read_text())
+    assert result["dataset"] == "digits" and result["ratio"] == sorted(result["ratio"])
