@@ -91,7 +91,8 @@ def download(mnist, data_dir: Path, raw: Path) -> None:
         timeout = socket.getdefaulttimeout()
         socket.setdefaulttimeout(TIMEOUT)
         try:
-            with contextlib.redirect_stderr(io.StringIO()):  # torchvision's own progress bars
+            silence = io.StringIO()  # for torchvision's own progress bars and remarks
+            with contextlib.redirect_stderr(silence), contextlib.redirect_stdout(silence):
                 mnist(data_dir, download=True)
             return
         except (RuntimeError, OSError, HTTPException, EOFError) as error:
