@@ -26,7 +26,11 @@ FILES = {  # of MNIST/raw in the data directory, with their MD5
 
 
 class DataError(Exception):
-    """The data set cannot be had; the message says what is missing and what to do."""
+    """The data set cannot be had: `reason` in a few words, str() with what to do."""
+
+    def __init__(self, reason: str, remedy: str):
+        super().__init__(f"{reason}: {remedy}")
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def load(name: str, data_dir: Path) -> tuple[Dataset, str]:
     except DataError as error:
         if name == "mnist":
             raise
-        return load_digits(), f"MNIST cannot be had, training on the embedded 8x8 digits instead: {error}"
+        return load_digits(), f"{error.reason}: training on the 1,797 embedded 8x8 digits instead"
 
 
 def load_mnist(data_dir: Path) -> Dataset:
@@ -71,7 +75,7 @@ def load_mnist(data_dir: Path) -> Dataset:
     for file, md5 in FILES.items():
         found = hashlib.md5((raw / file).read_bytes(), usedforsecurity=False).hexdigest()
         if found != md5:
-            raise DataError(f"{raw / file} is damaged (MD5 is {found}): remove it or name another --data-dir")
+            raise DataError(f"{raw / file} is damaged", f"its MD5 is {found}, expected {md5}; remove it")
     train, test = MNIST(data_dir, train=True), MNIST(data_dir, train=False)
     return Dataset(
         "mnist",
@@ -100,8 +104,9 @@ def download(mnist, data_dir: Path, raw: Path) -> None:
             failures.append(f"{mirror}: {lines[-1]}")
         finally:
             socket.setdefaulttimeout(timeout)
-    missing = [file for file in FILES if not (raw / file).is_file()]
-    raise DataError(f"{', '.join(missing)} not in {raw}, and no mirror answered ({'; '.join(failures)})")
+    missing = ", ".join(file for file in FILES if not (raw / file).is_file())
+    remedy = f"put {missing} there, or use --dataset digits ({'; '.join(failures)})"
+    raise DataError(f"MNIST is not in {raw} and no mirror answered", remedy)
 
 
 def load_digits() -> Dataset:
