@@ -40,14 +40,17 @@ def main(argv=None) -> int:
         fail(f"--output-dir {output_dir} holds an earlier run: name another folder")
     try:
         dataset, instead = data.load(args.dataset, args.data_dir)
-        output_dir.mkdir(parents=True, exist_ok=True)
-    except (data.DataError, OSError) as error:
+    except data.DataError as error:
         fail(str(error))
     if instead:
         print(instead)
     images = len(dataset.train_images)
     if args.batch_size > images:
         fail(f"--batch-size {args.batch_size} is above the {images} training images of {dataset.name}")
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fail(f"--output-dir {output_dir} cannot be made: {error.strerror}")
 
     def say(line: str) -> None:
         if not args.quiet:

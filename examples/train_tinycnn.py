@@ -65,7 +65,7 @@ def main(argv=None) -> int:
         title = "TinyCNN on synthetic line patterns: the learned filters of both sides"
         filters({name: weight[:, 0] for name, weight in rows.items()}, title).savefig(path, dpi=150)
     except OSError as error:
-        fail(f"--output-dir {args.output_dir}: {error}")
+        fail(f"--output-dir {args.output_dir} cannot be written: {error.strerror}")
     print(f"filters: {path}")
     return 0
 

@@ -111,7 +111,7 @@ class GradientAccumulated(tn.Conv2D):
 
 
 class TinyFactor(tn.Conv2D):
-    """A gradient that is off by one in a hundred thousand."""
+    """A gradient that is off by one in ten thousand."""
 
     def backward_weights(self, dout):
         super().backward_weights(dout)

@@ -98,6 +98,7 @@ def test_train_mnist_keeps_an_earlier_run(few_digits, tmp_path, capsys):
         ("--device mps", "--device mps requested but not available"),
         ("--device cuda", "--device cuda requested but not available"),
         ("--dataset mnist --data-dir nowhere", "no mirror answered"),
+        ("--dataset digits --output-dir file/runs", "--output-dir file/runs cannot be made: Not a directory"),
     ],
 )
 def test_train_mnist_says_in_one_line_what_is_wrong(
@@ -107,6 +108,7 @@ def test_train_mnist_says_in_one_line_what_is_wrong(
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
     with pytest.raises(SystemExit) as exit_:
         train_mnist.main(arguments.split())
     error = capsys.readouterr().err.splitlines()[-1]
