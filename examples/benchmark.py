@@ -39,6 +39,8 @@ def main(argv=None) -> int:
         print(json.dumps(measure(args)))
         return 0
 
+    if args.json and not args.json.parent.is_dir():
+        fail(f"--json {args.json} cannot be written: there is no folder {args.json.parent}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     results = []
     for threads in args.threads or sorted({1, cores}):
@@ -48,7 +50,7 @@ def main(argv=None) -> int:
         limits = dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], str(threads))
         run = subprocess.run(command, env=os.environ | limits, capture_output=True, text=True, check=False)
         if run.returncode:
-            fail(run.stderr.strip().removeprefix("error: "))
+            fail(run.stderr.strip().splitlines()[-1].removeprefix("error: "))
         results.append(json.loads(run.stdout.splitlines()[-1]))
     first = results[0]
     print(f"training step of MNISTCNN on {first['dataset']}, batch {args.batch_size}, float32")
@@ -72,6 +74,7 @@ def measure(args) -> dict:
     import tinycnn_numpy
     import tinycnn_torch
     from examples import data
+    from parity import copy_weights
 
     (threads,) = args.threads
     torch.set_num_threads(threads)
@@ -83,6 +86,7 @@ def measure(args) -> dict:
     rng = np.random.default_rng(0)
     model = tinycnn_numpy.MNISTCNN(rng=rng)
     module = tinycnn_torch.MNISTCNN()
+    copy_weights(model, module)
     numpy_side = (
         model,
         tinycnn_numpy.CrossEntropyLoss(),

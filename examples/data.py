@@ -70,10 +70,15 @@ def load_mnist(data_dir: Path) -> Dataset:
         pass
 
     raw = data_dir / "MNIST" / "raw"
-    if not all((raw / file).is_file() for file in FILES):
-        download(MNIST, data_dir, raw)
+    try:
+        if not all((raw / file).is_file() for file in FILES):
+            raw.mkdir(parents=True, exist_ok=True)
+            download(MNIST, data_dir, raw)
+        contents = {file: (raw / file).read_bytes() for file in FILES}
+    except OSError as error:
+        raise DataError(f"--data-dir {data_dir} cannot be used", str(error)) from error
     for file, md5 in FILES.items():
-        found = hashlib.md5((raw / file).read_bytes(), usedforsecurity=False).hexdigest()
+        found = hashlib.md5(contents[file], usedforsecurity=False).hexdigest()
         if found != md5:
             raise DataError(f"{raw / file} is damaged", f"its MD5 is {found}, expected {md5}; remove it")
     train, test = MNIST(data_dir, train=True), MNIST(data_dir, train=False)

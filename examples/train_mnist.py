@@ -5,6 +5,7 @@ the same weights and see the same batches, so one seed gives one training run, c
 """
 
 import json
+import math
 import sys
 import time
 from datetime import datetime
@@ -25,7 +26,7 @@ def parse(argv):
     add("--lr", type=positive_number, default=1e-3, help="learning rate of Adam")
     add("--seed", type=whole_number(0), default=42, help="of the weights and of the order of the images")
     add("--output-dir", type=Path, help="folder of the results; a new one under runs/ unless given")
-    add("--quiet", action="store_true", help="print the last line only")
+    add("--quiet", action="store_true", help="print the result alone, and what became of MNIST")
     return parser.parse_args(argv)
 
 
@@ -49,8 +50,9 @@ def main(argv=None) -> int:
         fail(f"--batch-size {args.batch_size} is above the {images} training images of {dataset.name}")
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
+        (output_dir / "metrics.jsonl").touch()
     except OSError as error:
-        fail(f"--output-dir {output_dir} cannot be made: {error.strerror}")
+        fail(f"--output-dir {output_dir} cannot be written: {error.strerror}")
 
     def say(line: str) -> None:
         if not args.quiet:
@@ -123,6 +125,8 @@ def train(args, dataset, device: str, output_dir: Path, say) -> float:
             start = time.perf_counter()
             losses.append(package.train_epoch(model, loss_fn, optimizer, images, labels, bar))
             seconds = time.perf_counter() - start
+            if not math.isfinite(losses[-1]):
+                fail(f"train loss is {losses[-1]} after epoch {epoch}: take an --lr below {args.lr:g}")
             accuracies.append(package.evaluate(model, test_images, test_labels))
             result = {"train_loss": losses[-1], "test_accuracy": accuracies[-1], "seconds": seconds}
             row = {"epoch": epoch, **result, **run, "batch_size": args.batch_size}

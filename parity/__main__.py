@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -29,8 +30,15 @@ OPTIMIZERS: list[Callable] = [
 ]
 
 
+class Parser(argparse.ArgumentParser):
+    """argparse without the usage text before an error."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SystemExit(fail(f"{message} (see --help)"))
+
+
 def main(argv=None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m parity",
         description=__doc__.splitlines()[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -65,7 +73,8 @@ def main(argv=None) -> int:
         return fail("--device mps requested but not available: use --device cpu")
     if args.device == "mps" and "float64" in dtypes:
         return fail("--device mps has no float64: add --dtype float32")
-    use_plain_float32()
+    if args.json not in (None, "-") and not Path(args.json).parent.is_dir():
+        return fail(f"--json {args.json} cannot be written: there is no folder {Path(args.json).parent}")
 
     reports = []
     for model in models:
@@ -126,12 +135,6 @@ def prove(name: str, dtype: np.dtype, device: str, seed: int):
         copy_weights(model, student)
         batches = smooth_batches(student, images, 200, 2, rng)
         yield lockstep(student, module, optimizer(student.parameters()), images, labels, batches)
-
-
-def use_plain_float32() -> None:
-    """Keep TensorFloat-32 (10 bits of mantissa) out of the comparison on GPUs that have it."""
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
 
 
 def fail(message: str) -> int:

@@ -9,7 +9,7 @@ from torch import nn
 import tinycnn_numpy as tn
 from parity.report import Report, Row, difference
 from parity.tolerance import LOCKSTEP, Sum, largest, sums_of, sums_of_loss
-from parity.trace import Trace, stages_of, torch_stages_of, trace_numpy, trace_torch
+from parity.trace import Trace, stages_of, torch_stages_of, trace_numpy, trace_torch, use_plain_float32
 from parity.twins import twin, twin_optimizer
 from tinycnn_numpy.optim import Optimizer
 from tinycnn_numpy.windows import windows_of
@@ -38,8 +38,9 @@ def compare(
     layer.backward(rng.standard_normal(out.shape).astype(x.dtype))
 
     start = {"labels": labels} if labels is not None else {"dout": dout}
-    given = x.copy()
-    ours = trace_numpy(stages_of(layer), given, **start)
+    modified: list[tuple[str, str]] = []
+    ours = trace_numpy(stages_of(layer), x, **start, modified=modified)
+    layer.backward_weights(ours["loss", "dlogits"] if labels is not None else dout.copy())
     theirs = trace_torch(torch_stages_of(module, layer), x, **start)
     how = "under a random upstream gradient" if labels is None else "through the loss"
     report = Report(f"{type(layer).__name__}, {x.dtype}, {how}: NumPy against PyTorch")
@@ -49,12 +50,19 @@ def compare(
         start64 = start if labels is not None else {"dout": dout.astype(np.float64)}
         truth = trace_torch(torch_stages_of(module64, layer), x.astype(np.float64), **start64)
     sums = _sums_along(layer, x, theirs, start)
-    if not np.array_equal(given, x, equal_nan=True):
-        report.rows.append(Row("input", "x", x.shape, difference(given, x), np.inf, 0.0, note="was modified"))
-    report.rows += [
-        _row(*key, ours.get(key), theirs[key], sums[key], x.dtype, None if truth is None else truth[key])
-        for key in theirs
-    ]
+    for stage, name in modified:
+        report.rows.append(Row(stage, name, (), np.inf, np.inf, 0.0, note="was modified"))
+
+    def row(key, value, tensor=None) -> Row:
+        best = None if truth is None else truth[key]
+        return _row(key[0], tensor or key[1], value, theirs[key], sums[key], x.dtype, best)
+
+    report.rows += [row(key, ours.get(key)) for key in theirs]
+    for stage, leaf in stages_of(layer).items():  # the short way round must find the same
+        for name, parameter in leaf.named_parameters():
+            gradient = (stage, f"d{name}")
+            if not np.array_equal(parameter.grad, ours[gradient], equal_nan=True):
+                report.rows.append(row(gradient, parameter.grad, f"d{name} of backward_weights"))
     return report
 
 
@@ -72,33 +80,38 @@ def compare_loss(loss_fn, logits: np.ndarray, labels: np.ndarray) -> Report:
     ours = trace_numpy(identity, logits, labels=labels, loss_fn=loss_fn)
     theirs = trace_torch(no_layer, logits, labels=labels)
     report = Report(f"{type(loss_fn).__name__}, {logits.dtype}: NumPy against PyTorch")
-    for tensor, s in sums_of_loss(logits).items():
+    for tensor, s in sums_of_loss(logits, exact=True).items():
         key = "loss", tensor
         report.rows.append(_row(*key, ours[key], theirs[key], s, logits.dtype))
     return report
 
 
-def compare_optimizers(optimizer: Optimizer, steps: int = 10, seed: int = 0) -> Report:
-    """Give a new optimiser and its PyTorch twin the same random gradients; compare weights and state."""
+def compare_optimizers(optimizer: Optimizer, steps: int = 10, seed: int = 0, device="cpu") -> Report:
+    """Give a new optimiser and its PyTorch twin the same random gradients; compare weights and state.
+
+    Bound: about ten roundings to a step, relative to the largest value that each tensor had on the way.
+    """
     rng = np.random.default_rng(seed)
     ours = optimizer.parameters
-    theirs = [nn.Parameter(torch.from_numpy(p.data.copy())) for p in ours]
+    theirs = [nn.Parameter(torch.from_numpy(p.data.copy()).to(device)) for p in ours]
     twin = twin_optimizer(optimizer, nn.ParameterList(theirs))
+    names = [f"{i}.{p.name}" for i, p in enumerate(ours)]
+    peaks: dict[str, float] = {}
     for _ in range(steps):
         for p, q in zip(ours, theirs, strict=True):
             grad = rng.standard_normal(p.data.shape).astype(p.data.dtype)
             setattr(p.layer, "d" + p.name, grad)
-            q.grad = torch.from_numpy(grad.copy())
+            q.grad = torch.from_numpy(grad.copy()).to(device)
+        _note_peaks(peaks, names, optimizer, twin)
         optimizer.step()
         twin.step()
+    _note_peaks(peaks, names, optimizer, twin)
     dtype = ours[0].data.dtype
-    report = Report(
-        f"{type(optimizer).__name__}, {dtype}, {steps} steps on random gradients: NumPy against PyTorch"
-    )
-    names = [f"{i}.{p.name}" for i, p in enumerate(ours)]
+    how = f"{dtype}, {steps} steps on random gradients"
+    report = Report(f"{type(optimizer).__name__}, {how}: NumPy against PyTorch")
     for name, value, reference in _optimizer_tensors(names, optimizer, twin):
-        roundings = Sum(10 * steps, optimizer.lr)  # about ten to an update
-        report.rows.append(_row(f"{steps} steps", name, value, reference, roundings, dtype))
+        s = Sum(10 * steps, peaks[name])
+        report.rows.append(_row(f"{steps} steps", name, value, reference, s, dtype))
     return report
 
 
@@ -113,6 +126,7 @@ def lockstep(model, module, optimizer: Optimizer, images, labels, batches) -> Re
     Bound: LOCKSTEP of parity.tolerance, relative to the largest value that each tensor had on the way.
     """
     twin = twin_optimizer(optimizer, module)
+    use_plain_float32()
     names, device = [name for name, _ in module.named_parameters()], next(module.parameters()).device
     loss_fn, torch_loss_fn = tn.CrossEntropyLoss(), nn.CrossEntropyLoss()
     losses: list[tuple[float, float]] = []
@@ -128,8 +142,9 @@ def lockstep(model, module, optimizer: Optimizer, images, labels, batches) -> Re
         torch_loss.backward()
         twin.step()
         losses.append((float(loss), torch_loss.item()))
-        for tensor, _, reference in _optimizer_tensors(names, optimizer, twin):
-            peaks[tensor] = max(peaks.get(tensor, 0.0), largest(reference))
+        _note_peaks(peaks, names, optimizer, twin)
+    if not losses:
+        raise ValueError("lockstep: batches is empty, expected at least one array of indices")
     name, dtype = f"{type(optimizer).__name__} x {len(losses)}", images.dtype
     report = Report(f"{type(model).__name__}, {dtype}, {name} steps in lockstep: NumPy against PyTorch")
     history, torch_history = np.array(losses, dtype).T
@@ -138,9 +153,9 @@ def lockstep(model, module, optimizer: Optimizer, images, labels, batches) -> Re
         *_optimizer_tensors(names, optimizer, twin),
     ]:
         scale, gap = peaks.get(tensor, largest(reference)), difference(value, reference)
-        report.rows.append(
-            Row(name, tensor, value.shape, gap, gap / scale if scale else gap, LOCKSTEP[dtype] * scale)
-        )
+        bound, note = LOCKSTEP[dtype] * scale, "" if np.isfinite(reference).all() else "is not finite"
+        rel = gap / scale if scale else gap
+        report.rows.append(Row(name, tensor, value.shape, gap, rel, bound, note=note))
     return report
 
 
@@ -161,12 +176,13 @@ def smooth_batches(
     """Yield `steps` random index arrays, each a batch that is_smooth for the weights of just then.
 
     With a wider margin than one pass needs: by the last step the two sides' weights are no longer equal
-    to the last bit.
+    to the last bit. Raises ValueError after 100 draws: images with a flat background never are smooth.
     """
     for _ in range(steps):
-        batch = rng.integers(len(images), size=batch_size)
-        while not is_smooth(layer, images[batch], margin=10):
-            batch = rng.integers(len(images), size=batch_size)
+        drawn = (rng.integers(len(images), size=batch_size) for _ in range(100))
+        batch = next((batch for batch in drawn if is_smooth(layer, images[batch], margin=10)), None)
+        if batch is None:
+            raise ValueError(f"smooth_batches: batch_size {batch_size} gave nothing smooth in 100 draws")
         yield batch
 
 
@@ -243,6 +259,11 @@ def _row(stage, tensor, value, reference, s: Sum, dtype, truth=None) -> Row:
         torch_vs_float64=None if truth is None else difference(reference, truth),
         note=note,
     )
+
+
+def _note_peaks(peaks: dict[str, float], names, optimizer, twin) -> None:
+    for name, _, reference in _optimizer_tensors(names, optimizer, twin):
+        peaks[name] = max(peaks.get(name, 0.0), largest(reference))
 
 
 def _optimizer_tensors(names: list[str], optimizer: Optimizer, twin: torch.optim.Optimizer):

@@ -37,7 +37,7 @@ def check_gradients(layer: tn.Layer, x: np.ndarray, *, h: float = 1e-5, seed: in
     rng = np.random.default_rng(seed)
     out = layer.forward(x)
     dout = rng.standard_normal(out.shape)
-    gradients = {"dx": layer.backward(dout)}
+    gradients = {"dx": layer.backward(dout.copy())}
     places = {"dx": x.copy()}
     for name, parameter in layer.named_parameters():
         gradients["d" + name], places["d" + name] = parameter.grad, parameter.data
@@ -78,7 +78,7 @@ def check_adjoint(layer: tn.Layer, x: np.ndarray, *, seed: int = 0) -> Report:
     linear = layer.forward(x) - layer.forward(np.zeros_like(x))  # without the bias
     layer.forward(x)
     y = rng.standard_normal(linear.shape).astype(x.dtype)
-    dx = layer.backward(y)
+    dx = layer.backward(y.copy())
     left, right = float((linear * y).sum(dtype=np.float64)), float((x * dx).sum(dtype=np.float64))
     scale = float(np.linalg.norm(linear) * np.linalg.norm(y) + np.linalg.norm(x) * np.linalg.norm(dx)) / 2
     gap = abs(left - right)

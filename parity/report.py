@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,7 +79,10 @@ class Report:
         return f"{len(self.mismatches)} of {len(self.rows)} differ, first {first.stage} {first.tensor}"
 
     def to_dict(self) -> dict:
+        """The report for JSON: a number that is not finite becomes null."""
         rows = [{**dataclasses.asdict(row), "ok": row.ok, "verdict": row.verdict} for row in self.rows]
+        for row in rows:
+            row |= {k: None for k, v in row.items() if isinstance(v, float) and not math.isfinite(v)}
         return {"title": self.title, "ok": self.ok, "rows": rows}
 
     def to_json(self) -> str:

@@ -138,6 +138,28 @@ class InputModified(tn.Conv2D):
         return out
 
 
+class GradientWiped(tn.Conv2D):
+    """Right results, but dout is overwritten on the way."""
+
+    def backward(self, dout):
+        dx = super().backward(dout)
+        dout[...] = 0
+        return dx
+
+
+class ShortWayWrong(tn.Conv2D):
+    """backward is right and backward_weights, which training calls, is not."""
+
+    def backward(self, dout):
+        dx = super().backward(dout)
+        self.dweight = self.dweight / 2
+        return dx
+
+    def backward_weights(self, dout):
+        super().backward_weights(dout)
+        self.dweight = self.dweight * 2
+
+
 # pooling, ReLU, flatten, dense
 
 
@@ -197,6 +219,14 @@ class ZeroLetsPass(tn.ReLU):
 class OnesForMask(tn.ReLU):
     def backward(self, dout):
         return dout
+
+
+class InPlaceReLU(tn.ReLU):
+    """out written over x: the stage before it must not be blamed."""
+
+    def forward(self, x):
+        self.cache = np.maximum(x, 0, out=x)
+        return x
 
 
 class ChannelsLast(tn.Flatten):
@@ -281,6 +311,10 @@ def conv(cls, stride=1, padding=1):
     return compare(cls(2, 3, (3, 3), stride, padding, rng=np.random.default_rng(1)), X.copy())
 
 
+def in_a_model(relu):
+    return tn.Sequential(conv=tn.Conv2D(2, 3, 3, rng=np.random.default_rng(1)), relu=relu)
+
+
 def loss(cls, scale):
     rng = np.random.default_rng(2)
     return compare_loss(
@@ -309,6 +343,9 @@ PLANTED = [  # the mistake, the check, the first row that must reject it
     (WrongSign, lambda: conv(WrongSign), "Conv2D dx"),
     (WidenedToFloat64, lambda: conv(WidenedToFloat64), "Conv2D out"),
     (InputModified, lambda: conv(InputModified), "input x"),
+    (GradientWiped, lambda: conv(GradientWiped), "Conv2D dout"),
+    (ShortWayWrong, lambda: conv(ShortWayWrong), "Conv2D dweight of backward_weights"),
+    (InPlaceReLU, lambda: compare(in_a_model(InPlaceReLU()), X), "relu x"),
     (TiesShared, lambda: compare(TiesShared(2), TIES), "MaxPool2D dx"),
     (LastMaximumWins, lambda: compare(LastMaximumWins(2), TIES), "MaxPool2D dx"),
     (ZeroPadding, lambda: compare(ZeroPadding(3, 2, 1), X - 5), "MaxPool2D out"),

@@ -126,3 +126,10 @@ def test_wrong_images_are_named(x, message):
 def test_only_float32_and_float64_are_promised():
     with pytest.raises(ValueError, match="Conv2D: dtype is float16, expected float32 or float64"):
         tn.Conv2D(1, 1, 1, rng=np.random.default_rng(0), dtype=np.float16)
+
+
+def test_weights_need_a_generator_and_a_dtype():
+    with pytest.raises(ValueError, match=r"Conv2D: rng is 42, expected a numpy.random.Generator"):
+        tn.Conv2D(1, 1, 3, rng=42)
+    with pytest.raises(ValueError, match="Conv2D: dtype is None, expected float32 or float64"):
+        tn.Conv2D(1, 1, 3, rng=np.random.default_rng(0), dtype=None)

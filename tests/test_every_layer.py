@@ -100,6 +100,8 @@ def test_any_memory_order_is_read_and_none_is_written(case, order):
     before = x.copy()
     assert_parity(layer, x)
     out = layer(x)
+    np.testing.assert_allclose(out, layer(np.array(x, order="C")), rtol=1e-5, atol=1e-5)
+    out = layer(x)
     dout = np.asfortranarray(rng.standard_normal(out.shape).astype(dtype))
     dout.setflags(write=False)
     layer.backward(dout)
@@ -137,7 +139,14 @@ def test_backward_twice_gives_the_same_and_zero_gives_zero(case):
 
 @pytest.mark.parametrize(
     "layer",
-    [tn.ReLU(), tn.Flatten(), tn.MaxPool2D(2), tn.AvgPool2D(2), tn.Dense(2, 2, rng=np.random.default_rng(0))],
+    [
+        tn.ReLU(),
+        tn.Flatten(),
+        tn.MaxPool2D(2),
+        tn.AvgPool2D(2),
+        tn.Dense(2, 2, rng=np.random.default_rng(0)),
+        tn.Conv2D(1, 1, 1, rng=np.random.default_rng(0)),
+    ],
     ids=str,
 )
 class TestRefusals:
@@ -153,9 +162,20 @@ class TestRefusals:
             layer.forward(x)
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((2, 1, 3, 3), np.float32), np.zeros((2, 1, 2, 2), np.float64)])
-@pytest.mark.parametrize("layer", [tn.ReLU(), tn.MaxPool2D(1), tn.AvgPool2D(1)], ids=str)
-def test_a_dout_of_the_wrong_shape_or_dtype_is_refused(layer, wrong):
-    layer.forward(np.zeros((2, 1, 2, 2), np.float32))
-    with pytest.raises(ValueError, match=f"^{layer}: dout has (shape|dtype) .*, expected "):
-        layer.backward(wrong)
+@pytest.mark.parametrize(
+    "layer",
+    [
+        tn.ReLU(),
+        tn.MaxPool2D(1),
+        tn.AvgPool2D(1),
+        tn.Flatten(),
+        tn.Conv2D(1, 1, 1, rng=np.random.default_rng(0)),
+        tn.Sequential(flatten=tn.Flatten(), fc=tn.Dense(4, 3, rng=np.random.default_rng(0))),
+    ],
+    ids=str,
+)
+def test_a_dout_of_the_wrong_shape_or_dtype_is_refused(layer):
+    out = layer.forward(np.zeros((2, 1, 2, 2), np.float32))
+    for wrong in (np.zeros((*out.shape[:-1], 9), np.float32), out.astype(np.float64)):
+        with pytest.raises(ValueError, match=r"^\w+: dout has (shape|dtype) .*, expected "):
+            layer.backward(wrong)

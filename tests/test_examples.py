@@ -98,7 +98,10 @@ def test_train_mnist_keeps_an_earlier_run(few_digits, tmp_path, capsys):
         ("--device mps", "--device mps requested but not available"),
         ("--device cuda", "--device cuda requested but not available"),
         ("--dataset mnist --data-dir nowhere", "no mirror answered"),
-        ("--dataset digits --output-dir file/runs", "--output-dir file/runs cannot be made: Not a directory"),
+        (
+            "--dataset digits --output-dir file/runs",
+            "--output-dir file/runs cannot be written: Not a directory",
+        ),
     ],
 )
 def test_train_mnist_says_in_one_line_what_is_wrong(

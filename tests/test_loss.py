@@ -63,6 +63,7 @@ def test_a_batch_counts_as_the_mean_of_its_images():
     [
         (np.array([0, 3]), IndexError, "CrossEntropyLoss: label 3, expected 0 to 2"),
         (np.array([-1, 0]), IndexError, "CrossEntropyLoss: label -1, expected 0 to 2"),
+        (np.array([True, False]), ValueError, "CrossEntropyLoss: labels have dtype bool, expected integers"),
         (np.array([0.0, 1]), ValueError, "CrossEntropyLoss: labels have dtype float64, expected integers"),
         (np.array([[0], [1]]), ValueError, "CrossEntropyLoss: labels have shape (2, 1), expected (2,)"),
         ([0, 1], ValueError, "CrossEntropyLoss: labels are a list, expected a NumPy array"),
@@ -79,3 +80,8 @@ def test_wrong_logits_are_named():
         ValueError, match=r"CrossEntropyLoss: logits has shape \(3,\), expected \(N, classes\)"
     ):
         tn.CrossEntropyLoss()(np.zeros(3), np.array([0]))
+
+
+def test_backward_before_forward_is_refused():
+    with pytest.raises(RuntimeError, match="CrossEntropyLoss: backward was called before forward"):
+        tn.CrossEntropyLoss().backward()

@@ -79,6 +79,10 @@ def test_a_step_changes_the_weights_in_place():
     ("make", "message"),
     [
         (lambda p: tn.SGD(p, lr=-1), "SGD: lr is -1, expected 0 <= lr < inf"),
+        (lambda p: tn.SGD(p, lr="0.1"), "SGD: lr is '0.1', expected 0 <= lr < inf"),
+        (lambda p: tn.SGD(p, lr=1, momentum=-1), "SGD: momentum is -1, expected 0 <= momentum < inf"),
+        (lambda p: tn.Adam(p, betas=0.9), "Adam: betas is 0.9, expected a pair of numbers"),
+        (lambda p: tn.Adam(p, eps=-1.0), "Adam: eps is -1.0, expected 0 <= eps < inf"),
         (lambda p: tn.SGD(p, lr=math.nan), "SGD: lr is nan, expected 0 <= lr < inf"),
         (
             lambda p: tn.SGD(p, lr=1, nesterov=True),

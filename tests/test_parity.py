@@ -121,7 +121,7 @@ class TestBounds:
         assert Sum(9).bound(np.float64, reference) == 4 * eps * 2
         assert Sum(10_000).bound(np.float64, reference) == 100 * eps * 2
         assert Sum(0).bound(np.float64, reference) == 0
-        assert Sum(9, term=5).bound(np.float64, reference) == 4 * eps * 5
+        assert Sum(9, floor=5).bound(np.float64, reference) == 4 * eps * 5
 
     def test_catch_one_wrong_entry_that_allclose_lets_pass(self):
         layer = tn.Conv2D(3, 4, 3, rng=np.random.default_rng(0))
@@ -132,6 +132,34 @@ class TestBounds:
         right, wrong = layer(x), module(torch.from_numpy(x)).detach().numpy()
         assert np.allclose(right, wrong, rtol=1e-3, atol=1e-3)
         assert not parity.compare(layer, x, module).ok
+
+    def test_the_constants_are_these(self):
+        """A change of any of them is a change of what is promised, not a repair."""
+        assert {np.dtype("float32"): 2e-5, np.dtype("float64"): 1e-12} == parity.tolerance.LOCKSTEP
+        rng, eps = np.random.default_rng(0), np.finfo(np.float64).eps
+        layer, x = tn.Dense(50, 3, rng=rng, dtype=np.float64), rng.standard_normal((7, 50))
+        row = parity.check_gradients(layer, x).rows[0]
+        assert row.bound == pytest.approx(1e-7 * row.max_abs / row.max_rel)
+        row = parity.check_adjoint(layer, x).rows[0]
+        assert row.bound == pytest.approx(200 * eps * row.max_abs / row.max_rel)
+        rows = parity.compare(layer, x).rows
+        assert {row.tensor: round(row.bound / eps) for row in rows} == {
+            "out": 9,
+            "dweight": 38,
+            "dbias": 21,
+            "dx": 2,
+        }
+        optimizer = tn.SGD(layer.parameters(), 0.1)
+        assert parity.compare_optimizers(optimizer).rows[0].bound == pytest.approx(10 * eps, rel=0.8)
+
+    def test_a_sum_that_cancels_is_no_mismatch(self):
+        """Right code on which max|ref| alone was too small a scale, found by drawing seeds."""
+        for seed in (62, 348, 454):
+            layer = tn.Conv2D(1, 1, 1, rng=np.random.default_rng(seed))
+            x = np.random.default_rng(1000 + seed).standard_normal((4, 1, 9, 9)).astype(np.float32)
+            parity.assert_parity(layer, x, seed=seed)
+        x = np.random.default_rng(1145).standard_normal((1, 1, 9, 9)).astype(np.float32)
+        parity.assert_parity(tn.AvgPool2D(9), x, seed=145)
 
 
 class TestReport:
@@ -156,6 +184,8 @@ class TestReport:
     def test_json_holds_every_row(self):
         report = parity.compare(tn.ReLU(), np.ones((2, 3)))
         loaded = json.loads(report.to_json())
+        bad = Report("Model", [Row("conv", "out", (1,), np.inf, np.inf, 0.0, note="missing")]).to_json()
+        assert "Infinity" not in bad and json.loads(bad)["rows"][0]["max_abs"] is None
         assert loaded["ok"] and [row["tensor"] for row in loaded["rows"]] == ["out", "dx"]
 
 
@@ -187,6 +217,33 @@ class TestCompare:
             parity.twin(tn.Layer())
 
 
+class TestLockstep:
+    MODEL = tn.TinyCNN(rng=np.random.default_rng(0))
+
+    def run(self, images, batches):
+        model = copy.deepcopy(self.MODEL)
+        labels = np.zeros(len(images), int)
+        return parity.lockstep(
+            model, parity.twin(model), tn.SGD(model.parameters(), 0.1), images, labels, batches
+        )
+
+    @pytest.mark.filterwarnings("ignore:invalid value")
+    def test_two_runs_that_both_end_in_nan_prove_nothing(self):
+        report = self.run(np.full((2, 1, 8, 8), np.nan, np.float32), [np.arange(2)])
+        assert not report.ok and report.rows[0].note == "is not finite"
+
+    def test_no_batches_are_refused(self):
+        with pytest.raises(ValueError, match="lockstep: batches is empty"):
+            self.run(np.zeros((2, 1, 8, 8), np.float32), [])
+
+    def test_flat_images_are_never_smooth_and_say_so(self):
+        batches = parity.smooth_batches(
+            self.MODEL, np.zeros((5, 1, 8, 8), np.float32), 1, 2, np.random.default_rng(0)
+        )
+        with pytest.raises(ValueError, match="batch_size 2 gave nothing smooth in 100 draws"):
+            next(batches)
+
+
 class TestProgram:
     def test_prints_the_table_and_exits_0(self, capsys):
         assert program.main(["--model", "TinyCNN", "--dtype", "float64", "--seed", "3"]) == 0
@@ -215,6 +272,7 @@ class TestProgram:
             (["--device", "cuda"], "error: --device cuda requested but not available: use --device cpu"),
             (["--device", "mps"], "error: --device mps requested but not available: use --device cpu"),
             (["--seed", "-1"], "error: --seed is -1, expected a whole number >= 0"),
+            (["--json", "no/where"], "error: --json no/where cannot be written: there is no folder no"),
         ],
     )
     def test_says_in_one_line_what_is_wrong(self, arguments, message, capsys, monkeypatch):

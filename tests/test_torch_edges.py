@@ -63,6 +63,13 @@ class TestMaxPool:
         _, torch_dx = run(nn.MaxPool2d(2, 1, 1), x, np.ones((1, 1, 3, 3)))
         assert dx.sum() == 4 and torch_dx.sum() == 9
 
+    @pytest.mark.filterwarnings("ignore:invalid value")
+    def test_an_infinite_gradient_reaches_the_losers_as_nan_where_pytorch_has_0(self):
+        x = image([1, 2], [3, 4])
+        _, dx = run(tn.MaxPool2D(2), x, image([INF]))
+        _, torch_dx = run(nn.MaxPool2d(2), x, image([INF]))
+        assert np.isnan(dx).sum() == 3 and torch_dx.tolist() == [[[[0, 0], [0, INF]]]]
+
     def test_padding_above_half_the_kernel_is_refused(self):
         with pytest.raises(RuntimeError, match="at most half"):
             nn.MaxPool2d(3, padding=2)(torch.zeros(1, 1, 4, 4))
@@ -99,10 +106,11 @@ class TestReLU:
         out, torch_out = run(tn.ReLU(), self.X, self.DOUT)[0], run(nn.ReLU(), self.X, self.DOUT)[0]
         assert np.signbit(torch_out[2]) and not np.signbit(out[2])
 
-    def test_infinite_gradients_at_a_closed_gate_differ(self):
-        with pytest.warns(RuntimeWarning, match="invalid value"):
-            _, dx = run(tn.ReLU(), np.array([-1.0]), np.array([INF]))
-        assert np.isnan(dx[0]) and run(nn.ReLU(), np.array([-1.0]), np.array([INF]))[1][0] == 0
+    @pytest.mark.filterwarnings("ignore:invalid value")
+    @pytest.mark.parametrize("gradient", [INF, NAN])
+    def test_gradients_that_are_not_finite_differ_at_a_closed_gate(self, gradient):
+        _, dx = run(tn.ReLU(), np.array([-1.0]), np.array([gradient]))
+        assert np.isnan(dx[0]) and run(nn.ReLU(), np.array([-1.0]), np.array([gradient]))[1][0] == 0
 
 
 class TestConv:

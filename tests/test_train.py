@@ -59,6 +59,12 @@ def test_evaluate_counts_every_batch():
 
 
 @pytest.mark.parametrize("package", [tn, tt])
+def test_no_images_are_refused(package):
+    with pytest.raises(ValueError, match="evaluate: images is empty"):
+        package.evaluate(None, np.zeros((0, 1, 8, 8)), np.zeros(0, int))
+
+
+@pytest.mark.parametrize("package", [tn, tt])
 def test_no_batches_are_refused(package):
     with pytest.raises(ValueError, match="train_epoch: batches is empty"):
         package.train_epoch(None, None, None, None, None, [])

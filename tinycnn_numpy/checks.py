@@ -60,9 +60,18 @@ def check_kernel_fits(owner, x, kernel_size, padding):
 
 def check_dtype(owner, dtype):
     """Return `dtype` as a NumPy dtype; raise ValueError unless it is float32 or float64."""
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise ValueError(f"{owner}: dtype is {np.dtype(dtype)}, expected float32 or float64")
+    if dtype is None or np.dtype(dtype) not in (np.float32, np.float64):
+        name = None if dtype is None else np.dtype(dtype)  # np.dtype(None) would be float64
+        raise ValueError(f"{owner}: dtype is {name}, expected float32 or float64")
     return np.dtype(dtype)
+
+
+def check_rng(owner, rng):
+    """Raise ValueError unless `rng` is a numpy.random.Generator."""
+    if not isinstance(rng, np.random.Generator):
+        raise ValueError(
+            f"{owner}: rng is {rng!r}, expected a numpy.random.Generator: np.random.default_rng(0)"
+        )
 
 
 def check_state(owner, own, state):

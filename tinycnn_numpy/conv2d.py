@@ -4,7 +4,14 @@ import math
 
 import numpy as np
 
-from tinycnn_numpy.checks import check_array, check_dtype, check_kernel_fits, check_pair, check_size
+from tinycnn_numpy.checks import (
+    check_array,
+    check_dtype,
+    check_kernel_fits,
+    check_pair,
+    check_rng,
+    check_size,
+)
 from tinycnn_numpy.layer import Layer
 from tinycnn_numpy.windows import images_first, pixels_first, windows_of, zeros_and_windows
 
@@ -15,18 +22,19 @@ class Conv2D(Layer):
     Forward, with S the stride and x already zero-padded:
 
         windows[h,w,i,j,c,n] = x[n, c, h*S + i, w*S + j]
-        out[h,w,f,n]         = bias[f] + sum_ijc weight[f,i,j,c] * windows[h,w,i,j,c,n]
+        out[n,f,h,w]         = bias[f] + sum_ijc weight[f,c,i,j] * windows[h,w,i,j,c,n]
 
     Backward: out is linear in each factor, so each gradient is the product of the other two, summed over the
     indices that it does not carry:
 
-        dbias[f]              = sum_hwn dout[h,w,f,n]
-        dweight[f,i,j,c]      = sum_hwn dout[h,w,f,n] * windows[h,w,i,j,c,n]
-        dwindows[h,w,i,j,c,n] = sum_f   weight[f,i,j,c] * dout[h,w,f,n]
+        dbias[f]              = sum_hwn dout[n,f,h,w]
+        dweight[f,c,i,j]      = sum_hwn dout[n,f,h,w] * windows[h,w,i,j,c,n]
+        dwindows[h,w,i,j,c,n] = sum_f   weight[f,c,i,j] * dout[n,f,h,w]
         dx                    = dwindows, each entry added back to the pixel that it was read from
 
-    With i,j,c read as one index, out is one matrix product for each pixel h,w, for all images at once;
-    so is dwindows for each i,j.
+    The code computes in the order of memory (see windows.py), where out and dout run h,w,f,n. With i,j,c
+    read as one index, out is then one matrix product for each pixel h,w, for all images at once; so is
+    dwindows for each i,j.
 
     x (N, C, H, W) -> out (N, F, OH, OW), OH = (H + 2*padding - KH) // stride + 1.
     weight (F, C, KH, KW), bias (F,), both uniform within 1/sqrt(C*KH*KW) at first, as PyTorch draws them.
@@ -51,6 +59,7 @@ class Conv2D(Layer):
         self.stride = check_pair(self, "stride", stride)
         self.padding = check_pair(self, "padding", padding, at_least=0)
         dtype = check_dtype(self, dtype)
+        check_rng(self, rng)
         shape = (self.out_channels, self.in_channels, *self.kernel_size)
         bound = 1 / math.sqrt(math.prod(shape[1:]))
         self.weight = rng.uniform(-bound, bound, shape).astype(dtype)

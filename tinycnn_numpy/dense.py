@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tinycnn_numpy.checks import check_array, check_dtype, check_size
+from tinycnn_numpy.checks import check_array, check_dtype, check_rng, check_size
 from tinycnn_numpy.layer import Layer
 
 
@@ -39,6 +39,7 @@ class Dense(Layer):
         self.in_features = check_size(self, "in_features", in_features)
         self.out_features = check_size(self, "out_features", out_features)
         dtype = check_dtype(self, dtype)
+        check_rng(self, rng)
         bound = 1 / math.sqrt(self.in_features)
         self.weight = rng.uniform(-bound, bound, (self.out_features, self.in_features)).astype(dtype)
         self.bias = rng.uniform(-bound, bound, self.out_features).astype(dtype) if bias else None

@@ -16,6 +16,7 @@ class Layer:
     backward(dout) -> dx    takes dL/dout, returns dL/dx, and assigns dL/dweight to `self.dweight` and
                             dL/dbias to `self.dbias` (PyTorch adds to .grad, hence its zero_grad)
 
+    What a layer was given and what it returned may be what it remembers: change neither before backward.
     A layer's parameters are the arrays that it calls `weight` and `bias`. All arrays are float32 or float64.
     """
 

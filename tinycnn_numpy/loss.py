@@ -25,6 +25,8 @@ class CrossEntropyLoss:
     0 .. classes-1 and ValueError for a wrong shape or dtype.
     """
 
+    cache: tuple[np.ndarray, np.ndarray] | None = None
+
     def __call__(self, logits: np.ndarray, labels: np.ndarray) -> np.floating:
         return self.forward(logits, labels)
 
@@ -38,6 +40,8 @@ class CrossEntropyLoss:
         return -log_probs[np.arange(N), labels].mean() if N else logits.dtype.type(np.nan)
 
     def backward(self) -> np.ndarray:
+        if self.cache is None:
+            raise RuntimeError("CrossEntropyLoss: backward was called before forward")
         log_probs, labels = self.cache
         N = len(labels)
         dlogits = np.exp(log_probs)

@@ -11,7 +11,7 @@ from tinycnn_numpy.layer import Parameter
 def check_number(
     owner: object, name: str, value: float, at_least: float = 0.0, below: float = math.inf
 ) -> float:
-    if not at_least <= value < below:  # NaN fails every comparison
+    if not isinstance(value, int | float | np.floating) or not at_least <= value < below:  # NaN fails both
         raise ValueError(f"{owner}: {name} is {value!r}, expected {at_least:g} <= {name} < {below:g}")
     return value
 
@@ -77,6 +77,8 @@ class Adam(Optimizer):
 
     def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         super().__init__(parameters, lr, weight_decay)
+        if not isinstance(betas, tuple | list) or len(betas) != 2:
+            raise ValueError(f"{self}: betas is {betas!r}, expected a pair of numbers")
         beta1, beta2 = betas
         self.betas = check_number(self, "beta1", beta1, below=1), check_number(self, "beta2", beta2, below=1)
         self.eps = check_number(self, "eps", eps)

@@ -37,16 +37,17 @@ class MaxPool2D(Pool2D):
     """Keep the largest number of every window; padding counts as -inf, so that it never wins.
 
         windows[h,w,i,j,c,n] = x[n, c, h*S + i, w*S + j]
-        out[h,w,c,n]         = max_ij windows[h,w,i,j,c,n]
+        out[n,c,h,w]         = max_ij windows[h,w,i,j,c,n]
 
     Backward: only the winner of a window moved `out`, so the winner takes all of the gradient.
 
-        dwindows[h,w,i,j,c,n] = dout[h,w,c,n] * [i,j is the winner]
+        dwindows[h,w,i,j,c,n] = dout[n,c,h,w] * [i,j is the winner]
         dx                    = dwindows, each entry added back to the pixel that it was read from
 
     Of equal numbers the first in reading order wins, as in PyTorch. A NaN in the window makes `out` NaN,
     and then there is no winner (in PyTorch the last NaN is). In a window of -inf alone, padding may win,
-    and its gradient is lost. Where -0.0 and 0.0 tie, the sign of `out` is left open.
+    and its gradient is lost. Where -0.0 and 0.0 tie, the sign of `out` is left open. An infinite dout
+    gives NaN at the losers (0 * inf), and 0 in PyTorch.
     """
 
     def forward(self, x: np.ndarray) -> np.ndarray:  # (N, C, H, W)
@@ -72,11 +73,11 @@ class AvgPool2D(Pool2D):
     """The mean of every window; padding counts as zeros, in the sum and in the count, as in PyTorch.
 
         windows[h,w,i,j,c,n] = x[n, c, h*S + i, w*S + j]
-        out[h,w,c,n]         = sum_ij windows[h,w,i,j,c,n] / (KH*KW)
+        out[n,c,h,w]         = sum_ij windows[h,w,i,j,c,n] / (KH*KW)
 
     Backward: every entry of a window moved `out` equally.
 
-        dwindows[h,w,i,j,c,n] = dout[h,w,c,n] / (KH*KW)
+        dwindows[h,w,i,j,c,n] = dout[n,c,h,w] / (KH*KW)
         dx                    = dwindows, each entry added back to the pixel that it was read from
     """
 

@@ -14,7 +14,7 @@ class ReLU(Layer):
         dx = dout * [x > 0]
 
     A NaN stays a NaN, forward and backward. Where x is -0.0, PyTorch returns -0.0 and this layer 0.0:
-    equal numbers. Where the gate is closed, an infinite dout gives NaN here (0 * inf) and 0 in PyTorch.
+    equal numbers. Where the gate is closed, an infinite or NaN dout gives NaN here (0 * inf), in PyTorch 0.
 
     x of any shape -> out of the same shape. Raises ValueError unless x is float32 or float64.
     """

@@ -17,11 +17,14 @@ class Sequential(Layer):
     """
 
     def __init__(self, **stages: Layer):
-        if not stages or len({id(layer) for layer in stages.values()}) < len(stages):
-            raise ValueError(
-                f"{self}: stages are {list(stages)}, expected at least one, and each a layer of its own"
-            )
         self.stages = stages
+        layers = dict(self.named_layers())
+        if not layers or len({id(layer) for layer in layers.values()}) < len(layers):
+            raise ValueError(f"{self}: stages are {list(layers)}, expected at least one, no layer twice")
+        if taken := [name for name in stages if hasattr(type(self), name)]:
+            raise ValueError(
+                f"{self}: a stage is called {taken[0]!r}, expected a name that is not a method's"
+            )
 
     def __getattr__(self, name: str):
         stages = self.__dict__.get("stages", {})
@@ -42,6 +45,14 @@ class Sequential(Layer):
         for layer in reversed(later):
             dout = layer.backward(dout)
         first.backward_weights(dout)
+
+    def named_layers(self) -> Iterator[tuple[str, Layer]]:
+        """Every layer that is not itself a Sequential, by its dotted name."""
+        for stage, layer in self.stages.items():
+            if isinstance(layer, Sequential):
+                yield from ((f"{stage}.{name}", inner) for name, inner in layer.named_layers())
+            else:
+                yield stage, layer
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         for stage, layer in self.stages.items():

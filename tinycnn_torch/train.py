@@ -28,7 +28,9 @@ def train_epoch(model, loss_fn, optimizer, images, labels, batches: Iterable[tor
 
 @torch.no_grad()
 def evaluate(model, images, labels, batch_size: int = 1000) -> float:
-    """The share of images that the model labels right, in percent."""
+    """The share of images that the model labels right, in percent. Raises ValueError for no images."""
+    if len(images) == 0:
+        raise ValueError("evaluate: images is empty, expected at least one")
     correct = torch.zeros((), dtype=torch.int64, device=labels.device)
     for start in range(0, len(images), batch_size):
         logits = model(images[start : start + batch_size])
