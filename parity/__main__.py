@@ -76,6 +76,7 @@ def main(argv=None) -> int:
     if args.json not in (None, "-") and not Path(args.json).parent.is_dir():
         return fail(f"--json {args.json} cannot be written: there is no folder {Path(args.json).parent}")
 
+    torch.set_num_threads(1)  # a batch of four gains nothing from more
     reports = []
     for model in models:
         for dtype in dtypes:
@@ -133,7 +134,9 @@ def prove(name: str, dtype: np.dtype, device: str, seed: int):
         copy_weights(model, module)
         student = getattr(tinycnn_numpy, name)(rng=rng, dtype=dtype)
         copy_weights(model, student)
-        batches = smooth_batches(student, images, 200, 2, rng)
+        batches = (rng.integers(256, size=2) for _ in range(200))  # in float64 rounding decides nothing
+        if dtype == np.float32:
+            batches = smooth_batches(student, images, 200, 2, rng)
         yield lockstep(student, module, optimizer(student.parameters()), images, labels, batches)
 
 

@@ -193,7 +193,7 @@ def is_smooth(layer: tn.Layer, x: np.ndarray, margin: float = 2) -> bool:
     rounding, two right answers may take different turns and send a gradient to different places.
     """
     value, n = x.astype(np.float64), 0
-    for stage in stages_of(_in_float64(layer)).values():
+    for stage in map(_in_float64, stages_of(layer).values()):
         rounding = margin * Sum(n).bound(x.dtype, value)
         if isinstance(stage, tn.ReLU) and n > 0 and (np.abs(value) <= rounding).any():
             return False
@@ -210,10 +210,11 @@ def is_smooth(layer: tn.Layer, x: np.ndarray, margin: float = 2) -> bool:
     return True
 
 
-def _in_float64(layer: tn.Layer) -> tn.Layer:
-    twin64 = copy.deepcopy(layer)
-    for parameter in twin64.parameters():
-        setattr(parameter.layer, parameter.name, parameter.data.astype(np.float64))
+def _in_float64(stage: tn.Layer) -> tn.Layer:
+    """The same layer with float64 weights and a cache of its own."""
+    twin64 = copy.copy(stage)
+    for parameter in stage.parameters():
+        setattr(twin64, parameter.name, parameter.data.astype(np.float64))
     return twin64
 
 
