@@ -141,7 +141,7 @@ class TestBounds:
         row = parity.check_gradients(layer, x).rows[0]
         assert row.bound == pytest.approx(1e-7 * row.max_abs / row.max_rel)
         row = parity.check_adjoint(layer, x).rows[0]
-        assert row.bound == pytest.approx(200 * eps * row.max_abs / row.max_rel)
+        assert row.bound / eps == pytest.approx(200 * row.max_abs / row.max_rel)
         rows = parity.compare(layer, x).rows
         assert {row.tensor: round(row.bound / eps) for row in rows} == {
             "out": 9,
@@ -150,7 +150,8 @@ class TestBounds:
             "dx": 2,
         }
         optimizer = tn.SGD(layer.parameters(), 0.1)
-        assert parity.compare_optimizers(optimizer).rows[0].bound == pytest.approx(10 * eps, rel=0.8)
+        row = parity.compare_optimizers(optimizer).rows[0]  # sqrt(10 roundings * 10 steps) = 10
+        assert 10 * 0.1 < row.bound / eps < 10 * 2  # of weights between 0.1 and 2
 
     def test_a_sum_that_cancels_is_no_mismatch(self):
         """Right code on which max|ref| alone was too small a scale, found by drawing seeds."""
