@@ -34,7 +34,8 @@ class Conv2D(Layer):
 
     The code computes in the order of memory (see windows.py), where out and dout run h,w,f,n. With i,j,c
     read as one index, out is then one matrix product for each pixel h,w, for all images at once; so is
-    dwindows for each i,j.
+    dwindows for each i,j. It goes row by row: the windows of one row fit the processor's cache, those of a
+    whole batch would be KH*KW times the images.
 
     x (N, C, H, W) -> out (N, F, OH, OW), OH = (H + 2*padding - KH) // stride + 1.
     weight (F, C, KH, KW), bias (F,), both uniform within 1/sqrt(C*KH*KW) at first, as PyTorch draws them.
@@ -70,10 +71,12 @@ class Conv2D(Layer):
         check_kernel_fits(self, x, self.kernel_size, self.padding)
         windows = windows_of(x, self.kernel_size, self.stride, self.padding)
         (OH, OW, KH, KW, C, N), F = windows.shape, self.out_channels
-        windows = windows.reshape(OH, OW, KH * KW * C, N)  # copies: overlapping windows become columns
-        out = self.matrix() @ windows  # (F, KH*KW*C) @ (OH, OW, KH*KW*C, N) -> (OH, OW, F, N)
-        if self.bias is not None:
-            out += np.repeat(self.bias, N).reshape(F, N)
+        matrix, bias = self.matrix(), 0 if self.bias is None else np.repeat(self.bias, N).reshape(F, N)
+        out = np.empty((OH, OW, F, N), x.dtype)
+        for out_row, row in zip(out, windows, strict=True):
+            columns = row.reshape(OW, KH * KW * C, N)  # copies: overlapping windows become columns
+            np.matmul(matrix, columns, out=out_row)  # (F, KH*KW*C) @ (OW, KH*KW*C, N) -> (OW, F, N)
+            out_row += bias
         self.cache = windows, x.shape
         return images_first(out)
 
@@ -83,19 +86,22 @@ class Conv2D(Layer):
         dout = pixels_first(dout)
         kernel = self.weight.transpose(2, 3, 1, 0).copy()  # (KH, KW, C, F)
         dx, dx_windows = zeros_and_windows(x_shape, dout.dtype, self.kernel_size, self.stride, self.padding)
-        for i, j in np.ndindex(self.kernel_size):
-            dx_windows[:, :, i, j] += kernel[i, j] @ dout  # (C, F) @ (OH, OW, F, N)
+        for dx_row, dout_row in zip(dx_windows, dout, strict=True):
+            for i, j in np.ndindex(self.kernel_size):
+                dx_row[:, i, j] += kernel[i, j] @ dout_row  # (C, F) @ (OW, F, N) -> (OW, C, N)
         return dx
 
     def backward_weights(self, dout: np.ndarray) -> None:
-        windows, (N, C, _, _) = self.cache
-        (OH, OW), (F, _, KH, KW) = windows.shape[:2], self.weight.shape
+        windows, _ = self.cache
+        (OH, OW, KH, KW, C, N), F = windows.shape, self.out_channels
         check_array(self, "dout", dout, (N, F, OH, OW), self.weight.dtype)
         dout = pixels_first(dout)
         if self.bias is not None:
             self.dbias = dout.sum(axis=(0, 1)).sum(axis=1)
-        dout = dout.swapaxes(2, 3).copy()  # (OH, OW, N, F)
-        dmatrix = (windows @ dout).sum(axis=(0, 1))  # (OH, OW, KH*KW*C, F) -> (KH*KW*C, F)
+        dmatrix = np.zeros((KH * KW * C, F), dout.dtype)
+        for row, dout_row in zip(windows, dout, strict=True):
+            columns, dout_row = row.reshape(OW, KH * KW * C, N), dout_row.swapaxes(1, 2).copy()
+            dmatrix += (columns @ dout_row).sum(axis=0)  # (OW, KH*KW*C, N) @ (OW, N, F)
         self.dweight = dmatrix.reshape(KH, KW, C, F).transpose(3, 2, 0, 1)
 
     def matrix(self) -> np.ndarray:

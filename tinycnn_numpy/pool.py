@@ -1,5 +1,7 @@
 """Pooling: one number for every window of every channel, its largest or its mean."""
 
+from functools import reduce
+
 import numpy as np
 
 from tinycnn_numpy.checks import check_array, check_kernel_fits, check_pair
@@ -52,7 +54,7 @@ class MaxPool2D(Pool2D):
 
     def forward(self, x: np.ndarray) -> np.ndarray:  # (N, C, H, W)
         windows = self.windows_of(x, fill=-np.inf)
-        out = np.maximum.reduce([windows[:, :, i, j] for i, j in np.ndindex(self.kernel_size)])
+        out = reduce(np.maximum, (windows[:, :, i, j] for i, j in np.ndindex(self.kernel_size)))
         self.cache = windows, out, x.shape
         return images_first(out)
 

@@ -13,15 +13,16 @@ class ReLU(Layer):
 
         dx = dout * [x > 0]
 
-    A NaN stays a NaN, forward and backward. Where x is -0.0, PyTorch returns -0.0 and this layer 0.0:
-    equal numbers. Where the gate is closed, an infinite or NaN dout gives NaN here (0 * inf), in PyTorch 0.
+    A NaN stays a NaN, forward and backward. Where x is -0.0, PyTorch returns -0.0, and which zero this layer
+    returns is left to NumPy: equal numbers. Where the gate is closed, an infinite or NaN dout gives NaN here
+    (0 * inf), in PyTorch 0.
 
     x of any shape -> out of the same shape. Raises ValueError unless x is float32 or float64.
     """
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         check_array(self, "x", x, np.shape(x))
-        out = np.maximum(x, np.zeros_like(x))  # NumPy vectorises this, and not maximum(x, 0)
+        out = np.clip(x, 0, np.inf)
         self.cache = out
         return out
 
