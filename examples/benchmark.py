@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from examples.program import Parser, fail, whole_number
+from examples.program import Parser, fail, run, whole_number
 
 
 def main(argv=None) -> int:
@@ -124,4 +124,4 @@ def measure(args) -> dict:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -1,7 +1,5 @@
 """The pictures of the examples: the chapter's colours, constrained layout, a unit on every axis."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -9,10 +7,11 @@ from matplotlib.ticker import MaxNLocator
 BLUE, GREEN, RED, AMBER, INDIGO = "#3b82f6", "#059669", "#dc2626", "#d97706", "#4f46e5"
 
 
-def training_curves(
-    epochs: Sequence[int], losses: Sequence[float], accuracies: Sequence[float], title: str
-) -> Figure:
-    """Training loss and test accuracy (in percent) by epoch, side by side."""
+def training_curves(log: list[dict], title: str) -> Figure:
+    """Training loss and test accuracy by epoch, side by side, from the entries of a metrics.jsonl."""
+    epochs, losses, accuracies = (
+        [entry[name] for entry in log] for name in ("epoch", "train_loss", "test_accuracy")
+    )
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(epochs, losses, "o-", color=INDIGO)

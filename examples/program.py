@@ -2,13 +2,41 @@
 
 import argparse
 import math
+import os
+import signal
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 
-def fail(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    raise SystemExit(2)
+def fail(message: str, code: int = 2) -> NoReturn:
+    if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts, one speaks for all
+        print(f"error: {message}", file=sys.stderr, flush=True)
+    raise SystemExit(code)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which asks for the same as Ctrl-C."""
+
+
+def run(main: Callable[[], int]) -> NoReturn:
+    """Run a program's main and exit: 130 after Ctrl-C, 143 after SIGTERM, 141 if nobody reads its output."""
+
+    def terminate(signum, frame):
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for a locale without é
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head -1`: whatever Python would still print on its way out goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    except KeyboardInterrupt as interrupt:
+        code = 143 if isinstance(interrupt, Terminated) else 130
+    sys.exit(code)
 
 
 class Parser(argparse.ArgumentParser):

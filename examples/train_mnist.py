@@ -1,20 +1,20 @@
 """Train MNISTCNN on handwritten digits, by hand in NumPy or with PyTorch: python -m examples.train_mnist
 
 The recipe is the chapter's: 5 epochs, Adam with learning rate 1e-3, batches of 64. Both backends start from
-the same weights and see the same batches, so one seed gives one training run, computed twice.
+the same weights and see the same batches, so one seed gives one training run, computed twice. On several
+processes: torchrun --standalone --nproc-per-node=2 -m examples.train_mnist --device cpu
 """
 
-import json
-import math
-import sys
+import os
 import time
-from datetime import datetime
 from pathlib import Path
 
-from examples.program import Parser, fail, positive_number, whole_number
+from examples import processes
+from examples.processes import Processes
+from examples.program import Parser, fail, positive_number, run, whole_number
 
 
-def parse(argv):
+def make_parser() -> Parser:
     parser = Parser(prog="python -m examples.train_mnist", description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--backend", choices=["torch", "numpy"], default="torch", help="who computes")
@@ -25,43 +25,45 @@ def parse(argv):
     add("--batch-size", type=whole_number(1), default=64, help="images to an optimiser step")
     add("--lr", type=positive_number, default=1e-3, help="learning rate of Adam")
     add("--seed", type=whole_number(0), default=42, help="of the weights and of the order of the images")
+    add("--tf32", action="store_true", help="let a GPU round the factors of a product to 11 bits: faster")
     add("--output-dir", type=Path, help="folder of the results; a new one under runs/ unless given")
+    add("--resume", action="store_true", help="go on with the run in --output-dir, bit for bit")
+    add("--overwrite", action="store_true", help="remove the run in --output-dir and begin anew")
     add("--quiet", action="store_true", help="print the result alone, and what became of MNIST")
-    return parser.parse_args(argv)
+    return parser
 
 
 def main(argv=None) -> int:
-    args = parse(argv)
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    if args.resume and (args.overwrite or not args.output_dir):
+        fail("--resume needs the --output-dir of the run, and goes without --overwrite")
 
-    from examples import data  # imports below take seconds: --help and a mistyped flag need not wait
+    from examples import checkpoint, data  # these take seconds: --help and a mistyped flag need not wait
 
     device = choose_device(args.device, args.backend)
-    output_dir = args.output_dir or Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{args.backend}"
-    if (output_dir / "metrics.jsonl").exists():
-        fail(f"--output-dir {output_dir} holds an earlier run: name another folder")
+    group = Processes(device)
     try:
-        dataset, instead = data.load(args.dataset, args.data_dir)
+        dataset, instead = group.first_here(lambda: data.load(args.dataset, args.data_dir))
     except data.DataError as error:
         fail(str(error))
-    if instead:
-        print(instead)
     images = len(dataset.train_images)
     if args.batch_size > images:
         fail(f"--batch-size {args.batch_size} is above the {images} training images of {dataset.name}")
-    try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-        (output_dir / "metrics.jsonl").touch()
-    except OSError as error:
-        fail(f"--output-dir {output_dir} cannot be written: {error.strerror}")
+    folder = checkpoint.claim_folder(args)
 
-    def say(line: str) -> None:
-        if not args.quiet:
-            print(f"{dataset.name}: {line}", flush=True)
+    def say(line: str, always: bool = False) -> None:
+        if processes.RANK == 0 and (always or not args.quiet):
+            print(line, flush=True)
 
-    say(f"MNISTCNN on {dataset}, {args.backend} on {device}, seed {args.seed}")
-    accuracy = train(args, dataset, device, output_dir, say)
-    result = f"test accuracy {accuracy:.2f} % after {args.epochs} epochs, {args.backend} on {device}"
-    print(f"{dataset.name}: {result}, results in {output_dir}")
+    if instead:
+        say(instead, always=True)
+    where = f"{args.backend} on {device}" + (f", {processes.COUNT} processes" if processes.COUNT > 1 else "")
+    say(f"{dataset.name}: MNISTCNN on {dataset}, {where}, seed {args.seed}, results in {folder}")
+    with checkpoint.what_can_go_wrong(args, parser):
+        accuracy = train(args, dataset, group, folder, say)
+    group.end()
+    say(f"{dataset.name}: test accuracy {accuracy:.2f} % after {args.epochs} epochs, {where}", always=True)
     return 0
 
 
@@ -75,73 +77,59 @@ def choose_device(wanted: str, backend: str) -> str:
 
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if wanted == "auto":
-        return next(device for device, there in available.items() if there)
+        wanted = next(device for device, there in available.items() if there)
     if not available[wanted]:
         fail(f"--device {wanted} requested but not available: use --device auto or cpu")
-    return wanted
+    return f"cuda:{os.environ['LOCAL_RANK']}" if wanted == "cuda" and processes.COUNT > 1 else wanted
 
 
-def set_up(backend: str, device: str, lr: float, rng):
-    """The package that trains, its model, loss and optimiser, and how arrays become what it trains on."""
-    import tinycnn_numpy
-
-    model = tinycnn_numpy.MNISTCNN(rng=rng)
-    if backend == "numpy":
-        adam = tinycnn_numpy.Adam(model.parameters(), lr)
-        return tinycnn_numpy, model, tinycnn_numpy.CrossEntropyLoss(), adam, lambda array: array
-
-    import torch
-
-    import tinycnn_torch
-    from parity import copy_weights
-
-    module = tinycnn_torch.MNISTCNN().to(device)
-    copy_weights(model, module)
-    optimizer = torch.optim.Adam(module.parameters(), lr)
-    loss_fn = torch.nn.CrossEntropyLoss()
-    return tinycnn_torch, module, loss_fn, optimizer, lambda array: torch.from_numpy(array).to(device)
-
-
-def train(args, dataset, device: str, output_dir: Path, say) -> float:
-    """Train, evaluate after every epoch, write all results to output_dir; return the test accuracy."""
+def train(args, dataset, group: Processes, folder: Path, say) -> float:
+    """Train, evaluate after every epoch, write all results to `folder`; return the test accuracy."""
     import numpy as np
     from tqdm import tqdm
 
+    from examples.checkpoint import Checkpoint, replacing
     from examples.figures import training_curves
+    from examples.sides import numpy_side, torch_side
     from parity import save_weights
 
-    rng = np.random.default_rng(args.seed)
-    package, model, loss_fn, optimizer, place = set_up(args.backend, device, args.lr, rng)
-    images, labels = place(dataset.train_images), place(dataset.train_labels)
-    test_images, test_labels = place(dataset.test_images), place(dataset.test_labels)
-    run = {"dataset": dataset.name, "backend": args.backend, "device": device, "seed": args.seed}
+    if args.backend == "numpy":
+        side = numpy_side(args.lr, args.seed, group)
+    else:
+        side = torch_side(args.lr, args.seed, group, args.tf32)
+    images, labels = side.place(dataset.train_images), side.place(dataset.train_labels)
+    ours = slice(processes.RANK, None, processes.COUNT)
+    tests = side.place(dataset.test_images[ours]), side.place(dataset.test_labels[ours])
+    recipe = {"dataset": dataset.name, "backend": args.backend, "device": group.device, "seed": args.seed}
+    recipe |= {"batch_size": args.batch_size, "lr": args.lr, "tf32": args.tf32}
+    checkpoint = Checkpoint(folder, recipe)
 
-    losses, accuracies = [], []
-    with open(output_dir / "metrics.jsonl", "w", encoding="utf-8") as metrics:
-        for epoch in range(1, args.epochs + 1):
-            order = place(rng.permutation(len(images)))
-            batches = [order[i : i + args.batch_size] for i in range(0, len(order), args.batch_size)]
-            bar = tqdm(batches, f"{dataset.name}: epoch {epoch}", leave=False, disable=args.quiet or None)
-            start = time.perf_counter()
-            losses.append(package.train_epoch(model, loss_fn, optimizer, images, labels, bar))
-            seconds = time.perf_counter() - start
-            if not math.isfinite(losses[-1]):
-                fail(f"train loss is {losses[-1]} after epoch {epoch}: take an --lr below {args.lr:g}")
-            accuracies.append(package.evaluate(model, test_images, test_labels))
-            result = {"train_loss": losses[-1], "test_accuracy": accuracies[-1], "seconds": seconds}
-            row = {"epoch": epoch, **result, **run, "batch_size": args.batch_size}
-            print(json.dumps(row), file=metrics, flush=True)
-            scores = f"train loss {losses[-1]:.4f}, test accuracy {accuracies[-1]:.2f} %"
-            say(f"epoch {epoch}/{args.epochs}, {scores}, {seconds:.1f} s")
+    log = checkpoint.load(side.model, side.optimizer)
+    for epoch in range(len(log) + 1, args.epochs + 1):
+        order = side.place(np.random.default_rng([args.seed, epoch]).permutation(len(images)))
+        batches = [order[i : i + args.batch_size] for i in range(0, len(order), args.batch_size)]
+        bar = tqdm(batches, f"{dataset.name}: epoch {epoch}", leave=False, disable=args.quiet or None)
+        start = time.perf_counter()
+        loss = group.mean(side.train_epoch(images, labels, bar))
+        seconds = time.perf_counter() - start
+        accuracy = group.mean(side.evaluate(*tests), weight=len(tests[0]))
+        log.append({"epoch": epoch, "train_loss": loss, "test_accuracy": accuracy, "seconds": seconds})
+        checkpoint.save(log, side.model, side.optimizer)
+        scores = f"train loss {loss:.4f}, test accuracy {accuracy:.2f} %"
+        say(f"{dataset.name}: epoch {epoch}/{args.epochs}, {scores}, {seconds:.1f} s")
 
-    save_weights(model, output_dir / "model.safetensors", {"dataset": dataset.name})
-    if not losses:
-        return package.evaluate(model, test_images, test_labels)
-    title = f"MNISTCNN on {dataset.name}, {args.backend} on {device}, seed {args.seed}"
-    curves = training_curves(range(1, args.epochs + 1), losses, accuracies, title)
-    curves.savefig(output_dir / "training_curves.png", dpi=150)
-    return accuracies[-1]
+    if processes.RANK == 0:
+        with replacing(folder / "model.safetensors") as path:
+            save_weights(side.model, path, {"dataset": dataset.name})
+    if not log:
+        return group.mean(side.evaluate(*tests), weight=len(tests[0]))
+    if processes.RANK == 0:
+        title = f"MNISTCNN on {dataset.name}, {args.backend} on {group.device}, seed {args.seed}"
+        curves = training_curves(log, title)
+        with replacing(folder / "training_curves.png") as path:
+            curves.savefig(path, dpi=150)
+    return log[-1]["test_accuracy"]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

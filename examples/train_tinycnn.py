@@ -4,7 +4,6 @@ Chapters 23 to 25 of the book: 200 images of a horizontal or a vertical line und
 start from the same weights and see the same batches; the two columns of losses are the point.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 import tinycnn_numpy
 import tinycnn_torch
 from examples.figures import filters
-from examples.program import Parser, fail, whole_number
+from examples.program import Parser, fail, run, whole_number
 from parity import copy_weights
 
 
@@ -71,4 +70,4 @@ def main(argv=None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

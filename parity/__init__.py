@@ -13,7 +13,14 @@ from parity.comparison import (
 from parity.oracles import check_adjoint, check_gradients, correlate_images
 from parity.report import Report, Row
 from parity.twins import twin, twin_optimizer
-from parity.weights import copy_weights, load_weights, save_weights
+from parity.weights import (
+    copy_weights,
+    load_numpy_state,
+    load_optimizer_state,
+    load_weights,
+    numpy_state,
+    save_weights,
+)
 
 __all__ = [
     "Report",
@@ -27,8 +34,11 @@ __all__ = [
     "copy_weights",
     "correlate_images",
     "is_smooth",
+    "load_numpy_state",
+    "load_optimizer_state",
     "load_weights",
     "lockstep",
+    "numpy_state",
     "save_weights",
     "smooth_batches",
     "smooth_input",

@@ -10,15 +10,40 @@ from torch import nn
 
 from tinycnn_numpy import Layer
 from tinycnn_numpy.checks import check_state
+from tinycnn_numpy.optim import Optimizer
 
 Model = Layer | nn.Module
 
 
-def numpy_state(model: Model) -> dict[str, np.ndarray]:
-    """A copy of every weight of a model of either side, as NumPy arrays."""
+def numpy_state(model: Model | Optimizer | torch.optim.Optimizer) -> dict[str, np.ndarray]:
+    """A copy of every weight of a model of either side, or of what an optimiser remembers, as NumPy arrays.
+
+    "exp_avg.0" is the exp_avg of an optimiser's first parameter. (The steps are counted once here, "steps",
+    and for each parameter in PyTorch, "step.0".)
+    """
     if isinstance(model, nn.Module):
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in model.state_dict().items()}
+    if isinstance(model, torch.optim.Optimizer):
+        memory = model.state_dict()["state"]
+        tensors = {f"{name}.{i}": tensor for i in memory for name, tensor in memory[i].items()}
+        return {name: tensor.cpu().numpy().copy() for name, tensor in tensors.items() if tensor is not None}
     return model.state_dict()
+
+
+def load_optimizer_state(optimizer: Optimizer | torch.optim.Optimizer, state: dict[str, np.ndarray]) -> None:
+    """Go on from what numpy_state gave for an optimiser of the same side and the same parameters."""
+    if isinstance(optimizer, Optimizer):
+        optimizer.load_state_dict(state)
+        return
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    memory: dict[int, dict[str, torch.Tensor]] = {}
+    for name, array in state.items():
+        kind, i = name.rsplit(".", 1)
+        tensor, parameter = torch.from_numpy(array.copy()), parameters[int(i)]
+        if array.shape == parameter.shape:  # in the same order of memory, which fused optimisers ask for
+            tensor = torch.empty_like(parameter, requires_grad=False).copy_(tensor)
+        memory.setdefault(int(i), {})[kind] = tensor
+    optimizer.load_state_dict({"state": memory, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def load_numpy_state(model: Model, state: dict[str, np.ndarray]) -> None:

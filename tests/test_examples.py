@@ -81,7 +81,7 @@ def test_train_mnist_keeps_an_earlier_run(few_digits, tmp_path, capsys):
     (tmp_path / "metrics.jsonl").write_text("precious")
     with pytest.raises(SystemExit) as exit_:
         train_mnist.main(f"--dataset digits --output-dir {tmp_path}".split())
-    assert exit_.value.code == 2 and "holds an earlier run" in capsys.readouterr().err
+    assert exit_.value.code == 2 and "holds a run: add --resume or --overwrite" in capsys.readouterr().err
     assert (tmp_path / "metrics.jsonl").read_text() == "precious"
 
 

@@ -7,10 +7,11 @@ from tinycnn_numpy.layer import Layer
 from tinycnn_numpy.loss import CrossEntropyLoss
 from tinycnn_numpy.models import MLP, MNISTCNN, TinyCNN
 from tinycnn_numpy.optim import SGD, Adam
+from tinycnn_numpy.parallel import DataParallel, LossShare
 from tinycnn_numpy.pool import AvgPool2D, MaxPool2D
 from tinycnn_numpy.relu import ReLU
 from tinycnn_numpy.sequential import Sequential, count_parameters
-from tinycnn_numpy.train import evaluate, train_epoch
+from tinycnn_numpy.train import evaluate, train_epoch, train_step
 
 __all__ = [
     "MLP",
@@ -20,9 +21,11 @@ __all__ = [
     "AvgPool2D",
     "Conv2D",
     "CrossEntropyLoss",
+    "DataParallel",
     "Dense",
     "Flatten",
     "Layer",
+    "LossShare",
     "MaxPool2D",
     "ReLU",
     "Sequential",
@@ -30,4 +33,5 @@ __all__ = [
     "count_parameters",
     "evaluate",
     "train_epoch",
+    "train_step",
 ]

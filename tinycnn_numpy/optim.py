@@ -1,10 +1,11 @@
 """Optimisers: what is done with a gradient. Formulas, defaults and state names are PyTorch's."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tinycnn_numpy.checks import check_state
 from tinycnn_numpy.layer import Parameter
 
 
@@ -18,6 +19,8 @@ def check_number(
 
 class Optimizer:
     """Holds the parameters and counts the steps. `step` changes every parameter in place."""
+
+    memory: tuple[str, ...] = ()  # names of the attributes that keep one array for each parameter
 
     def __init__(self, parameters: Sequence[Parameter], lr: float, weight_decay: float):
         self.parameters = list(parameters)
@@ -36,6 +39,22 @@ class Optimizer:
     def step(self) -> None:
         raise NotImplementedError
 
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """A copy of what the next step depends on besides the weights: "exp_avg.0" is the first one's."""
+        return {name: array.copy() for name, array in self.named_arrays().items()}
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from a state_dict. Raises ValueError as a layer's does; then nothing was copied."""
+        own = self.named_arrays()
+        check_state(self, own, state)
+        for name, array in own.items():
+            array[...] = state[name]
+        self.steps = int(state["steps"])
+
+    def named_arrays(self) -> dict[str, np.ndarray]:
+        arrays = {f"{name}.{i}": a for name in self.memory for i, a in enumerate(getattr(self, name))}
+        return {"steps": np.array(self.steps), **arrays}
+
 
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum as PyTorch defines it.
@@ -46,6 +65,8 @@ class SGD(Optimizer):
 
     Raises ValueError for a setting out of its range, and for nesterov without momentum.
     """
+
+    memory = ("momentum_buffer",)
 
     def __init__(self, parameters, lr: float, momentum=0.0, nesterov=False, weight_decay=0.0):
         super().__init__(parameters, lr, weight_decay)
@@ -74,6 +95,8 @@ class Adam(Optimizer):
 
     Raises ValueError for a setting out of its range.
     """
+
+    memory = ("exp_avg", "exp_avg_sq")
 
     def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         super().__init__(parameters, lr, weight_decay)

@@ -5,19 +5,24 @@ from collections.abc import Iterable
 import numpy as np
 
 
+def train_step(model, loss_fn, optimizer, x, y) -> float:
+    """One step of the optimiser for the images x (N, C, H, W) with labels y (N,); return their mean loss."""
+    logits = model(x)
+    loss = loss_fn(logits, y)
+    model.backward_weights(loss_fn.backward())
+    optimizer.step()
+    return float(loss)
+
+
 def train_epoch(model, loss_fn, optimizer, images, labels, batches: Iterable[np.ndarray]) -> float:
-    """Take one optimiser step for every index array in `batches`; return the mean loss of the images seen.
+    """Take one step for every index array in `batches`; return the mean loss of the images seen.
 
     images (M, C, H, W) and labels (M,) hold the whole training set. Raises ValueError if `batches` is empty.
     """
     total, seen = 0.0, 0
     for batch in batches:
-        x, y = images[batch], labels[batch]
-        logits = model(x)
-        loss = loss_fn(logits, y)
-        model.backward_weights(loss_fn.backward())
-        optimizer.step()
-        total, seen = total + float(loss) * len(batch), seen + len(batch)
+        loss = train_step(model, loss_fn, optimizer, images[batch], labels[batch])
+        total, seen = total + loss * len(batch), seen + len(batch)
     if seen == 0:
         raise ValueError("train_epoch: batches is empty, expected at least one array of indices")
     return total / seen

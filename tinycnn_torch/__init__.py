@@ -1,6 +1,18 @@
 """The same convolutional network from PyTorch's own layers: autograd writes the backward."""
 
+from tinycnn_torch.captured import CapturedStep
 from tinycnn_torch.models import MLP, MNISTCNN, TinyCNN
-from tinycnn_torch.train import evaluate, train_epoch
+from tinycnn_torch.parallel import DataParallel, LossShare
+from tinycnn_torch.train import evaluate, train_epoch, train_step
 
-__all__ = ["MLP", "MNISTCNN", "TinyCNN", "evaluate", "train_epoch"]
+__all__ = [
+    "MLP",
+    "MNISTCNN",
+    "CapturedStep",
+    "DataParallel",
+    "LossShare",
+    "TinyCNN",
+    "evaluate",
+    "train_epoch",
+    "train_step",
+]

@@ -5,22 +5,29 @@ from collections.abc import Iterable
 import torch
 
 
-def train_epoch(model, loss_fn, optimizer, images, labels, batches: Iterable[torch.Tensor]) -> float:
-    """Take one optimiser step for every index tensor in `batches`; return the mean loss of the images seen.
+def train_step(model, loss_fn, optimizer, x, y) -> torch.Tensor:
+    """One step of the optimiser for the images x (N, C, H, W) with labels y (N,); return their mean loss."""
+    logits = model(x)
+    loss = loss_fn(logits, y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def train_epoch(
+    model, loss_fn, optimizer, images, labels, batches: Iterable[torch.Tensor], step=train_step
+) -> float:
+    """Take one step for every index tensor in `batches`; return the mean loss of the images seen.
 
     images (M, C, H, W) and labels (M,) hold the whole training set, on the model's device; so does each
     batch. The loss is summed up on the device and read once: reading it at every step would make the GPU
-    wait. Raises ValueError if `batches` is empty.
+    wait. step: see CapturedStep. Raises ValueError if `batches` is empty.
     """
     total, seen = 0.0, 0
     for batch in batches:
-        x, y = images[batch], labels[batch]
-        logits = model(x)
-        loss = loss_fn(logits, y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        total, seen = total + loss.detach() * len(batch), seen + len(batch)
+        loss = step(model, loss_fn, optimizer, images[batch], labels[batch])
+        total, seen = total + loss * len(batch), seen + len(batch)
     if seen == 0:
         raise ValueError("train_epoch: batches is empty, expected at least one tensor of indices")
     return float(total) / seen

@@ -1,0 +1,221 @@
+"""What lets a training run survive: a checkpoint after every epoch, from which --resume goes on bit for bit.
+
+checkpoint.safetensors holds the weights and what the optimiser remembers; in its header stand, as JSON, the
+settings, the log of the finished epochs, and a digest of all this, since a flipped bit would otherwise be
+read without a word. Files are replaced in one move: at any moment the old or the new one is there, whole.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import platform
+import shlex
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+import torch
+from safetensors import SafetensorError
+
+from examples import processes
+from examples.program import Terminated, fail
+from parity import load_numpy_state, load_optimizer_state, numpy_state
+
+FILES = ["checkpoint.safetensors", "metrics.jsonl", "model.safetensors", "training_curves.png"]
+
+
+def claim_folder(args) -> Path:
+    """The folder of the results, made if need be. One that holds a run is refused, or as the flags say."""
+    stamp = f"{datetime.now():%Y%m%d-%H%M%S}-{args.backend}"
+    args.output_dir = folder = args.output_dir or Path("runs") / stamp
+    held = [folder / file for file in FILES if (folder / file).exists()]
+    if processes.RANK != 0:
+        return folder
+    if held and not args.resume and not args.overwrite:
+        fail(f"--output-dir {folder} holds a run: add --resume or --overwrite, or name another folder")
+    if args.resume and not held:
+        say(f"note: there is nothing to resume in {folder}, the run begins there")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if args.overwrite:
+            for path in held:
+                path.unlink()
+        (folder / "metrics.jsonl").touch()
+    except OSError as error:
+        fail(f"--output-dir {folder} cannot be written: {error.strerror}")
+    return folder
+
+
+@contextlib.contextmanager
+def replacing(path: Path):
+    """A path beside `path` to write to; what was written there replaces `path` in one move, or not at all."""
+    beside = path.with_name("new-" + path.name)
+    try:
+        yield beside
+        with open(beside, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        error.filename = str(path)
+        raise
+
+
+class Checkpoint:
+    """The state of one run in `folder`, which the first process alone writes.
+
+    recipe: the settings that make the run what it is, JSON values; with another one it cannot be resumed.
+    """
+
+    def __init__(self, folder: Path, recipe: dict):
+        self.path, self.metrics, self.recipe = folder / FILES[0], folder / FILES[1], recipe
+        self.machine = {
+            "processes": processes.COUNT,
+            "threads": torch.get_num_threads(),
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "torch": str(torch.__version__),
+        }
+
+    def save(self, log: list[dict], model, optimizer) -> None:
+        """Keep the state after the epochs of `log`, and the log itself in metrics.jsonl."""
+        check_loss(log[-1]["train_loss"], f"epoch {log[-1]['epoch']}", self.recipe["lr"])
+        if processes.RANK != 0:
+            return
+        tensors = {f"model.{name}": array for name, array in numpy_state(model).items()}
+        tensors |= {f"optimizer.{name}": array for name, array in numpy_state(optimizer).items()}
+        state = {"recipe": self.recipe, "machine": self.machine, "log": log}
+        state["sha256"] = digest(tensors, state)
+        with replacing(self.path) as path:
+            path.write_bytes(safetensors.numpy.save(tensors, {"state": json.dumps(state)}))
+        self.write_metrics(log)
+
+    def load(self, model, optimizer) -> list[dict]:
+        """Put model and optimiser where the last save left them; return its log, [] if nothing was saved.
+
+        A checkpoint that is damaged, foreign or of another run ends the program before anything is loaded.
+        """
+        if not self.path.exists():
+            return []
+        tensors, state = self.read()
+        for name, value in self.recipe.items():
+            if (had := state["recipe"].get(name)) != value:
+                fail(f"--resume: {self.path} is of a run with {name} {had}, and not {value}")
+        for name, value in self.machine.items():
+            if (had := state["machine"].get(name)) != value:
+                say(f"note: {name} was {had} and is {value} now: results may differ in the last bits")
+        parts: dict[str, dict[str, np.ndarray]] = {"model": {}, "optimizer": {}}
+        for name, array in tensors.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = array
+        try:
+            load_numpy_state(model, parts["model"])
+            load_optimizer_state(optimizer, parts["optimizer"])
+        except ValueError as error:
+            fail(f"{self.path} does not fit: {error}")
+        if processes.RANK == 0:
+            self.write_metrics(state["log"])  # a kill may have come between checkpoint and metrics
+        return state["log"]
+
+    def read(self) -> tuple[dict[str, np.ndarray], dict]:
+        try:
+            content = self.path.read_bytes()
+            tensors = safetensors.numpy.load(content)
+            header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+            state = json.loads(header["__metadata__"]["state"])
+            promised = state.pop("sha256")
+        except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
+            fail(f"{self.path} is not a whole checkpoint ({error}): begin anew with --overwrite")
+        if digest(tensors, state) != promised:
+            fail(f"{self.path} is damaged, its digest is wrong: begin anew with --overwrite")
+        return tensors, state
+
+    def write_metrics(self, log: list[dict]) -> None:
+        with replacing(self.metrics) as path:
+            path.write_text(
+                "".join(json.dumps(entry | self.recipe) + "\n" for entry in log), encoding="utf-8"
+            )
+
+
+def digest(tensors: dict[str, np.ndarray], state: dict) -> str:
+    sha256 = hashlib.sha256(json.dumps(state, sort_keys=True).encode())
+    for name in sorted(tensors):
+        sha256.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
+        sha256.update(tensors[name].tobytes())
+    return sha256.hexdigest()
+
+
+class StopAtNaN:
+    """A loss function that ends the program at the first loss that is not finite.
+
+    For the CPU: on a GPU the question alone would make every step wait for the one before.
+    """
+
+    def __init__(self, loss_fn, optimizer, lr: float):
+        self.loss_fn, self.optimizer, self.lr, self.step = loss_fn, optimizer, lr, 0
+
+    def __call__(self, logits, labels):
+        loss = self.loss_fn(logits, labels)
+        self.step += 1
+        if not math.isfinite(loss.item()):
+            check_loss(loss.item(), f"step {self.step} of this start", self.lr, self.optimizer)
+        return loss
+
+    def backward(self):
+        return self.loss_fn.backward()
+
+
+def check_loss(loss: float, where: str, lr: float, optimizer=None) -> None:
+    """End the program, exit 3, if the loss is not finite; whichever process sees it says so."""
+    if math.isfinite(loss):
+        return
+    groups = getattr(optimizer, "param_groups", [{"params": getattr(optimizer, "parameters", [])}])
+    gradients = [p.grad for group in groups for p in group["params"] if p.grad is not None]
+    largest = max((float(abs(gradient).max()) for gradient in gradients), default=math.nan)
+    message = f"the loss is {loss} in {where}, learning rate {lr:g}, largest gradient before it {largest:.3g}"
+    print(
+        f"error: {message}: take a smaller --lr; the last checkpoint is intact", file=sys.stderr, flush=True
+    )
+    raise SystemExit(3)
+
+
+@contextlib.contextmanager
+def what_can_go_wrong(args, parser):
+    """Say in one line what ends a run early, and how to go on with it."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        kind = "terminated" if isinstance(interrupt, Terminated) else "interrupted"
+        say(f"{kind}; the finished epochs are kept, go on with\n  {resume_command(args, parser)}")
+        raise
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        fail(f"{error.filename} cannot be written: {error.strerror}; the last checkpoint is intact")
+    except (MemoryError, RuntimeError) as error:
+        words = str(error).lower()
+        if not isinstance(error, MemoryError) and "out of memory" not in words and "allocate" not in words:
+            raise
+        fail(f"out of memory with --batch-size {args.batch_size}: try --batch-size {args.batch_size // 2}")
+
+
+def resume_command(args, parser) -> str:
+    """The command line that goes on with this run: what was given, and --resume."""
+    command = ["python", "-m"]
+    if processes.COUNT > 1:
+        command = ["torchrun", "--standalone", f"--nproc-per-node={processes.COUNT}", "-m"]
+    command.append("examples.train_mnist")
+    for name, value in (vars(args) | {"resume": True, "overwrite": False}).items():
+        if value != parser.get_default(name):
+            command += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    return shlex.join(command)
+
+
+def say(line: str) -> None:
+    if processes.RANK == 0:
+        print(line, file=sys.stderr, flush=True)

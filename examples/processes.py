@@ -1,0 +1,73 @@
+"""The processes of one run: as many as torchrun started, or this one alone.
+
+torchrun --standalone --nproc-per-node=2 -m examples.train_mnist --device cpu
+"""
+
+import os
+from collections.abc import Callable
+from multiprocessing.connection import Client, Listener
+from typing import Any
+
+import numpy as np
+
+RANK, COUNT = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+class Processes:
+    """How the processes of this machine talk; one alone says nothing.
+
+    PyTorch's gradients travel by torch.distributed (nccl between GPUs, else gloo). NumPy's go to the first
+    process, which adds them up and sends back the sum, through pipes: while gloo waits it keeps a core busy,
+    and a sum took it 2 to 4 ms between two steps on two cores, where the pipes take 0.2 ms.
+    """
+
+    def __init__(self, device: str):
+        self.device = device
+        self.pipes: list[Any] = []
+        if COUNT == 1:
+            return
+        from torch import distributed
+
+        distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        listener = Listener() if RANK == 0 else None
+        addresses = [listener.address if listener else None]
+        distributed.broadcast_object_list(addresses)
+        for rank in range(1, COUNT):  # in this order, so that sums are taken in this order
+            distributed.barrier()
+            if listener:
+                self.pipes.append(listener.accept())
+            elif rank == RANK:
+                self.pipes.append(Client(addresses[0]))
+
+    def add_up(self, array: np.ndarray) -> None:
+        """Replace `array` by its sum over all processes, in each of them."""
+        if RANK == 0:
+            theirs = np.empty_like(array)
+            for pipe in self.pipes:
+                pipe.recv_bytes_into(theirs)
+                array += theirs
+            for pipe in self.pipes:
+                pipe.send_bytes(array)
+        else:
+            self.pipes[0].send_bytes(array)
+            self.pipes[0].recv_bytes_into(array)
+
+    def mean(self, value: float, weight: float = 1.0) -> float:
+        """The mean over all processes of `value`, each with its weight; the same in every process."""
+        sums = np.array([weight * value, weight])
+        self.add_up(sums)
+        return float(sums[0] / sums[1])
+
+    def first_here(self, load: Callable):
+        """load() in the first process, then in the others: what it downloads is there for them."""
+        for turn in (True, False):
+            if (RANK == 0) == turn:
+                result = load()
+            self.mean(0.0)  # waits for all
+        return result
+
+    def end(self) -> None:
+        if COUNT > 1:
+            from torch import distributed
+
+            distributed.destroy_process_group()

@@ -1,0 +1,70 @@
+"""Data parallelism: every process computes on its share of a batch, and their gradients are added up.
+
+The loss is a mean over the batch, so its gradient is a sum over the images, and a sum may be split anywhere.
+All processes run the same training loop on the same batches, start from the same weights and take the same
+steps. Read beside tinycnn_torch/parallel.py.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tinycnn_numpy.layer import Layer
+
+
+class DataParallel(Layer):
+    """The model of process `rank` of `processes`: it sees every processes-th image of a batch.
+
+    add_up(array) must replace a flat array by its sum over all processes, in each of them: an all-reduce.
+    x (N, ...) of the whole batch -> out (n, ...) of this share, whose loss is a LossShare; backward takes
+    dout (n, ...). Afterwards dweight and dbias are those of the whole batch. n may be 0.
+    """
+
+    def __init__(self, model: Layer, rank: int, processes: int, add_up: Callable[[np.ndarray], None]):
+        self.model, self.share, self.add_up = model, slice(rank, None, processes), add_up
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        return self.model.forward(x[self.share])
+
+    def backward(self, dout: np.ndarray) -> np.ndarray:
+        dx = self.model.backward(dout)
+        self.add_up_gradients()
+        return dx
+
+    def backward_weights(self, dout: np.ndarray) -> None:
+        self.model.backward_weights(dout)
+        self.add_up_gradients()
+
+    def add_up_gradients(self) -> None:
+        gradients = [parameter.grad for parameter in self.parameters()]
+        flat = np.concatenate([gradient.ravel() for gradient in gradients])  # one message, not one each
+        self.add_up(flat)
+        ends = np.cumsum([gradient.size for gradient in gradients])
+        for gradient, total in zip(gradients, np.split(flat, ends[:-1]), strict=True):
+            gradient[...] = total.reshape(gradient.shape)
+
+    def named_parameters(self):
+        return self.model.named_parameters()
+
+
+class LossShare:
+    """What the share of process `rank` adds to the mean loss of a batch.
+
+    Its gradients add up to that of the whole batch. Its value is `processes` times what it adds, so that the
+    mean over the processes is the loss of the batch. logits (n, classes) of the share, labels (N,).
+    """
+
+    def __init__(self, loss_fn, rank: int, processes: int):
+        self.loss_fn, self.share, self.processes = loss_fn, slice(rank, None, processes), processes
+
+    def __call__(self, logits: np.ndarray, labels: np.ndarray) -> np.floating:
+        return self.forward(logits, labels)
+
+    def forward(self, logits: np.ndarray, labels: np.ndarray) -> np.floating:
+        ours = labels[self.share]
+        self.part = len(ours) / len(labels)
+        loss = self.loss_fn(logits, ours)
+        return loss * (self.processes * self.part) if len(ours) else logits.dtype.type(0)
+
+    def backward(self) -> np.ndarray:
+        return self.loss_fn.backward() * self.part
