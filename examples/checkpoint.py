@@ -95,7 +95,7 @@ class Checkpoint:
             path.write_bytes(safetensors.numpy.save(tensors, {"state": json.dumps(state)}))
         self.write_metrics(log)
 
-    def load(self, model, optimizer) -> list[dict]:
+    def load(self, model, optimizer, epochs: int) -> list[dict]:
         """Put model and optimiser where the last save left them; return its log, [] if nothing was saved.
 
         A checkpoint that is damaged, foreign or of another run ends the program before anything is loaded.
@@ -106,6 +106,8 @@ class Checkpoint:
         for name, value in self.recipe.items():
             if (had := state["recipe"].get(name)) != value:
                 fail(f"--resume: {self.path} is of a run with {name} {had}, and not {value}")
+        if (done := len(state["log"])) > epochs:
+            fail(f"--epochs {epochs} with --resume: the run in {self.path.parent} has {done} behind it")
         for name, value in self.machine.items():
             if (had := state["machine"].get(name)) != value:
                 say(f"note: {name} was {had} and is {value} now: results may differ in the last bits")

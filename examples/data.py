@@ -3,8 +3,10 @@
 import contextlib
 import hashlib
 import io
+import os
 import socket
 import sys
+import tempfile
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -35,13 +37,29 @@ class DataError(Exception):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images (M, 1, 28, 28) float32, normalised as the chapter does; labels (M,) int64 in 0..9."""
+    """Images (M, 1, 28, 28) float32, normalised as the chapter does; labels (M,) int64 in 0..9.
+
+    Raises ValueError for anything else.
+    """
 
     name: str
     train_images: np.ndarray
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
+
+    def __post_init__(self):
+        for part in ("train", "test"):
+            images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
+            if images.shape[1:] != (1, 28, 28) or images.dtype != np.float32:
+                found = f"{images.dtype} of shape {images.shape}"
+                raise ValueError(f"{self.name}: {part}_images are {found}, expected float32 (M, 1, 28, 28)")
+            if labels.shape != (len(images),) or labels.dtype != np.int64:
+                found = f"{labels.dtype} of shape {labels.shape}"
+                raise ValueError(f"{self.name}: {part}_labels are {found}, expected int64 ({len(images)},)")
+            if labels.size and (labels.min() < 0 or labels.max() > 9):
+                found = f"{labels.min()} to {labels.max()}"
+                raise ValueError(f"{self.name}: {part}_labels run from {found}, expected 0 to 9")
 
     def __str__(self) -> str:
         return f"{self.name} ({len(self.train_images):,} training and {len(self.test_images):,} test images)"
@@ -101,8 +119,15 @@ def download(mnist, data_dir: Path, raw: Path) -> None:
         socket.setdefaulttimeout(TIMEOUT)
         try:
             silence = io.StringIO()  # for torchvision's own progress bars and remarks
-            with contextlib.redirect_stderr(silence), contextlib.redirect_stdout(silence):
-                mnist(data_dir, download=True)
+            with (
+                tempfile.TemporaryDirectory(dir=data_dir, prefix="download-") as beside,
+                contextlib.redirect_stderr(silence),
+                contextlib.redirect_stdout(silence),
+            ):
+                mnist(beside, download=True)
+                for file in FILES:  # whole files only: whatever breaks off, nothing half done stands in raw
+                    if not (raw / file).exists():
+                        os.replace(Path(beside, "MNIST", "raw", file), raw / file)
             return
         except (RuntimeError, OSError, HTTPException, EOFError) as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]

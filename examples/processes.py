@@ -30,7 +30,7 @@ class Processes:
 
         distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
         listener = Listener() if RANK == 0 else None
-        addresses = [listener.address if listener else None]
+        addresses: list[Any] = [listener.address if listener else None]
         distributed.broadcast_object_list(addresses)
         for rank in range(1, COUNT):  # in this order, so that sums are taken in this order
             distributed.barrier()

@@ -89,7 +89,6 @@ def train(args, dataset, group: Processes, folder: Path, say) -> float:
     from tqdm import tqdm
 
     from examples.checkpoint import Checkpoint, replacing
-    from examples.figures import training_curves
     from examples.sides import numpy_side, torch_side
     from parity import save_weights
 
@@ -104,7 +103,7 @@ def train(args, dataset, group: Processes, folder: Path, say) -> float:
     recipe |= {"batch_size": args.batch_size, "lr": args.lr, "tf32": args.tf32}
     checkpoint = Checkpoint(folder, recipe)
 
-    log = checkpoint.load(side.model, side.optimizer)
+    log = checkpoint.load(side.model, side.optimizer, args.epochs)
     for epoch in range(len(log) + 1, args.epochs + 1):
         order = side.place(np.random.default_rng([args.seed, epoch]).permutation(len(images)))
         batches = [order[i : i + args.batch_size] for i in range(0, len(order), args.batch_size)]
@@ -124,6 +123,8 @@ def train(args, dataset, group: Processes, folder: Path, say) -> float:
     if not log:
         return group.mean(side.evaluate(*tests), weight=len(tests[0]))
     if processes.RANK == 0:
+        from examples.figures import training_curves
+
         title = f"MNISTCNN on {dataset.name}, {args.backend} on {group.device}, seed {args.seed}"
         curves = training_curves(log, title)
         with replacing(folder / "training_curves.png") as path:

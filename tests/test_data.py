@@ -1,5 +1,6 @@
 """MNIST from a folder, a mirror, a second mirror, or from nowhere; and the digits that are always there."""
 
+import gc
 import gzip
 import hashlib
 import http.server
@@ -15,6 +16,13 @@ from examples import data
 
 # torchvision leaves the socket of a 404 to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def collect_its_garbage():
+    yield
+    gc.collect()
+
 
 REAL = Path(__file__).parent.parent.parent / "shared" / "data"
 

@@ -1,0 +1,378 @@
+"""What users expect when something goes wrong: each fault is really caused, many in a child process."""
+
+import json
+import os
+import pickle
+import random
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+import tinycnn_numpy as tn
+from examples import data, train_mnist
+from examples.checkpoint import FILES
+from parity import load_weights
+
+HOUSE = Path(__file__).parent.parent
+BACKENDS = pytest.mark.parametrize("backend", ["numpy", "torch"])
+KILLS = int(os.environ.get("KILLS", "1"))  # how many for each backend
+needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's limits")
+
+
+def start(*arguments, before="", **options):
+    """train_mnist on the digits in a child process, after the Python statements `before`."""
+    code = f"import sys; from examples import train_mnist, program; {before}\nprogram.run(train_mnist.main)"
+    command = [sys.executable, "-c", code, "--dataset", "digits", "--device", "cpu", *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=HOUSE, text=True, **(pipes | options))
+
+
+def finish(child):
+    """(exit status, stdout, stderr)"""
+    out, err = child.communicate(timeout=120)
+    return child.returncode, out, err
+
+
+def state(folder):
+    """All that a run computed: weights, what the optimiser remembers, and the log without its seconds."""
+    tensors = safetensors.numpy.load_file(folder / "checkpoint.safetensors")
+    return {name: array.tobytes() for name, array in tensors.items()}, metrics(folder)
+
+
+def metrics(folder):
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def one_error(err):
+    """The one line that a person sees, without the place where the run was to go."""
+    (line,) = err.strip().splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """uninterrupted(backend) -> the folder of a run of 3 epochs that nothing disturbed, and its duration."""
+    known = {}
+
+    def folder(backend):
+        if backend not in known:
+            known[backend] = tmp_path_factory.mktemp(backend)
+            begun = time.monotonic()
+            assert finish(start("--backend", backend, "--epochs", 3, "--output-dir", known[backend]))[0] == 0
+            known[backend, "seconds"] = time.monotonic() - begun
+        return known[backend], known[backend, "seconds"]
+
+    return folder
+
+
+# kill -9
+
+
+@BACKENDS
+@pytest.mark.parametrize("kill", range(KILLS))
+def test_a_killed_run_is_resumed_bit_for_bit(backend, kill, uninterrupted, tmp_path):
+    whole, seconds = uninterrupted(backend)
+    child = start("--backend", backend, "--epochs", 3, "--output-dir", tmp_path, "--quiet")
+    try:
+        child.wait(timeout=random.uniform(0.5, 1) * seconds)  # the first half goes into imports
+    except subprocess.TimeoutExpired:
+        child.kill()
+    finish(child)
+    before = [row["epoch"] for row in metrics(tmp_path)] if (tmp_path / "metrics.jsonl").exists() else []
+    print(f"killed with the epochs {before} in the log")
+    code, _, err = finish(start("--backend", backend, "--epochs", 3, "--output-dir", tmp_path, "--resume"))
+    assert code == 0 and "Traceback" not in err
+    assert state(tmp_path) == state(whole)
+    ours, theirs = ((folder / "model.safetensors").read_bytes() for folder in (tmp_path, whole))
+    assert ours == theirs and not list(tmp_path.glob("new-*"))
+
+
+def test_a_kill_between_checkpoint_and_log_loses_no_line(uninterrupted, tmp_path):
+    whole, _ = uninterrupted("numpy")
+    for torn in ("", '{"epoch": 1, "tra'):
+        (tmp_path / "checkpoint.safetensors").write_bytes((whole / "checkpoint.safetensors").read_bytes())
+        (tmp_path / "metrics.jsonl").write_text(torn)
+        resume = f"--dataset digits --backend numpy --epochs 3 --resume --output-dir {tmp_path}"
+        train_mnist.main(resume.split())
+        assert metrics(tmp_path) == metrics(whole)
+
+
+@BACKENDS
+def test_a_checkpoint_is_written_in_one_move(backend, tmp_path, monkeypatch):
+    arguments = f"--dataset digits --backend {backend} --device cpu --output-dir {tmp_path} --epochs".split()
+    train_mnist.main([*arguments, "1"])
+    before = state(tmp_path)
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", die)  # the last moment at which a kill can come
+    with pytest.raises(KeyboardInterrupt):
+        train_mnist.main([*arguments, "2", "--resume"])
+    assert state(tmp_path) == before
+
+
+# Ctrl-C and SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("backend", "number", "code"), [("numpy", signal.SIGINT, 130), ("torch", signal.SIGTERM, 143)]
+)
+def test_an_interrupted_run_says_how_to_go_on(backend, number, code, tmp_path):
+    folder = tmp_path / "a run"
+    child = start("--backend", backend, "--epochs", 500, "--seed", 7, "--output-dir", folder)
+    while "epoch 2/" not in child.stdout.readline():
+        pass
+    time.sleep(random.uniform(0, 0.5))
+    child.send_signal(number)
+    status, _, err = finish(child)
+    word, command = err.strip().splitlines()
+    assert status == code and word.endswith("; the finished epochs are kept, go on with")
+    program, *arguments = shlex.split(command)[1:]
+    assert program == "-m" and arguments.pop(0) == "examples.train_mnist" and "--resume" in arguments
+    epochs = len(metrics(folder))
+    arguments[arguments.index("--epochs") + 1] = str(epochs + 1)
+    assert train_mnist.main(arguments) == 0
+    assert [row["epoch"] for row in metrics(folder)] == list(range(1, epochs + 2))
+
+
+# a full disk, a folder that cannot be written
+
+
+@needs_linux
+def test_a_full_disk_leaves_the_checkpoint_before(uninterrupted, tmp_path):
+    backend = "numpy"
+    folder, _ = uninterrupted(backend)
+    for file in FILES:
+        (tmp_path / file).write_bytes((folder / file).read_bytes())
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
+    arguments = ["--backend", backend, "--output-dir", tmp_path, "--resume", "--epochs", 5]
+    code, _, err = finish(start(*arguments, before=limit))
+    assert code == 2 and one_error(err).startswith(
+        f"error: {tmp_path}/checkpoint.safetensors cannot be written"
+    )
+    assert "File too large; the last checkpoint is intact" in err
+    assert state(tmp_path) == state(folder) and not list(tmp_path.glob("new-*"))
+
+
+@needs_linux
+def test_a_read_only_data_directory_is_read_and_only_a_download_fails(capsys):
+    with pytest.raises(data.DataError, match=r"--data-dir /proc/1/map_files cannot be used"):
+        data.load("mnist", Path("/proc/1/map_files"))
+
+
+@needs_linux
+def test_a_folder_that_cannot_be_made(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        train_mnist.main(["--dataset", "digits", "--output-dir", "/proc/runs"])
+    assert exit_.value.code == 2
+    assert one_error(capsys.readouterr().err).startswith("error: --output-dir /proc/runs cannot be written: ")
+
+
+# checkpoints that are not what they should be
+
+
+@pytest.fixture
+def refused(uninterrupted, tmp_path, capsys):
+    """refused(content, *flags) -> what is said of a checkpoint with this content; it must stay as it is."""
+    whole = (uninterrupted("numpy")[0] / "checkpoint.safetensors").read_bytes()
+
+    def said(content, *flags):
+        (tmp_path / "checkpoint.safetensors").write_bytes(content)
+        with pytest.raises(SystemExit) as exit_:
+            arguments = f"--dataset digits --backend numpy --epochs 3 --resume --output-dir {tmp_path}"
+            train_mnist.main([*arguments.split(), *flags])
+        assert exit_.value.code == 2
+        assert (tmp_path / "checkpoint.safetensors").read_bytes() == content
+        return one_error(capsys.readouterr().err)
+
+    return said, whole
+
+
+def test_a_truncated_checkpoint_is_refused(refused):
+    said, whole = refused
+    for length in (0, 1, 7, 8, 100, len(whole) // 2, len(whole) - 1):
+        assert "checkpoint.safetensors is not a whole checkpoint" in said(whole[:length])
+
+
+def test_no_flipped_bit_is_read_without_a_word(refused, uninterrupted, tmp_path):
+    from examples.checkpoint import Checkpoint
+
+    _, whole = refused
+    rng = random.Random(0)
+    header = 8 + int.from_bytes(whole[:8], "little")
+    places = [*range(0, header, 3), *(rng.randrange(header, len(whole)) for _ in range(300))]
+    checkpoint = Checkpoint(tmp_path, {})
+    for place in places:
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << rng.randrange(8)
+        checkpoint.path.write_bytes(flipped)
+        with pytest.raises(SystemExit):
+            checkpoint.read()
+
+
+def test_a_checkpoint_of_another_model_is_refused_name_by_name(refused, tmp_path):
+    from examples.checkpoint import Checkpoint
+
+    said, whole = refused
+    model = tn.Sequential(flatten=tn.Flatten(), fc=tn.Dense(784, 10, rng=np.random.default_rng(0)))
+    (tmp_path / "checkpoint.safetensors").write_bytes(whole)
+    state = Checkpoint(tmp_path, {}).read()[1]
+    optimizer = tn.Adam(model.parameters())
+    Checkpoint(tmp_path, state["recipe"]).save(state["log"], model, optimizer)
+    message = said((tmp_path / "checkpoint.safetensors").read_bytes())
+    assert (
+        "missing conv1.weight" in message and "fc.weight has shape (10, 784), expected (10, 800)" in message
+    )
+
+
+def test_a_safetensors_file_of_someone_else_is_refused(refused):
+    said, _ = refused
+    assert "is not a whole checkpoint" in said(safetensors.numpy.save({"a": np.zeros(3)}))
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [("--lr 0.01", "lr 0.001, and not 0.01"), ("--batch-size 32", "batch_size 64, and not 32")],
+)
+def test_a_run_is_not_resumed_with_other_settings(flags, named, refused):
+    said, whole = refused
+    assert said(whole, *flags.split()).endswith(f"is of a run with {named}")
+
+
+def test_a_malicious_pickle_is_never_unpickled(refused, tmp_path):
+    class Payload:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'owned'}",)
+
+    said, _ = refused
+    content = pickle.dumps(Payload())
+    assert "is not a whole checkpoint" in said(content)
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(Exception, match="header"):
+        load_weights(tn.MNISTCNN(rng=np.random.default_rng(0)), tmp_path / "model.safetensors")
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in data.FILES:
+        (raw / name).write_bytes(content)
+    with pytest.raises(data.DataError, match="is damaged"):
+        data.load("mnist", tmp_path)
+    assert not (tmp_path / "owned").exists()
+    pickle.loads(content)  # the payload is real
+    assert (tmp_path / "owned").exists()
+
+
+def test_overwrite_begins_anew_and_resume_without_a_run_begins(uninterrupted, tmp_path, capsys):
+    whole, _ = uninterrupted("numpy")
+    arguments = f"--dataset digits --backend numpy --epochs 3 --quiet --output-dir {tmp_path / 'new'}".split()
+    train_mnist.main([*arguments, "--resume"])
+    assert "there is nothing to resume" in capsys.readouterr().err
+    (tmp_path / "new" / "checkpoint.safetensors").write_bytes(b"damaged")
+    train_mnist.main([*arguments, "--overwrite"])
+    assert state(tmp_path / "new") == state(whole)
+
+
+def test_a_finished_run_may_go_on(uninterrupted, tmp_path, capsys):
+    whole, _ = uninterrupted("numpy")
+    arguments = f"--dataset digits --backend numpy --quiet --output-dir {tmp_path}".split()
+    for epochs in ("1", "3", "3"):
+        train_mnist.main([*arguments, "--epochs", epochs, "--resume"])
+    assert state(tmp_path) == state(whole)
+    with pytest.raises(SystemExit):
+        train_mnist.main([*arguments, "--epochs", "2", "--resume"])
+    assert "--epochs 2 with --resume: the run" in capsys.readouterr().err
+
+
+def test_another_machine_is_noted(uninterrupted, tmp_path, capsys, monkeypatch):
+    whole, _ = uninterrupted("numpy")
+    (tmp_path / "checkpoint.safetensors").write_bytes((whole / "checkpoint.safetensors").read_bytes())
+    monkeypatch.setattr("platform.python_version", lambda: "4.0")
+    train_mnist.main(f"--dataset digits --backend numpy --epochs 3 --resume --output-dir {tmp_path}".split())
+    assert re.search(r"note: python was .* and is 4.0 now: results may differ", capsys.readouterr().err)
+
+
+# memory, numbers, labels
+
+
+@needs_linux
+@BACKENDS
+def test_out_of_memory_names_the_batch_size(backend, tmp_path):
+    limit = (
+        "import resource, torch, sklearn.datasets, scipy.ndimage, matplotlib.figure, torchvision, parity;"
+        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize() + 150_000_000;"
+        "resource.setrlimit(resource.RLIMIT_AS, (used, used))"
+    )
+    arguments = ["--backend", backend, "--batch-size", 1400, "--output-dir", tmp_path]
+    code, _, err = finish(start(*arguments, before=limit, env=os.environ | {"OMP_NUM_THREADS": "1"}))
+    assert (code, one_error(err)) == (2, "error: out of memory with --batch-size 1400: try --batch-size 700")
+
+
+@BACKENDS
+def test_a_loss_that_is_not_finite_stops_at_that_step(backend, tmp_path, capfd):
+    arguments = f"--dataset digits --device cpu --backend {backend} --output-dir {tmp_path} --epochs".split()
+    train_mnist.main([*arguments, "1", "--quiet"])
+    before = state(tmp_path)
+    capfd.readouterr()
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as exit_:
+        digits = data.load_digits()
+        digits.train_images[np.random.default_rng([42, 2]).permutation(1437)[64 * 3]] = np.nan
+        patch.setattr(data, "load_digits", lambda: digits)
+        train_mnist.main([*arguments, "2", "--resume", "--quiet"])
+    error = one_error(capfd.readouterr().err)
+    assert exit_.value.code == 3
+    pattern = (
+        r"the loss is nan in step 4 of this start, learning rate 0.001, largest gradient before it \d\.\d+"
+    )
+    assert re.search(pattern, error) and error.endswith("the last checkpoint is intact")
+    assert state(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train_labels": np.array([0, -1])}, "train_labels run from -1 to 0, expected 0 to 9"),
+        ({"train_labels": np.array([0, 10])}, "train_labels run from 0 to 10, expected 0 to 9"),
+        ({"train_labels": np.array([0])}, r"train_labels are int64 of shape \(1,\), expected int64 \(2,\)"),
+        ({"test_labels": np.array([0.0])}, r"test_labels are float64 of shape \(1,\), expected int64 \(1,\)"),
+        ({"test_images": np.zeros((1, 28, 28), "f")}, r"test_images are float32 of shape \(1, 28, 28\)"),
+        ({"train_images": np.zeros((2, 1, 28, 28))}, "train_images are float64"),
+    ],
+)
+def test_wrong_data_are_refused_before_anything_is_computed(change, message):
+    right = {"train_images": np.zeros((2, 1, 28, 28), "f"), "train_labels": np.array([0, 9])}
+    right |= {"test_images": np.zeros((1, 1, 28, 28), "f"), "test_labels": np.array([9])}
+    data.Dataset("right", **right)
+    with pytest.raises(ValueError, match=message):
+        data.Dataset("wrong", **(right | change))
+
+
+# where the output goes
+
+
+def test_nobody_reads_the_output_any_more(tmp_path):
+    child = start("--backend", "numpy", "--epochs", 50, "--output-dir", tmp_path)
+    assert "MNISTCNN on digits" in child.stdout.readline()
+    child.stdout.close()
+    child.wait(timeout=60)
+    assert (child.returncode, child.stderr.read()) == (141, "")
+    child.stderr.close()
+
+
+def test_a_file_gets_one_line_an_epoch_in_ascii(tmp_path):
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    folder = tmp_path / "é"
+    child = start("--backend", "numpy", "--epochs", 2, "--output-dir", folder, env=environment)
+    code, out, err = finish(child)
+    assert (code, err) == (0, "") and "\r" not in out and out.isascii()
+    assert len(out.splitlines()) == 4 and "epoch 2/2" in out.splitlines()[2]
+    assert (folder / "model.safetensors").exists()
