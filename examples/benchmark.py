@@ -1,126 +1,199 @@
-"""How fast is a training step by hand, against PyTorch? python -m examples.benchmark
+"""How fast is a network by hand? Training steps and epochs against the field: python -m examples.benchmark
 
-One step of MNISTCNN (forward, loss, backward, Adam; float32) on real images, NumPy and PyTorch in turns
-within one process, for one thread and for all cores. The ratio of each turn is what counts: absolute
-times move with the machine.
+Three tables: the training step of MNISTCNN (tinycnn_numpy, PyTorch, JAX/Flax), one epoch of MNIST against the
+chapter's own loop, and the convolution ladder. The sides of a table take turns within one run, and the ratio
+of each turn is what counts: absolute times move with the machine.
 """
 
+import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from examples.program import Parser, fail, run, whole_number
+
+TABLES = ["step", "epoch", "ladder"]
+THREADS = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"]
 
 
 def main(argv=None) -> int:
     parser = Parser(prog="python -m examples.benchmark", description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--threads", type=whole_number(1), nargs="+", help="thread counts; 1 and all cores if not given"
-    )
-    parser.add_argument("--batch-size", type=whole_number(1), default=64, help="images to a step")
-    parser.add_argument("--turns", type=whole_number(1), default=40, help="pairs of turns")
-    parser.add_argument("--steps", type=whole_number(1), default=20, help="steps to a turn")
-    parser.add_argument(
-        "--dataset", choices=["auto", "mnist", "digits"], default="auto", help="auto: mnist, else digits"
-    )
-    parser.add_argument(
-        "--data-dir", type=Path, default=Path("data"), help="folder that holds or gets MNIST/raw"
-    )
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    parser.add_argument(
-        "--worker", action="store_true", help="measure one thread count in this process, print JSON"
-    )
+    add = parser.add_argument
+    add("--only", choices=TABLES, nargs="+", default=TABLES, help="the tables to make")
+    add("--threads", type=whole_number(1), nargs="+", help="thread counts of the step; 1 and all cores")
+    add("--batch-sizes", type=whole_number(1), nargs="+", default=[64, 256, 1024], help="images to a step")
+    add("--turns", type=whole_number(1), default=20, help="turns of every side of the step table")
+    add("--images", type=whole_number(1), default=1280, help="images that a side sees in one turn, about")
+    add("--epochs", type=whole_number(1), default=3, help="turns of every side of the epoch table")
+    add("--device", choices=["cpu", "cuda"], default="cpu", help="of PyTorch in the epoch table")
+    add("--dataset", choices=["auto", "mnist", "digits"], default="auto", help="auto: mnist, else digits")
+    add("--data-dir", type=Path, default=Path("data"), help="folder that holds or gets MNIST/raw")
+    add("--json", type=Path, help="also write the figures to this file")
     args = parser.parse_args(argv)
-    if args.worker:
-        print(json.dumps(measure(args)))
-        return 0
-
     if args.json and not args.json.parent.is_dir():
         fail(f"--json {args.json} cannot be written: there is no folder {args.json.parent}")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    results = []
-    for threads in args.threads or sorted({1, cores}):
-        command = [sys.executable, "-m", "examples.benchmark", "--worker", "--threads", str(threads)]
-        for name in ("batch_size", "turns", "steps", "dataset", "data_dir"):
-            command += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
-        limits = dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], str(threads))
-        run = subprocess.run(command, env=os.environ | limits, capture_output=True, text=True, check=False)
-        if run.returncode:
-            fail(run.stderr.strip().splitlines()[-1].removeprefix("error: "))
-        results.append(json.loads(run.stdout.splitlines()[-1]))
-    first = results[0]
-    print(f"training step of MNISTCNN on {first['dataset']}, batch {args.batch_size}, float32")
-    print(f"{args.turns} turns of {args.steps} steps for each side, seed 0")
-    print(f"{first['machine']}, NumPy {first['numpy']}, PyTorch {first['torch']}")
-    print("threads  NumPy ms  PyTorch ms  NumPy / PyTorch: median (10 % to 90 %)")
-    for r in results:
-        low, middle, high = r["ratio"]
-        milliseconds = f"{r['numpy_ms']:8.2f}  {r['torch_ms']:10.2f}"
-        print(f"{r['threads']:7}  {milliseconds}  {middle:.2f} ({low:.2f} to {high:.2f})")
+
+    figures: dict[str, Any] = {"machine": describe_machine()}
+    print(", ".join(f"{name} {value}" for name, value in figures["machine"].items()))
+    if "step" in args.only:
+        counts = args.threads or sorted({1, figures["machine"]["cores"]})
+        figures["step"] = [row for threads in counts for row in steps_in_processes(args, threads)]
+        print_steps(figures["step"])
+    if "epoch" in args.only:
+        figures["epoch"] = measure_epochs(args)
+        print_epochs(figures["epoch"])
+    if "ladder" in args.only:
+        from examples import ladder
+
+        figures["ladder"] = ladder.measure_in_worker()
+        ladder.print_table(figures["ladder"])
     if args.json:
-        args.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        args.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
-def measure(args) -> dict:
-    """Medians in milliseconds a step, and [10 %, 50 %, 90 %] of the ratios of the turns."""
-    import numpy as np
+def describe_machine() -> dict[str, Any]:
     import torch
 
-    import tinycnn_numpy
-    import tinycnn_torch
-    from examples import data
-    from parity import copy_weights
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    machine: dict[str, Any] = {"machine": platform.machine(), "cores": cores}
+    machine["Python"] = platform.python_version()
+    for name in ("numpy", "scipy", "torch", "jax", "flax"):
+        if importlib.util.find_spec(name):
+            machine[name] = importlib.metadata.version(name)
+    if torch.cuda.is_available():
+        machine["GPU"] = torch.cuda.get_device_name()
+    return machine
 
-    (threads,) = args.threads
-    torch.set_num_threads(threads)
+
+def steps_in_processes(args, threads: int) -> list[dict]:
+    """The rows of examples.benchmark_steps, in new processes: a library counts its threads as it starts."""
+    environment = os.environ | dict.fromkeys(THREADS, str(threads))
+    environment["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}"
+    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={threads}"]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "rows.json")
+        settings = [file, args.dataset, args.data_dir, threads, args.turns, args.images, *args.batch_sizes]
+        command = [sys.executable, *(launch if threads > 1 else []), "-m", "examples.benchmark_steps"]
+        child = subprocess.run(
+            [*command, *map(str, settings)], env=environment, capture_output=True, text=True, check=False
+        )
+        if child.returncode:
+            said = [line for line in child.stderr.splitlines() if line.startswith("error: ")]
+            fail(said[0].removeprefix("error: ") if said else child.stderr)
+        return json.loads(file.read_text(encoding="utf-8"))
+
+
+def print_steps(rows: list[dict]) -> None:
+    print(f"\nOne training step of MNISTCNN on {rows[0]['dataset']}, float32, seed 0.")
+    print(
+        "ratio: time of tinycnn_numpy on all threads / time of this side, median (10 % to 90 % of the turns)"
+    )
+    print("x limit: time / the time in which a large matrix product does as many multiply-adds")
+    print("threads  batch  side                            ms  ratio                x limit")
+    for row in rows:
+        low, middle, high = row["ratio"]
+        left = f"{row['threads']:7}  {row['batch_size']:5}  {row['side']:26}  {row['ms']:6.1f}"
+        print(f"{left}  {middle:.2f} ({low:.2f} to {high:.2f})  {row['times_limit']:7.1f}")
+    print("goals: at most 0.80 at batch 64 with one thread, 0.90 with two, 1.10 elsewhere, against each side")
+
+
+def measure_epochs(args) -> list[dict]:
+    """One epoch, batch 64: the chapter's loop, and train_mnist's with either backend."""
+    import numpy as np
+
+    from examples import data
+    from examples.processes import Processes
+    from examples.sides import numpy_side, torch_side
+
     try:
         dataset, _ = data.load(args.dataset, args.data_dir)
     except data.DataError as error:
         fail(str(error))
-    images, labels = dataset.train_images, dataset.train_labels
-    rng = np.random.default_rng(0)
-    model = tinycnn_numpy.MNISTCNN(rng=rng)
-    module = tinycnn_torch.MNISTCNN()
-    copy_weights(model, module)
-    numpy_side = (
-        model,
-        tinycnn_numpy.CrossEntropyLoss(),
-        tinycnn_numpy.Adam(model.parameters()),
-        images,
-        labels,
+    images = len(dataset.train_images)
+
+    def with_backend(side):
+        tensors = side.place(dataset.train_images), side.place(dataset.train_labels)
+
+        def epoch(turn: int):
+            order = side.place(np.random.default_rng([0, turn]).permutation(images))
+            side.train_epoch(*tensors, [order[i : i + 64] for i in range(0, images, 64)])
+
+        return epoch
+
+    sides = {"train_mnist --backend torch": with_backend(torch_side(1e-3, 0, Processes(args.device)))}
+    sides["train_mnist --backend numpy"] = with_backend(numpy_side(1e-3, 0, Processes("cpu")))
+    sides["the chapter's loop"] = chapter_epoch(dataset, args.device)
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(args.epochs):
+        for name, epoch in sides.items():
+            start = time.perf_counter()
+            epoch(turn)
+            times[name].append(time.perf_counter() - start)
+    rows = []
+    for name, seconds in times.items():
+        ratio = np.array(seconds) / np.array(times["the chapter's loop"])
+        rows.append({"dataset": dataset.name, "device": args.device, "side": name, "seconds": seconds})
+        rows[-1]["ratio"] = np.percentile(ratio, [0, 50, 100]).tolist()
+    return rows
+
+
+def chapter_epoch(dataset, device: str):
+    """The chapter's own loop: a DataLoader makes each image out of a PIL image, .item() at every step."""
+    import numpy as np
+    import torch
+    from PIL import Image
+    from torch.utils.data import DataLoader
+    from torchvision import transforms
+
+    from examples.data import MEAN, STD
+    from tinycnn_torch import MNISTCNN
+
+    pixels = np.rint((dataset.train_images[:, 0] * STD + MEAN) * 255).astype(np.uint8)
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))])
+
+    class Digits(torch.utils.data.Dataset):
+        def __len__(self):
+            return len(pixels)
+
+        def __getitem__(self, i):
+            return transform(Image.fromarray(pixels[i])), int(dataset.train_labels[i])
+
+    torch.manual_seed(0)
+    loader = DataLoader(Digits(), batch_size=64, shuffle=True)
+    model, loss_fn = MNISTCNN().to(device), torch.nn.CrossEntropyLoss()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
+
+    def epoch(turn: int):
+        total = 0.0
+        for x, y in loader:
+            loss = loss_fn(model(x.to(device)), y.to(device))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item()
+
+    return epoch
+
+
+def print_epochs(rows: list[dict]) -> None:
+    print(
+        f"\nOne epoch of {rows[0]['dataset']}, batch 64, PyTorch on {rows[0]['device']}, NumPy on one core."
     )
-    tensors = torch.from_numpy(images), torch.from_numpy(labels)
-    torch_side = module, torch.nn.CrossEntropyLoss(), torch.optim.Adam(module.parameters()), *tensors
-
-    def turn(train_epoch, side, batches) -> float:
-        start = time.perf_counter()
-        train_epoch(*side, batches)
-        return 1000 * (time.perf_counter() - start) / args.steps
-
-    times = []
-    for _ in range(args.turns + 1):
-        batches = [rng.integers(len(images), size=args.batch_size) for _ in range(args.steps)]
-        ours = turn(tinycnn_numpy.train_epoch, numpy_side, batches)
-        times.append(
-            (ours, turn(tinycnn_torch.train_epoch, torch_side, [torch.from_numpy(b) for b in batches]))
-        )
-    ours, theirs = np.array(times[1:]).T  # the first turns warm up
-    return {
-        "dataset": dataset.name,
-        "threads": threads,
-        "batch_size": args.batch_size,
-        "numpy_ms": float(np.median(ours)),
-        "torch_ms": float(np.median(theirs)),
-        "ratio": np.percentile(ours / theirs, [10, 50, 90]).tolist(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "numpy": np.__version__,
-        "torch": torch.__version__,
-    }
+    print("ratio: time / time of the chapter's loop, median (smallest to largest of the turns)")
+    print("side                         seconds  ratio")
+    for row in rows:
+        low, middle, high = row["ratio"]
+        seconds = sorted(row["seconds"])[len(row["seconds"]) // 2]
+        print(f"{row['side']:27}  {seconds:7.2f}  {middle:.2f} ({low:.2f} to {high:.2f})")
+    print("goal: at most 0.60")
 
 
 if __name__ == "__main__":

@@ -89,10 +89,10 @@ class Checkpoint:
             return
         tensors = {f"model.{name}": array for name, array in numpy_state(model).items()}
         tensors |= {f"optimizer.{name}": array for name, array in numpy_state(optimizer).items()}
-        state = {"recipe": self.recipe, "machine": self.machine, "log": log}
-        state["sha256"] = digest(tensors, state)
+        text = json.dumps({"recipe": self.recipe, "machine": self.machine, "log": log})
+        state = f"{digest(tensors, text)} {text}"
         with replacing(self.path) as path:
-            path.write_bytes(safetensors.numpy.save(tensors, {"state": json.dumps(state)}))
+            path.write_bytes(safetensors.numpy.save(tensors, {"state": state}))
         self.write_metrics(log)
 
     def load(self, model, optimizer, epochs: int) -> list[dict]:
@@ -129,13 +129,12 @@ class Checkpoint:
             content = self.path.read_bytes()
             tensors = safetensors.numpy.load(content)
             header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-            state = json.loads(header["__metadata__"]["state"])
-            promised = state.pop("sha256")
-        except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
+            promised, text = header["__metadata__"]["state"].split(" ", 1)
+        except (OSError, SafetensorError, ValueError, LookupError) as error:
             fail(f"{self.path} is not a whole checkpoint ({error}): begin anew with --overwrite")
-        if digest(tensors, state) != promised:
+        if digest(tensors, text) != promised:
             fail(f"{self.path} is damaged, its digest is wrong: begin anew with --overwrite")
-        return tensors, state
+        return tensors, json.loads(text)
 
     def write_metrics(self, log: list[dict]) -> None:
         with replacing(self.metrics) as path:
@@ -144,8 +143,8 @@ class Checkpoint:
             )
 
 
-def digest(tensors: dict[str, np.ndarray], state: dict) -> str:
-    sha256 = hashlib.sha256(json.dumps(state, sort_keys=True).encode())
+def digest(tensors: dict[str, np.ndarray], text: str) -> str:
+    sha256 = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         sha256.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
         sha256.update(tensors[name].tobytes())

@@ -1,0 +1,170 @@
+"""The training step of MNISTCNN in every framework at hand; a part of examples.benchmark, which starts it.
+
+Forward, loss, backward, Adam, in float32, on real images: random ones would flatter NumPy, since PyTorch's
+max pool is slow where it cannot predict the winner. With T threads a side of one process has T threads, a
+side of T processes one thread each.
+"""
+
+import importlib.util
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+import tinycnn_numpy as tn
+import tinycnn_torch as tt
+from examples import data, processes
+from examples.processes import COUNT, RANK, Processes
+from examples.program import fail
+
+
+def measure(dataset: data.Dataset, threads: int, batch_sizes, turns: int, images_a_turn: int) -> list[dict]:
+    """One row for each batch size and side; ratio: NumPy's time over its, [10 %, 50 %, 90 %] of turns."""
+    group = Processes("cpu")
+    images, labels = dataset.train_images[:12800], dataset.train_labels[:12800]
+    sides = make_sides(images, labels, group)
+    ours = [name for name in sides if name.startswith("tinycnn_numpy")][-1]  # on all threads
+    rng, rows = np.random.default_rng(0), []
+    for batch_size in batch_sizes:
+        steps = -(-images_a_turn // batch_size)
+        times: dict[str, list[float]] = {name: [] for name in sides}
+        for turn in range(turns + 1):
+            batches = [rng.integers(len(images), size=batch_size) for _ in range(steps)]
+            for name in sorted(sides, reverse=turn % 2 == 1):
+                together, train = sides[name]
+                limit = 1 if together else threads
+                torch.set_num_threads(limit)
+                with threadpool_limits(limit):
+                    group.mean(0.0)  # all begin together
+                    start = time.perf_counter()
+                    train(batches)
+                    times[name].append((time.perf_counter() - start) / steps)
+        fastest = batch_size * multiply_adds_an_image() / matrix_rate()
+        for name, seconds in times.items():
+            ratio = np.array(times[ours][1:]) / np.array(seconds[1:])  # the first turn warms up
+            rows.append(
+                {
+                    "dataset": dataset.name,
+                    "threads": threads,
+                    "batch_size": batch_size,
+                    "side": name,
+                    "ms": 1000 * float(np.median(seconds[1:])),
+                    "ratio": np.percentile(ratio, [10, 50, 90]).tolist(),
+                    "times_limit": float(np.median(seconds[1:])) / fastest,
+                }
+            )
+    group.end()
+    return rows
+
+
+def make_sides(images, labels, group: Processes) -> dict:
+    """name -> (whether all processes work together, train(batches)); alone, the first process works."""
+    tensors = torch.from_numpy(images), torch.from_numpy(labels)
+
+    def numpy_side(parallel=False):
+        model, loss_fn = tn.MNISTCNN(rng=np.random.default_rng(0)), tn.CrossEntropyLoss()
+        adam = tn.Adam(model.parameters())
+        if parallel:
+            model = tn.DataParallel(model, RANK, COUNT, group.add_up)
+            loss_fn = tn.LossShare(loss_fn, RANK, COUNT)
+        return lambda batches: tn.train_epoch(model, loss_fn, adam, images, labels, batches)
+
+    def torch_side(wrap=lambda module: module, loss_fn=None):
+        module = tt.MNISTCNN()
+        adam = torch.optim.Adam(module.parameters())
+        model, loss_fn = wrap(module), loss_fn or torch.nn.CrossEntropyLoss()
+
+        def train(batches):
+            tt.train_epoch(model, loss_fn, adam, *tensors, [torch.from_numpy(batch) for batch in batches])
+
+        return train
+
+    alone = {
+        "tinycnn_numpy": numpy_side,
+        "PyTorch eager": torch_side,
+        "PyTorch channels last": lambda: torch_side(lambda m: m.to(memory_format=torch.channels_last)),
+        "PyTorch compiled": lambda: torch_side(torch.compile),
+    }
+    if importlib.util.find_spec("flax") and importlib.util.find_spec("optax"):
+        alone["JAX/Flax jit"] = lambda: flax_side(images, labels)
+    sides = {name: (False, make() if RANK == 0 else lambda _: None) for name, make in alone.items()}
+    if COUNT > 1:
+        ddp = torch_side(lambda module: tt.DataParallel(module, RANK, COUNT), tt.LossShare(RANK, COUNT))
+        sides[f"PyTorch DDP, {COUNT} processes"] = True, ddp
+        sides[f"tinycnn_numpy, {COUNT} processes"] = True, numpy_side(parallel=True)
+    return sides
+
+
+def flax_side(images, labels):
+    """The same network in Flax, whose images run N, H, W, C; the whole step is one compiled function."""
+    import jax
+    import optax
+    from flax import linen
+
+    class FlaxCNN(linen.Module):
+        @linen.compact
+        def __call__(self, x):
+            for features in (16, 32):
+                x = linen.relu(linen.Conv(features, (3, 3), padding="VALID")(x))
+                x = linen.max_pool(x, (2, 2), (2, 2))
+            return linen.Dense(10)(x.reshape(len(x), -1))
+
+    pixels_last = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+    model, adam = FlaxCNN(), optax.adam(1e-3)
+    weights = model.init(jax.random.key(0), pixels_last[:1])
+    moments = adam.init(weights)
+
+    @jax.jit
+    def step(weights, moments, x, y):
+        def mean_loss(weights):
+            return optax.softmax_cross_entropy_with_integer_labels(model.apply(weights, x), y).mean()
+
+        loss, gradients = jax.value_and_grad(mean_loss)(weights)
+        updates, moments = adam.update(gradients, moments)
+        return optax.apply_updates(weights, updates), moments, loss
+
+    def train(batches):
+        nonlocal weights, moments
+        for batch in batches:
+            weights, moments, loss = step(weights, moments, pixels_last[batch], labels[batch])
+        loss.block_until_ready()
+
+    return train
+
+
+def multiply_adds_an_image() -> int:
+    """Of one step: forward, as many again for the weights, and for dx, which the first layer leaves out."""
+    model, x = tn.MNISTCNN(rng=np.random.default_rng(0)), np.zeros((1, 1, 28, 28), np.float32)
+    total = 0
+    for i, layer in enumerate(layer for _, layer in model.named_layers()):
+        x = layer(x)
+        if layer.weight is not None:
+            forward = x.size * layer.weight[0].size
+            total += forward * (2 if i == 0 else 3)
+    return total
+
+
+def matrix_rate(size: int = 1024) -> float:
+    """Multiply-adds a second of a large float32 matrix product here and now, on this process's threads."""
+    a = np.ones((size, size), np.float32)
+    times = []
+    for _ in range(10):
+        start = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - start)
+    return size**3 / min(times)
+
+
+if __name__ == "__main__":  # FILE DATASET DATA_DIR THREADS TURNS IMAGES BATCH_SIZES...
+    file, name, data_dir, threads, turns, images, *batch_sizes = sys.argv[1:]
+    try:
+        dataset, _ = data.load(name, Path(data_dir))
+    except data.DataError as error:
+        fail(str(error))
+    rows = measure(dataset, int(threads), [int(size) for size in batch_sizes], int(turns), int(images))
+    if processes.RANK == 0:
+        Path(file).write_text(json.dumps(rows), encoding="utf-8")
