@@ -44,16 +44,14 @@ def main(argv=None) -> int:
     print(", ".join(f"{name} {value}" for name, value in figures["machine"].items()))
     if "step" in args.only:
         counts = args.threads or sorted({1, figures["machine"]["cores"]})
-        figures["step"] = [row for threads in counts for row in steps_in_processes(args, threads)]
+        figures["step"] = [row for threads in counts for row in measure_steps(args, threads)]
         print_steps(figures["step"])
     if "epoch" in args.only:
         figures["epoch"] = measure_epochs(args)
         print_epochs(figures["epoch"])
     if "ladder" in args.only:
-        from examples import ladder
-
-        figures["ladder"] = ladder.measure_in_worker()
-        ladder.print_table(figures["ladder"])
+        print()
+        figures["ladder"] = in_new_process(["-m", "examples.ladder", "--turns", args.turns, "--json"])
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return 0
@@ -73,22 +71,33 @@ def describe_machine() -> dict[str, Any]:
     return machine
 
 
-def steps_in_processes(args, threads: int) -> list[dict]:
-    """The rows of examples.benchmark_steps, in new processes: a library counts its threads as it starts."""
-    environment = os.environ | dict.fromkeys(THREADS, str(threads))
-    environment["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}"
-    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={threads}"]
+def in_new_process(command: list, **environment: str) -> Any:
+    """What `python COMMAND FILE` writes to FILE, as JSON; what it prints is printed."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "rows.json")
-        settings = [file, args.dataset, args.data_dir, threads, args.turns, args.images, *args.batch_sizes]
-        command = [sys.executable, *(launch if threads > 1 else []), "-m", "examples.benchmark_steps"]
+        file = Path(folder, "figures.json")
+        words = [sys.executable, *map(str, command), str(file)]
         child = subprocess.run(
-            [*command, *map(str, settings)], env=environment, capture_output=True, text=True, check=False
+            words, env=os.environ | environment, stderr=subprocess.PIPE, text=True, check=False
         )
         if child.returncode:
             said = [line for line in child.stderr.splitlines() if line.startswith("error: ")]
             fail(said[0].removeprefix("error: ") if said else child.stderr)
         return json.loads(file.read_text(encoding="utf-8"))
+
+
+def measure_steps(args, threads: int) -> list[dict]:
+    """The rows of examples.benchmark_steps, in new processes: a library counts its threads as it starts."""
+    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={threads}"]
+    command = [
+        *(launch if threads > 1 else []),
+        "-m",
+        "examples.benchmark_steps",
+        args.dataset,
+        args.data_dir,
+    ]
+    command += [threads, args.turns, args.images, ",".join(map(str, args.batch_sizes))]
+    xla = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}"
+    return in_new_process(command, XLA_FLAGS=xla, **dict.fromkeys(THREADS, str(threads)))
 
 
 def print_steps(rows: list[dict]) -> None:

@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,7 +67,8 @@ def make_sides(images, labels, group: Processes) -> dict:
     tensors = torch.from_numpy(images), torch.from_numpy(labels)
 
     def numpy_side(parallel=False):
-        model, loss_fn = tn.MNISTCNN(rng=np.random.default_rng(0)), tn.CrossEntropyLoss()
+        model: tn.Layer = tn.MNISTCNN(rng=np.random.default_rng(0))
+        loss_fn: Any = tn.CrossEntropyLoss()
         adam = tn.Adam(model.parameters())
         if parallel:
             model = tn.DataParallel(model, RANK, COUNT, group.add_up)
@@ -159,12 +161,14 @@ def matrix_rate(size: int = 1024) -> float:
     return size**3 / min(times)
 
 
-if __name__ == "__main__":  # FILE DATASET DATA_DIR THREADS TURNS IMAGES BATCH_SIZES...
-    file, name, data_dir, threads, turns, images, *batch_sizes = sys.argv[1:]
+if __name__ == "__main__":
+    name, data_dir, threads, turns, images, batch_sizes, file = sys.argv[1:]
     try:
         dataset, _ = data.load(name, Path(data_dir))
     except data.DataError as error:
         fail(str(error))
-    rows = measure(dataset, int(threads), [int(size) for size in batch_sizes], int(turns), int(images))
+    rows = measure(
+        dataset, int(threads), [int(size) for size in batch_sizes.split(",")], int(turns), int(images)
+    )
     if processes.RANK == 0:
         Path(file).write_text(json.dumps(rows), encoding="utf-8")

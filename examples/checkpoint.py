@@ -202,7 +202,8 @@ def what_can_go_wrong(args, parser):
         words = str(error).lower()
         if not isinstance(error, MemoryError) and "out of memory" not in words and "allocate" not in words:
             raise
-        fail(f"out of memory with --batch-size {args.batch_size}: try --batch-size {args.batch_size // 2}")
+        less = max(1, args.batch_size // 2)
+        fail(f"out of memory with --batch-size {args.batch_size}: try --batch-size {less}")
 
 
 def resume_command(args, parser) -> str:

@@ -26,8 +26,10 @@ class Processes:
         self.pipes: list[Any] = []
         if COUNT == 1:
             return
-        from torch import distributed
+        from torch import cuda, distributed
 
+        if device.startswith("cuda"):
+            cuda.set_device(device)
         distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
         listener = Listener() if RANK == 0 else None
         addresses: list[Any] = [listener.address if listener else None]

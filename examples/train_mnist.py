@@ -50,7 +50,7 @@ def main(argv=None) -> int:
     images = len(dataset.train_images)
     if args.batch_size > images:
         fail(f"--batch-size {args.batch_size} is above the {images} training images of {dataset.name}")
-    folder = checkpoint.claim_folder(args)
+    folder = group.first_here(lambda: checkpoint.claim_folder(args))
 
     def say(line: str, always: bool = False) -> None:
         if processes.RANK == 0 and (always or not args.quiet):
@@ -99,7 +99,8 @@ def train(args, dataset, group: Processes, folder: Path, say) -> float:
     images, labels = side.place(dataset.train_images), side.place(dataset.train_labels)
     ours = slice(processes.RANK, None, processes.COUNT)
     tests = side.place(dataset.test_images[ours]), side.place(dataset.test_labels[ours])
-    recipe = {"dataset": dataset.name, "backend": args.backend, "device": group.device, "seed": args.seed}
+    device = group.device.partition(":")[0]  # the same for every process
+    recipe = {"dataset": dataset.name, "backend": args.backend, "device": device, "seed": args.seed}
     recipe |= {"batch_size": args.batch_size, "lr": args.lr, "tf32": args.tf32}
     checkpoint = Checkpoint(folder, recipe)
 
@@ -125,7 +126,7 @@ def train(args, dataset, group: Processes, folder: Path, say) -> float:
     if processes.RANK == 0:
         from examples.figures import training_curves
 
-        title = f"MNISTCNN on {dataset.name}, {args.backend} on {group.device}, seed {args.seed}"
+        title = f"MNISTCNN on {dataset.name}, {args.backend} on {device}, seed {args.seed}"
         curves = training_curves(log, title)
         with replacing(folder / "training_curves.png") as path:
             curves.savefig(path, dpi=150)

@@ -6,11 +6,12 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
-from examples import benchmark, data, train_mnist, train_tinycnn
+from examples import benchmark, benchmark_steps, data, train_mnist, train_tinycnn
 from parity import load_weights
 
 
@@ -143,10 +144,42 @@ def test_line_patterns_are_what_they_say():
     assert ((down > across) == labels).mean() > 0.95
 
 
-def test_benchmark_prints_a_ratio(tmp_path, capsys):
+def test_the_step_benchmark_prints_a_ratio_for_each_side(few_digits, monkeypatch, capsys):
+    monkeypatch.setattr(torch, "compile", lambda module: module)  # takes half a minute
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # JAX/Flax is an extra
+    rows = benchmark_steps.measure(few_digits, threads=1, batch_sizes=[2, 3], turns=2, images_a_turn=4)
+    benchmark.print_steps(rows)
+    out = capsys.readouterr().out
+    sides = ["tinycnn_numpy", "PyTorch eager", "PyTorch channels last", "PyTorch compiled"]
+    assert [(row["batch_size"], row["side"]) for row in rows] == [(n, side) for n in (2, 3) for side in sides]
+    assert all(row["side"] in out and row["ms"] > 0 and row["times_limit"] > 1 for row in rows)
+    assert all(row["ratio"] == sorted(row["ratio"]) for row in rows) and rows[0]["ratio"] == [1, 1, 1]
+
+
+def test_multiply_adds_are_those_of_the_chapters_shapes():
+    first, second, dense = 26 * 26 * 16 * 9, 11 * 11 * 32 * 9 * 16, 800 * 10
+    assert benchmark_steps.multiply_adds_an_image() == 2 * first + 3 * second + 3 * dense
+
+
+def test_the_epoch_benchmark_compares_with_the_chapters_loop(few_digits, tmp_path, capsys):
     path = tmp_path / "speed.json"
-    arguments = f"--dataset digits --threads 1 --turns 2 --steps 1 --batch-size 2 --json {path}"
+    arguments = f"--only epoch --dataset digits --epochs 2 --json {path}"
     assert benchmark.main(arguments.split()) == 0
-    assert "NumPy / PyTorch" in capsys.readouterr().out
-    (result,) = json.loads(path.read_text())
-    assert result["dataset"] == "digits" and result["ratio"] == sorted(result["ratio"])
+    out, rows = capsys.readouterr().out, json.loads(path.read_text())["epoch"]
+    assert [row["ratio"] for row in rows][-1] == [1, 1, 1] and all(row["side"] in out for row in rows)
+
+
+def test_the_chapters_loop_makes_the_images_that_train_mnist_has(few_digits, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        torch.nn.CrossEntropyLoss, "forward", lambda self, logits, y: seen.append(y) or logits.sum()
+    )
+    monkeypatch.setattr("tinycnn_torch.MNISTCNN.forward", lambda self, x: seen.append(x) or self.fc.bias)
+    benchmark.chapter_epoch(few_digits, "cpu")(0)
+    images, labels = torch.cat(seen[::2]).numpy(), torch.cat(seen[1::2]).numpy()
+    order, wanted = (
+        np.lexsort(images.reshape(130, -1).T),
+        np.lexsort(few_digits.train_images.reshape(130, -1).T),
+    )
+    np.testing.assert_allclose(images[order], few_digits.train_images[wanted], atol=0.007)
+    assert sorted(labels) == sorted(few_digits.train_labels)
