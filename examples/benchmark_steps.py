@@ -9,6 +9,7 @@ import importlib.util
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ def measure(dataset: data.Dataset, threads: int, batch_sizes, turns: int, images
     sides = make_sides(images, labels, group)
     ours = [name for name in sides if name.startswith("tinycnn_numpy")][-1]  # on all threads
     rng, rows = np.random.default_rng(0), []
+    rate = matrix_rate() if RANK == 0 else 1.0  # on all threads, while the others wait
+    group.mean(0.0)
     for batch_size in batch_sizes:
         steps = -(-images_a_turn // batch_size)
         times: dict[str, list[float]] = {name: [] for name in sides}
@@ -44,7 +47,7 @@ def measure(dataset: data.Dataset, threads: int, batch_sizes, turns: int, images
                     start = time.perf_counter()
                     train(batches)
                     times[name].append((time.perf_counter() - start) / steps)
-        fastest = batch_size * multiply_adds_an_image() / matrix_rate()
+        fastest = batch_size * multiply_adds_an_image() / rate
         for name, seconds in times.items():
             ratio = np.array(times[ours][1:]) / np.array(seconds[1:])  # the first turn warms up
             rows.append(
@@ -89,7 +92,7 @@ def make_sides(images, labels, group: Processes) -> dict:
         "tinycnn_numpy": numpy_side,
         "PyTorch eager": torch_side,
         "PyTorch channels last": lambda: torch_side(lambda m: m.to(memory_format=torch.channels_last)),
-        "PyTorch compiled": lambda: torch_side(torch.compile),
+        "PyTorch compiled": lambda: torch_side(partial(torch.compile, dynamic=False)),
     }
     if importlib.util.find_spec("flax") and importlib.util.find_spec("optax"):
         alone["JAX/Flax jit"] = lambda: flax_side(images, labels)

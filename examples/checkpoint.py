@@ -30,11 +30,9 @@ FILES = ["checkpoint.safetensors", "metrics.jsonl", "model.safetensors", "traini
 
 def claim_folder(args) -> Path:
     """The folder of the results, made if need be. One that holds a run is refused, or as the flags say."""
-    stamp = f"{datetime.now():%Y%m%d-%H%M%S}-{args.backend}"
+    stamp = f"{datetime.now():%Y%m%d-%H%M%S}-{args.backend}-{os.getpid()}"
     args.output_dir = folder = args.output_dir or Path("runs") / stamp
     held = [folder / file for file in FILES if (folder / file).exists()]
-    if processes.RANK != 0:
-        return folder
     if held and not args.resume and not args.overwrite:
         fail(f"--output-dir {folder} holds a run: add --resume or --overwrite, or name another folder")
     if args.resume and not held:
@@ -88,6 +86,8 @@ class Checkpoint:
         if processes.RANK != 0:
             return
         tensors = {f"model.{name}": array for name, array in numpy_state(model).items()}
+        if not all(np.isfinite(array).all() for array in tensors.values()):
+            check_loss(math.nan, f"the first step after epoch {len(log)}", self.recipe["lr"])
         tensors |= {f"optimizer.{name}": array for name, array in numpy_state(optimizer).items()}
         text = json.dumps({"recipe": self.recipe, "machine": self.machine, "log": log})
         state = f"{digest(tensors, text)} {text}"
@@ -130,7 +130,9 @@ class Checkpoint:
             tensors = safetensors.numpy.load(content)
             header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
             promised, text = header["__metadata__"]["state"].split(" ", 1)
-        except (OSError, SafetensorError, ValueError, LookupError) as error:
+        except OSError as error:
+            fail(f"{self.path} cannot be read: {error.strerror}")
+        except (SafetensorError, ValueError, LookupError) as error:
             fail(f"{self.path} is not a whole checkpoint ({error}): begin anew with --overwrite")
         if digest(tensors, text) != promised:
             fail(f"{self.path} is damaged, its digest is wrong: begin anew with --overwrite")
@@ -164,7 +166,8 @@ class StopAtNaN:
         loss = self.loss_fn(logits, labels)
         self.step += 1
         if not math.isfinite(loss.item()):
-            check_loss(loss.item(), f"step {self.step} of this start", self.lr, self.optimizer)
+            before = self.optimizer if self.step > 1 else None
+            check_loss(loss.item(), f"step {self.step} of this start", self.lr, before)
         return loss
 
     def backward(self):
@@ -175,42 +178,44 @@ def check_loss(loss: float, where: str, lr: float, optimizer=None) -> None:
     """End the program, exit 3, if the loss is not finite; whichever process sees it says so."""
     if math.isfinite(loss):
         return
-    groups = getattr(optimizer, "param_groups", [{"params": getattr(optimizer, "parameters", [])}])
-    gradients = [p.grad for group in groups for p in group["params"] if p.grad is not None]
-    largest = max((float(abs(gradient).max()) for gradient in gradients), default=math.nan)
-    message = f"the loss is {loss} in {where}, learning rate {lr:g}, largest gradient before it {largest:.3g}"
-    print(
-        f"error: {message}: take a smaller --lr; the last checkpoint is intact", file=sys.stderr, flush=True
-    )
-    raise SystemExit(3)
+    what = f"the loss is {loss} in {where}, learning rate {lr:g}"
+    if optimizer is not None:
+        groups = getattr(optimizer, "param_groups", None) or [{"params": optimizer.parameters}]
+        largest = max(float(abs(p.grad).max()) for group in groups for p in group["params"])
+        what += f", largest gradient before it {largest:.3g}"
+    fail(f"{what}: begin anew with a smaller --lr; the last checkpoint is intact", 3, all_say_so=True)
 
 
 @contextlib.contextmanager
 def what_can_go_wrong(args, parser):
     """Say in one line what ends a run early, and how to go on with it."""
     try:
-        yield
+        with np.errstate(over="ignore", invalid="ignore"):  # the loss tells
+            yield
     except KeyboardInterrupt as interrupt:
         kind = "terminated" if isinstance(interrupt, Terminated) else "interrupted"
-        say(f"{kind}; the finished epochs are kept, go on with\n  {resume_command(args, parser)}")
+        if args.output_dir:
+            say(f"{kind}; the finished epochs are kept, go on with\n  {resume_command(args, parser)}")
         raise
     except BrokenPipeError:
         raise
     except OSError as error:
-        fail(f"{error.filename} cannot be written: {error.strerror}; the last checkpoint is intact")
+        path = error.filename or "the standard output"
+        fail(f"{path} cannot be written: {error.strerror}; the last checkpoint is intact", all_say_so=True)
     except (MemoryError, RuntimeError) as error:
         words = str(error).lower()
-        if not isinstance(error, MemoryError) and "out of memory" not in words and "allocate" not in words:
+        if not isinstance(error, MemoryError) and "out of memory" not in words and "alloc" not in words:
             raise
         less = max(1, args.batch_size // 2)
-        fail(f"out of memory with --batch-size {args.batch_size}: try --batch-size {less}")
+        what = f"out of memory with --batch-size {args.batch_size}: try --batch-size {less}"
+        fail(what, all_say_so=True)
 
 
 def resume_command(args, parser) -> str:
     """The command line that goes on with this run: what was given, and --resume."""
-    command = ["python", "-m"]
+    command = [sys.executable, "-m"]
     if processes.COUNT > 1:
-        command = ["torchrun", "--standalone", f"--nproc-per-node={processes.COUNT}", "-m"]
+        command += ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes.COUNT}", "-m"]
     command.append("examples.train_mnist")
     for name, value in (vars(args) | {"resume": True, "overwrite": False}).items():
         if value != parser.get_default(name):

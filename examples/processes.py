@@ -3,14 +3,23 @@
 torchrun --standalone --nproc-per-node=2 -m examples.train_mnist --device cpu
 """
 
+import contextlib
 import os
-from collections.abc import Callable
 from multiprocessing.connection import Client, Listener
 from typing import Any
 
 import numpy as np
 
 RANK, COUNT = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+@contextlib.contextmanager
+def others_may_end():
+    """A process that ends has said why; those that talk to it end without a word."""
+    try:
+        yield
+    except (EOFError, ConnectionError):
+        raise SystemExit(1) from None
 
 
 class Processes:
@@ -43,16 +52,17 @@ class Processes:
 
     def add_up(self, array: np.ndarray) -> None:
         """Replace `array` by its sum over all processes, in each of them."""
-        if RANK == 0:
+        with others_may_end():
+            if RANK > 0:
+                self.pipes[0].send_bytes(array)
+                self.pipes[0].recv_bytes_into(array)
+                return
             theirs = np.empty_like(array)
             for pipe in self.pipes:
                 pipe.recv_bytes_into(theirs)
                 array += theirs
             for pipe in self.pipes:
                 pipe.send_bytes(array)
-        else:
-            self.pipes[0].send_bytes(array)
-            self.pipes[0].recv_bytes_into(array)
 
     def mean(self, value: float, weight: float = 1.0) -> float:
         """The mean over all processes of `value`, each with its weight; the same in every process."""
@@ -60,13 +70,15 @@ class Processes:
         self.add_up(sums)
         return float(sums[0] / sums[1])
 
-    def first_here(self, load: Callable):
-        """load() in the first process, then in the others: what it downloads is there for them."""
-        for turn in (True, False):
-            if (RANK == 0) == turn:
-                result = load()
-            self.mean(0.0)  # waits for all
-        return result
+    def tell(self, word: str = "") -> str:
+        """The word of the first process, in each of them; the others wait for it."""
+        if RANK > 0:
+            with others_may_end():
+                return self.pipes[0].recv_bytes().decode()
+        with others_may_end():
+            for pipe in self.pipes:
+                pipe.send_bytes(word.encode())
+        return word
 
     def end(self) -> None:
         if COUNT > 1:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import NoReturn
 
 
-def fail(message: str, code: int = 2) -> NoReturn:
-    if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts, one speaks for all
+def fail(message: str, code: int = 2, all_say_so: bool = False) -> NoReturn:
+    """End the program. Of the processes that torchrun starts, the first speaks for all."""
+    if all_say_so or os.environ.get("RANK", "0") == "0":
         print(f"error: {message}", file=sys.stderr, flush=True)
     raise SystemExit(code)
 

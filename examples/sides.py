@@ -29,11 +29,11 @@ def numpy_side(lr: float, seed: int, group: Processes) -> Side:
     model = tn.MNISTCNN(rng=np.random.default_rng(seed))
     optimizer = tn.Adam(model.parameters(), lr)
     trained: Any = model
-    loss_fn: Any = StopAtNaN(tn.CrossEntropyLoss(), optimizer, lr)
+    loss_fn: Any = tn.CrossEntropyLoss()
     if processes.COUNT > 1:
         trained = tn.DataParallel(model, processes.RANK, processes.COUNT, group.add_up)
         loss_fn = tn.LossShare(loss_fn, processes.RANK, processes.COUNT)
-    train_epoch = partial(tn.train_epoch, trained, loss_fn, optimizer)
+    train_epoch = partial(tn.train_epoch, trained, StopAtNaN(loss_fn, optimizer, lr), optimizer)
     return Side(model, optimizer, lambda array: array, train_epoch, partial(tn.evaluate, model))
 
 
@@ -41,6 +41,7 @@ def torch_side(lr: float, seed: int, group: Processes, tf32: bool = False) -> Si
     """From the NumPy side's first weights. On a GPU the step is a CUDA graph and data stay on the device."""
     import torch
 
+    import tinycnn_numpy as tn
     import tinycnn_torch as tt
     from parity import copy_weights
 
@@ -48,7 +49,7 @@ def torch_side(lr: float, seed: int, group: Processes, tf32: bool = False) -> Si
     torch.backends.cudnn.deterministic = True  # the same run twice
     device = torch.device(group.device)
     model = tt.MNISTCNN().to(device)
-    copy_weights(numpy_side(lr, seed, group).model, model)
+    copy_weights(tn.MNISTCNN(rng=np.random.default_rng(seed)), model)
     if device.type == "cpu":
         model = model.to(memory_format=torch.channels_last)  # N, H, W, C in memory: the faster convolution
     trained: Any = model

@@ -39,32 +39,47 @@ def main(argv=None) -> int:
     if args.resume and (args.overwrite or not args.output_dir):
         fail("--resume needs the --output-dir of the run, and goes without --overwrite")
 
-    from examples import checkpoint, data  # these take seconds: --help and a mistyped flag need not wait
+    from examples import checkpoint  # takes seconds: --help and a mistyped flag need not wait
 
     device = choose_device(args.device, args.backend)
     group = Processes(device)
-    try:
-        dataset, instead = group.first_here(lambda: data.load(args.dataset, args.data_dir))
-    except data.DataError as error:
-        fail(str(error))
-    images = len(dataset.train_images)
-    if args.batch_size > images:
-        fail(f"--batch-size {args.batch_size} is above the {images} training images of {dataset.name}")
-    folder = group.first_here(lambda: checkpoint.claim_folder(args))
+    where = f"{args.backend} on {device}" + (f", {processes.COUNT} processes" if processes.COUNT > 1 else "")
 
     def say(line: str, always: bool = False) -> None:
         if processes.RANK == 0 and (always or not args.quiet):
             print(line, flush=True)
 
-    if instead:
-        say(instead, always=True)
-    where = f"{args.backend} on {device}" + (f", {processes.COUNT} processes" if processes.COUNT > 1 else "")
-    say(f"{dataset.name}: MNISTCNN on {dataset}, {where}, seed {args.seed}, results in {folder}")
     with checkpoint.what_can_go_wrong(args, parser):
+        dataset = load_data(args, group, say)
+        folder = checkpoint.claim_folder(args) if processes.RANK == 0 else None
+        folder = args.output_dir = Path(group.tell(str(folder)))
+        say(f"{dataset.name}: MNISTCNN on {dataset}, {where}, seed {args.seed}, results in {folder}")
         accuracy = train(args, dataset, group, folder, say)
+        say(
+            f"{dataset.name}: test accuracy {accuracy:.2f} % after {args.epochs} epochs, {where}", always=True
+        )
     group.end()
-    say(f"{dataset.name}: test accuracy {accuracy:.2f} % after {args.epochs} epochs, {where}", always=True)
     return 0
+
+
+def load_data(args, group: Processes, say):
+    """The data set; the first process loads it, and perhaps downloads it, before the others."""
+    from examples import data
+
+    try:
+        if processes.RANK == 0:
+            dataset, instead = data.load(args.dataset, args.data_dir)
+            if instead:
+                say(instead, always=True)
+            group.tell(dataset.name)
+        else:
+            dataset, _ = data.load(group.tell(), args.data_dir)
+    except data.DataError as error:
+        fail(str(error))
+    images = len(dataset.train_images)
+    if args.batch_size > images:
+        fail(f"--batch-size {args.batch_size} is above the {images} training images of {dataset.name}")
+    return dataset
 
 
 def choose_device(wanted: str, backend: str) -> str:
@@ -80,7 +95,13 @@ def choose_device(wanted: str, backend: str) -> str:
         wanted = next(device for device, there in available.items() if there)
     if not available[wanted]:
         fail(f"--device {wanted} requested but not available: use --device auto or cpu")
-    return f"cuda:{os.environ['LOCAL_RANK']}" if wanted == "cuda" and processes.COUNT > 1 else wanted
+    if wanted != "cuda" or processes.COUNT == 1:
+        return wanted
+    if (gpus := torch.cuda.device_count()) < processes.COUNT:
+        fail(
+            f"--device cuda with {processes.COUNT} processes on {gpus} GPUs: start fewer, or use --device cpu"
+        )
+    return f"cuda:{os.environ['LOCAL_RANK']}"
 
 
 def train(args, dataset, group: Processes, folder: Path, say) -> float:

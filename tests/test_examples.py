@@ -145,7 +145,7 @@ def test_line_patterns_are_what_they_say():
 
 
 def test_the_step_benchmark_prints_a_ratio_for_each_side(few_digits, monkeypatch, capsys):
-    monkeypatch.setattr(torch, "compile", lambda module: module)  # takes half a minute
+    monkeypatch.setattr(torch, "compile", lambda module, **_: module)  # takes half a minute
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # JAX/Flax is an extra
     rows = benchmark_steps.measure(few_digits, threads=1, batch_sizes=[2, 3], turns=2, images_a_turn=4)
     benchmark.print_steps(rows)

@@ -38,7 +38,10 @@ def start(*arguments, before="", **options):
 
 def finish(child):
     """(exit status, stdout, stderr)"""
-    out, err = child.communicate(timeout=120)
+    try:
+        out, err = child.communicate(timeout=120)
+    finally:
+        child.kill()
     return child.returncode, out, err
 
 
@@ -115,13 +118,16 @@ def test_a_checkpoint_is_written_in_one_move(backend, tmp_path, monkeypatch):
     train_mnist.main([*arguments, "1"])
     before = state(tmp_path)
 
-    def die(*_):
-        raise KeyboardInterrupt
+    def die_at_the_checkpoint(source, target, replace=os.replace):
+        if Path(target).name == "checkpoint.safetensors":
+            raise KeyboardInterrupt
+        replace(source, target)
 
-    monkeypatch.setattr("os.replace", die)  # the last moment at which a kill can come
+    monkeypatch.setattr("os.replace", die_at_the_checkpoint)  # the last moment at which a kill can come
     with pytest.raises(KeyboardInterrupt):
         train_mnist.main([*arguments, "2", "--resume"])
     assert state(tmp_path) == before
+    assert (tmp_path / "new-checkpoint.safetensors").stat().st_size > 100_000  # epoch 2 was on its way
 
 
 # Ctrl-C and SIGTERM
@@ -132,9 +138,10 @@ def test_a_checkpoint_is_written_in_one_move(backend, tmp_path, monkeypatch):
 )
 def test_an_interrupted_run_says_how_to_go_on(backend, number, code, tmp_path):
     folder = tmp_path / "a run"
-    child = start("--backend", backend, "--epochs", 500, "--seed", 7, "--output-dir", folder)
-    while "epoch 2/" not in child.stdout.readline():
-        pass
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    arguments = ["--backend", backend, "--epochs", 500, "--seed", 7, "--output-dir", folder]
+    child = start(*arguments, before=listen)
+    assert any("epoch 2/" in line for line in child.stdout)
     time.sleep(random.uniform(0, 0.5))
     child.send_signal(number)
     status, _, err = finish(child)
@@ -152,7 +159,7 @@ def test_an_interrupted_run_says_how_to_go_on(backend, number, code, tmp_path):
 
 
 @needs_linux
-def test_a_full_disk_leaves_the_checkpoint_before(uninterrupted, tmp_path):
+def test_a_file_that_may_not_grow_as_on_a_full_disk_leaves_the_checkpoint_before(uninterrupted, tmp_path):
     backend = "numpy"
     folder, _ = uninterrupted(backend)
     for file in FILES:
@@ -168,9 +175,33 @@ def test_a_full_disk_leaves_the_checkpoint_before(uninterrupted, tmp_path):
 
 
 @needs_linux
-def test_a_read_only_data_directory_is_read_and_only_a_download_fails(capsys):
+def test_a_download_into_a_read_only_data_directory_fails():
     with pytest.raises(data.DataError, match=r"--data-dir /proc/1/map_files cannot be used"):
         data.load("mnist", Path("/proc/1/map_files"))
+
+
+def test_a_data_directory_is_not_written_to_when_the_files_are_there(tmp_path, monkeypatch):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    real = HOUSE.parent / "shared" / "data" / "MNIST" / "raw"
+    if not real.exists():
+        pytest.skip("the whole of MNIST is not beside this checkout")
+    for name in data.FILES:
+        (raw / name).symlink_to(real / name)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    opened = []
+    monkeypatch.setattr("builtins.open", watch_modes(open, opened))
+    assert data.load("mnist", tmp_path)[0].name == "mnist"
+    assert opened and not set("wax+") & set("".join(opened))
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def watch_modes(real_open, modes):
+    def watched(file, mode="r", *arguments, **options):
+        modes.append(mode)
+        return real_open(file, mode, *arguments, **options)
+
+    return watched
 
 
 @needs_linux
@@ -236,6 +267,14 @@ def test_a_checkpoint_of_another_model_is_refused_name_by_name(refused, tmp_path
     assert (
         "missing conv1.weight" in message and "fc.weight has shape (10, 784), expected (10, 800)" in message
     )
+
+
+def test_a_checkpoint_that_cannot_be_read_is_not_called_damaged(tmp_path, capsys):
+    (tmp_path / "checkpoint.safetensors").mkdir()
+    with pytest.raises(SystemExit):
+        train_mnist.main(f"--dataset digits --backend numpy --resume --output-dir {tmp_path}".split())
+    message = one_error(capsys.readouterr().err)
+    assert message.endswith("checkpoint.safetensors cannot be read: Is a directory")
 
 
 def test_a_safetensors_file_of_someone_else_is_refused(refused):
@@ -343,6 +382,26 @@ def test_a_loss_that_is_not_finite_stops_at_that_step(backend, tmp_path, capfd):
     assert state(tmp_path) == before
 
 
+@BACKENDS
+def test_a_run_that_diverges_says_so_in_one_line(backend, tmp_path):
+    arguments = ["--backend", backend, "--output-dir", tmp_path, "--lr", 1e30, "--quiet"]
+    code, _, err = finish(start(*arguments))
+    assert code == 3 and "learning rate 1e+30" in one_error(err)
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path, capsys):
+    from examples.checkpoint import Checkpoint
+
+    model = tn.TinyCNN(rng=np.random.default_rng(0))
+    model.conv.weight[0, 0, 0, 0] = np.inf
+    log = [{"epoch": 1, "train_loss": 0.1}]
+    with pytest.raises(SystemExit) as exit_:
+        Checkpoint(tmp_path, {"lr": 0.1}).save(log, model, tn.Adam(model.parameters()))
+    assert exit_.value.code == 3 and not list(tmp_path.iterdir())
+    assert "the loss is nan in the first step after epoch 1" in one_error(capsys.readouterr().err)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -372,6 +431,14 @@ def test_nobody_reads_the_output_any_more(tmp_path):
     child.wait(timeout=60)
     assert (child.returncode, child.stderr.read()) == (141, "")
     child.stderr.close()
+
+
+@needs_linux
+def test_a_full_disk_under_the_standard_output(tmp_path):
+    with open("/dev/full", "w") as full:
+        code, _, err = finish(start("--epochs", 1, "--output-dir", tmp_path, stdout=full))
+    assert code == 2
+    assert "the standard output cannot be written: No space left on device" in one_error(err.splitlines()[0])
 
 
 def test_a_file_gets_one_line_an_epoch_in_ascii(tmp_path):

@@ -103,7 +103,8 @@ def test_numpy_shares_in_threads(processes):
 
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
 def test_train_mnist_on_two_processes_is_train_mnist(backend, tmp_path, capsys):
-    arguments = f"--dataset digits --device cpu --backend {backend} --epochs 3 --output-dir".split()
+    arguments = f"--dataset digits --device cpu --backend {backend} --epochs 3 --batch-size 359 --output-dir"
+    arguments = arguments.split()  # 4 batches of 359 and one of 1, of which the second process sees nothing
     one, two = tmp_path / "one", tmp_path / "two"
     train_mnist.main([*arguments, str(one)])
     program = ["--nproc-per-node=2", "-m", "examples.train_mnist", *arguments, str(two)]

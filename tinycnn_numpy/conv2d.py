@@ -13,7 +13,14 @@ from tinycnn_numpy.checks import (
     check_size,
 )
 from tinycnn_numpy.layer import Layer
-from tinycnn_numpy.windows import images_first, pixels_first, windows_of, zeros_and_windows
+from tinycnn_numpy.windows import (
+    blocks_of_rows,
+    columns_of,
+    images_first,
+    pixels_first,
+    windows_of,
+    zeros_and_windows,
+)
 
 
 class Conv2D(Layer):
@@ -73,10 +80,9 @@ class Conv2D(Layer):
         (OH, OW, KH, KW, C, N), F = windows.shape, self.out_channels
         matrix, bias = self.matrix(), 0 if self.bias is None else np.repeat(self.bias, N).reshape(F, N)
         out = np.empty((OH, OW, F, N), x.dtype)
-        for out_row, row in zip(out, windows, strict=True):
-            columns = row.reshape(OW, KH * KW * C, N)  # copies: overlapping windows become columns
-            np.matmul(matrix, columns, out=out_row)  # (F, KH*KW*C) @ (OW, KH*KW*C, N) -> (OW, F, N)
-            out_row += bias
+        for rows in blocks_of_rows(windows):
+            np.matmul(matrix, columns_of(windows[rows]), out=out[rows])  # (F, KH*KW*C) @ (.., KH*KW*C, N)
+            out[rows] += bias
         self.cache = windows, x.shape
         return images_first(out)
 
@@ -86,9 +92,9 @@ class Conv2D(Layer):
         dout = pixels_first(dout)
         kernel = self.weight.transpose(2, 3, 1, 0).copy()  # (KH, KW, C, F)
         dx, dx_windows = zeros_and_windows(x_shape, dout.dtype, self.kernel_size, self.stride, self.padding)
-        for dx_row, dout_row in zip(dx_windows, dout, strict=True):
+        for rows in blocks_of_rows(dx_windows):
             for i, j in np.ndindex(self.kernel_size):
-                dx_row[:, i, j] += kernel[i, j] @ dout_row  # (C, F) @ (OW, F, N) -> (OW, C, N)
+                dx_windows[rows, :, i, j] += kernel[i, j] @ dout[rows]  # (C, F) @ (.., F, N) -> (.., C, N)
         return dx
 
     def backward_weights(self, dout: np.ndarray) -> None:
@@ -99,9 +105,9 @@ class Conv2D(Layer):
         if self.bias is not None:
             self.dbias = dout.sum(axis=(0, 1)).sum(axis=1)
         dmatrix = np.zeros((KH * KW * C, F), dout.dtype)
-        for row, dout_row in zip(windows, dout, strict=True):
-            columns, dout_row = row.reshape(OW, KH * KW * C, N), dout_row.swapaxes(1, 2).copy()
-            dmatrix += (columns @ dout_row).sum(axis=0)  # (OW, KH*KW*C, N) @ (OW, N, F)
+        for rows in blocks_of_rows(windows):
+            dout_rows = dout[rows].swapaxes(2, 3).copy()  # (.., N, F)
+            dmatrix += (columns_of(windows[rows]) @ dout_rows).sum(axis=(0, 1))
         self.dweight = dmatrix.reshape(KH, KW, C, F).transpose(3, 2, 0, 1)
 
     def matrix(self) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 Pair = tuple[int, int]
+MEGABYTE = 2**20
 
 
 def pixels_first(x: np.ndarray) -> np.ndarray:
@@ -31,6 +32,18 @@ def windows_of(x: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair, fi
     if padding != (0, 0):
         x = np.pad(x, [(PH, PH), (PW, PW), (0, 0), (0, 0)], constant_values=fill)
     return _slide(x, kernel_size, stride)
+
+
+def columns_of(windows: np.ndarray) -> np.ndarray:
+    """(OH, OW, KH, KW, C, N) -> (OH, OW, KH*KW*C, N), each window a column; copies what overlaps."""
+    OH, OW, KH, KW, C, N = windows.shape
+    return windows.reshape(OH, OW, KH * KW * C, N)
+
+
+def blocks_of_rows(windows: np.ndarray) -> list[slice]:
+    """The rows of windows (OH, ...) in slices of about a megabyte, which fits a processor's cache."""
+    rows = max(1, MEGABYTE // max(1, windows[0].nbytes))
+    return [slice(start, start + rows) for start in range(0, len(windows), rows)]
 
 
 def zeros_and_windows(x_shape: tuple[int, ...], dtype, kernel_size: Pair, stride: Pair, padding: Pair):
