@@ -41,8 +41,8 @@ class Conv2D(Layer):
 
     The code computes in the order of memory (see windows.py), where out and dout run h,w,f,n. With i,j,c
     read as one index, out is then one matrix product for each pixel h,w, for all images at once; so is
-    dwindows for each i,j. It goes row by row: the windows of one row fit the processor's cache, those of a
-    whole batch would be KH*KW times the images.
+    dwindows for each i,j. It takes a block of rows at a time, whose columns fit the processor's cache: those
+    of a whole batch would be KH*KW times the images.
 
     x (N, C, H, W) -> out (N, F, OH, OW), OH = (H + 2*padding - KH) // stride + 1.
     weight (F, C, KH, KW), bias (F,), both uniform within 1/sqrt(C*KH*KW) at first, as PyTorch draws them.
@@ -77,7 +77,7 @@ class Conv2D(Layer):
         check_array(self, "x", x, ("N", self.in_channels, "H", "W"), self.weight.dtype)
         check_kernel_fits(self, x, self.kernel_size, self.padding)
         windows = windows_of(x, self.kernel_size, self.stride, self.padding)
-        (OH, OW, KH, KW, C, N), F = windows.shape, self.out_channels
+        (OH, OW, *_, N), F = windows.shape, self.out_channels
         matrix, bias = self.matrix(), 0 if self.bias is None else np.repeat(self.bias, N).reshape(F, N)
         out = np.empty((OH, OW, F, N), x.dtype)
         for rows in blocks_of_rows(windows):
