@@ -112,6 +112,9 @@ def print_steps(rows: list[dict]) -> None:
         low, middle, high = row["ratio"]
         left = f"{row['threads']:7}  {row['batch_size']:5}  {row['side']:26}  {row['ms']:6.1f}"
         print(f"{left}  {middle:.2f} ({low:.2f} to {high:.2f})  {row['times_limit']:7.1f}")
+    missing = {"PyTorch compiled", "JAX/Flax jit"} - {row["side"] for row in rows}
+    if missing:
+        print(f"cannot be had here: {', '.join(sorted(missing))} (a C++ compiler; the extra `frameworks`)")
     print("goals: at most 0.80 at batch 64 with one thread, 0.90 with two, 1.10 elsewhere, against each side")
 
 

@@ -45,10 +45,13 @@ def measure(dataset: data.Dataset, threads: int, batch_sizes, turns: int, images
                 with threadpool_limits(limit):
                     group.mean(0.0)  # all begin together
                     start = time.perf_counter()
-                    train(batches)
+                    if train:
+                        train(batches)
                     times[name].append((time.perf_counter() - start) / steps)
         fastest = batch_size * multiply_adds_an_image() / rate
         for name, seconds in times.items():
+            if sides[name][1] is None:
+                continue
             ratio = np.array(times[ours][1:]) / np.array(seconds[1:])  # the first turn warms up
             rows.append(
                 {
@@ -66,7 +69,10 @@ def measure(dataset: data.Dataset, threads: int, batch_sizes, turns: int, images
 
 
 def make_sides(images, labels, group: Processes) -> dict:
-    """name -> (whether all processes work together, train(batches)); alone, the first process works."""
+    """name -> (whether all processes work together, train(batches)); alone, the first process works.
+
+    train is None where there is nothing to do: in the other processes, or without a compiler.
+    """
     tensors = torch.from_numpy(images), torch.from_numpy(labels)
 
     def numpy_side(parallel=False):
@@ -88,15 +94,24 @@ def make_sides(images, labels, group: Processes) -> dict:
 
         return train
 
+    def compiled_side():
+        train = torch_side(partial(torch.compile, dynamic=False))
+        try:
+            train([np.arange(2)])
+        except Exception as error:  # no C++ compiler, say: the table tells that there is no such row
+            print(f"torch.compile: {error}", file=sys.stderr)
+            return None
+        return train
+
     alone = {
         "tinycnn_numpy": numpy_side,
         "PyTorch eager": torch_side,
         "PyTorch channels last": lambda: torch_side(lambda m: m.to(memory_format=torch.channels_last)),
-        "PyTorch compiled": lambda: torch_side(partial(torch.compile, dynamic=False)),
+        "PyTorch compiled": compiled_side,
     }
     if importlib.util.find_spec("flax") and importlib.util.find_spec("optax"):
         alone["JAX/Flax jit"] = lambda: flax_side(images, labels)
-    sides = {name: (False, make() if RANK == 0 else lambda _: None) for name, make in alone.items()}
+    sides = {name: (False, make() if RANK == 0 else None) for name, make in alone.items()}
     if COUNT > 1:
         ddp = torch_side(lambda module: tt.DataParallel(module, RANK, COUNT), tt.LossShare(RANK, COUNT))
         sides[f"PyTorch DDP, {COUNT} processes"] = True, ddp

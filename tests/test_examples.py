@@ -156,6 +156,18 @@ def test_the_step_benchmark_prints_a_ratio_for_each_side(few_digits, monkeypatch
     assert all(row["ratio"] == sorted(row["ratio"]) for row in rows) and rows[0]["ratio"] == [1, 1, 1]
 
 
+def test_a_side_that_cannot_be_had_is_named(few_digits, monkeypatch, capsys):
+    def no_compiler(module, **_):
+        raise RuntimeError("no C++ compiler")
+
+    monkeypatch.setattr(torch, "compile", lambda module, **_: no_compiler)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    rows = benchmark_steps.measure(few_digits, threads=1, batch_sizes=[2], turns=1, images_a_turn=2)
+    benchmark.print_steps(rows)
+    assert not any(row["side"] == "PyTorch compiled" for row in rows)
+    assert "cannot be had here: JAX/Flax jit, PyTorch compiled" in capsys.readouterr().out
+
+
 def test_multiply_adds_are_those_of_the_chapters_shapes():
     first, second, dense = 26 * 26 * 16 * 9, 11 * 11 * 32 * 9 * 16, 800 * 10
     assert benchmark_steps.multiply_adds_an_image() == 2 * first + 3 * second + 3 * dense
