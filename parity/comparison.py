@@ -1,72 +1,85 @@
-"""Hold a hand-written layer, model or optimiser against PyTorch, tensor by tensor."""
+"""Hold a hand-written layer, model, loss or optimiser against PyTorch, tensor by tensor."""
 
 import copy
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-import tinycnn_numpy as tn
-from parity.report import Report, Row, difference
-from parity.tolerance import LOCKSTEP, Sum, largest, sums_of, sums_of_loss
-from parity.trace import Trace, stages_of, torch_stages_of, trace_numpy, trace_torch, use_plain_float32
-from parity.twins import twin, twin_optimizer
+from parity.doctor import Diagnosis, Evidence, diagnose
+from parity.report import INHERITED, MATCH, MISMATCH, Report, Row, judge
+from parity.rounding import Exact, ExactRun, exact_run
+from parity.running import Key, Run, run_each, run_loss, run_stages, stages_by_name
+from parity.steps import exact_steps, stacked
+from parity.trace import trace_torch
+from parity.twins import KIND_OF_MODULE, OPTIMIZERS, kind_of, settings_of, stages_of, twin
+from tinycnn_numpy import CrossEntropyLoss
 from tinycnn_numpy.optim import Optimizer
-from tinycnn_numpy.windows import windows_of
+
+Data = Mapping[str, Any]  # x, dout, labels and so on
+ENDED, NOT_REACHED, PYTORCH_IS_OFF = "(ended)", "not reached", "PyTorch itself is off, NumPy is right"
 
 
 def compare(
-    layer: tn.Layer, x: np.ndarray, module: nn.Module | None = None, *, dout=None, labels=None, seed: int = 0
+    layer: Any, x: np.ndarray, module: nn.Module | None = None, *, dout=None, labels=None, seed: int = 0
 ) -> Report:
-    """Compare out, dx, dweight and dbias at every stage.
+    """Compare out, dx, dweight and dbias at every stage, each with the bound that rounding allows.
 
-    layer   a NumPy layer or model; module its PyTorch twin with the same weights (built from `layer` if None)
-    x       (N, ...) in the dtype of the layer's weights, float32 or float64; see also smooth_input
+    layer   a NumPy layer or model: the library's, or whatever has forward, backward, weight and bias. A
+            model has its layers as attributes, by the names of the module's stages.
+    x       (N, ...) in the dtype of the layer's weights, float32 or float64
+    module  the PyTorch twin with the same weights; built from `layer` if it is one of the library's
     dout    the upstream gradient, in the shape of the output; random unless given
     labels  (N,) class indices; then the loss is compared too, and its gradient is the upstream one
     seed    of the upstream gradient
 
-    The NumPy side runs twice, first on other data: what is remembered or added up from then shows as a
-    mismatch. In float32 both sides are also held against PyTorch in float64.
+    The layer runs twice, first on other data: what is remembered or added up from then shows as a mismatch.
+    Each stage of a model runs once more by itself on exact inputs, which tells a stage that is wrong from
+    one that inherits the mistakes of others. What is wrong is put before the doctor.
     """
     module = twin(layer) if module is None else module
+    stages = stages_of(module, layer)
+    parts = dict.fromkeys(stages, layer) if module in stages.values() else stages_by_name(layer, list(stages))
     rng = np.random.default_rng(seed)
-    other_x = rng.permuted(x, axis=0) + x.dtype.type(0.5)
-    out = layer.forward(other_x)
-    if dout is None:
-        dout = rng.standard_normal(out.shape).astype(x.dtype)
-    layer.backward(rng.standard_normal(out.shape).astype(x.dtype))
+    shape = exact_run(stages, x).tensors[list(stages)[-1], "out"].value.shape
+    before = {"x": rng.permuted(x, axis=0) + x.dtype.type(0.5), "dout": _normal(rng, shape, x.dtype)}
+    data = {"x": x, "labels": labels} if labels is not None else {"x": x, "dout": dout}
+    if labels is None and dout is None:
+        data["dout"] = _normal(rng, shape, x.dtype)
 
-    start = {"labels": labels} if labels is not None else {"dout": dout}
-    modified: list[tuple[str, str]] = []
-    ours = trace_numpy(stages_of(layer), x, **start, modified=modified)
-    layer.backward_weights(ours["loss", "dlogits"] if labels is not None else dout.copy())
-    theirs = trace_torch(torch_stages_of(module, layer), x, **start)
     how = "under a random upstream gradient" if labels is None else "through the loss"
     report = Report(f"{type(layer).__name__}, {x.dtype}, {how}: NumPy against PyTorch")
-    truth = None
-    if x.dtype == np.float32:
-        module64 = copy.deepcopy(module).cpu().double()
-        start64 = start if labels is not None else {"dout": dout.astype(np.float64)}
-        truth = trace_torch(torch_stages_of(module64, layer), x.astype(np.float64), **start64)
-    sums = _sums_along(layer, x, theirs, start)
-    for stage, name in modified:
-        report.rows.append(Row(stage, name, (), np.inf, np.inf, 0.0, note="was modified"))
+    earlier = run_stages(layer, parts, **before)
+    run = run_stages(layer, parts, **data, loss_fn=CrossEntropyLoss())
+    theirs = trace_torch(stages, **data)
+    exact = exact_run(stages, **data)
+    alone, fed, exact_fed = run, {}, exact.tensors
+    if len(stages) > 1:
+        fed = exact_inputs(stages, exact, data)
+        alone, exact_fed = run_each(parts, fed), exact_each(stages, fed)
+    by_themselves = (alone, exact_fed) if len(stages) > 1 else None
+    report.rows = rows_of(run, exact, x.dtype, by_themselves, theirs)
+    report.rows += _rows_of_backward_weights(layer, parts, data, exact, report)
 
-    def row(key, value, tensor=None) -> Row:
-        best = None if truth is None else truth[key]
-        return _row(key[0], tensor or key[1], value, theirs[key], sums[key], x.dtype, best)
-
-    report.rows += [row(key, ours.get(key)) for key in theirs]
-    for stage, leaf in stages_of(layer).items():  # the short way round must find the same
-        for name, parameter in leaf.named_parameters():
-            gradient = (stage, f"d{name}")
-            if not np.array_equal(parameter.grad, ours[gradient], equal_nan=True):
-                report.rows.append(row(gradient, parameter.grad, f"d{name} of backward_weights"))
+    if len(stages) == 1:
+        ((name, stage),) = stages.items()
+        first = evidence_of(
+            stage, name, before, earlier, exact_run(stages, **before).tensors, report.rows[:0]
+        )
+        evidence = {name: [evidence_of(stage, name, data, run, exact.tensors, report.rows, first)]}
+    else:
+        evidence = {
+            name: [evidence_of(stage, name, fed[name], alone, exact_fed, report.rows)]
+            for name, stage in stages.items()
+        }
+    report.diagnoses = diagnoses_of(report.rows, evidence)
     return report
 
 
-def assert_parity(layer: tn.Layer, x: np.ndarray, module: nn.Module | None = None, **options) -> Report:
+def assert_parity(layer: Any, x: np.ndarray, module: nn.Module | None = None, **options) -> Report:
     """Raise AssertionError with the table unless compare(...) finds every tensor equal within its bound."""
     report = compare(layer, x, module, **options)
     if not report.ok:
@@ -74,204 +87,224 @@ def assert_parity(layer: tn.Layer, x: np.ndarray, module: nn.Module | None = Non
     return report
 
 
-def compare_loss(loss_fn, logits: np.ndarray, labels: np.ndarray) -> Report:
-    """Compare a NumPy loss and its gradient with PyTorch. logits (N, classes), labels (N,)."""
-    identity, no_layer = {"logits": tn.Sequential(same=tn.Flatten())}, {"logits": nn.Flatten()}
-    ours = trace_numpy(identity, logits, labels=labels, loss_fn=loss_fn)
-    theirs = trace_torch(no_layer, logits, labels=labels)
-    report = Report(f"{type(loss_fn).__name__}, {logits.dtype}: NumPy against PyTorch")
-    for tensor, s in sums_of_loss(logits, exact=True).items():
-        key = "loss", tensor
-        report.rows.append(_row(*key, ours[key], theirs[key], s, logits.dtype))
-    return report
+def rows_of(
+    run: Run,
+    exact: ExactRun,
+    dtype,
+    by_themselves: tuple[Run, Mapping[Key, Exact]] | None = None,
+    theirs: Mapping[Key, np.ndarray] | None = None,
+) -> list[Row]:
+    """Judge every tensor of a run. by_themselves: what each stage gave alone; theirs: what PyTorch gave."""
+    rows = [_failed(*key, note) for key, note in run.notes.items() if note.startswith("was modified")]
+    ended = False
+    for key, right in exact.tensors.items():
+        note = run.notes.get(key, "")
+        if run.error and key not in run.arrays and not note:
+            if not ended:
+                rows.append(_failed(key[0], ENDED, run.error))
+            note, ended = NOT_REACHED, True
+        row = judge(*key, run.arrays.get(key), right, dtype, note, _witness(exact, key[0]))
+        if by_themselves and key in by_themselves[1]:
+            alone, right = by_themselves[0], by_themselves[1][key]
+            row = _weigh(
+                row, judge(*key, alone.arrays.get(key), right, dtype, alone.notes.get(key, "")), rows
+            )
+        if theirs is not None:
+            torchs = judge(*key, theirs[key], exact.tensors[key], dtype)
+            row = dataclasses.replace(row, torch=torchs.ratio)
+            if torchs.verdict == MISMATCH and row.ok:
+                row = dataclasses.replace(row, verdict=MISMATCH, note=PYTORCH_IS_OFF)
+        rows.append(row)
+    if run.error and not ended:
+        rows.append(_failed("run", ENDED, run.error))
+    return rows
 
 
-def compare_optimizers(optimizer: Optimizer, steps: int = 10, seed: int = 0, device="cpu") -> Report:
-    """Give a new optimiser and its PyTorch twin the same random gradients; compare weights and state.
-
-    Bound: about ten roundings to a step, relative to the largest value that each tensor had on the way.
-    """
-    rng = np.random.default_rng(seed)
-    ours = optimizer.parameters
-    theirs = [nn.Parameter(torch.from_numpy(p.data.copy()).to(device)) for p in ours]
-    twin = twin_optimizer(optimizer, nn.ParameterList(theirs))
-    names = [f"{i}.{p.name}" for i, p in enumerate(ours)]
-    peaks: dict[str, float] = {}
-    for _ in range(steps):
-        for p, q in zip(ours, theirs, strict=True):
-            grad = rng.standard_normal(p.data.shape).astype(p.data.dtype)
-            setattr(p.layer, "d" + p.name, grad)
-            q.grad = torch.from_numpy(grad.copy()).to(device)
-        _note_peaks(peaks, names, optimizer, twin)
-        optimizer.step()
-        twin.step()
-    _note_peaks(peaks, names, optimizer, twin)
-    dtype = ours[0].data.dtype
-    how = f"{dtype}, {steps} steps on random gradients"
-    report = Report(f"{type(optimizer).__name__}, {how}: NumPy against PyTorch")
-    for name, value, reference in _optimizer_tensors(names, optimizer, twin):
-        s = Sum(10 * steps, peaks[name])
-        report.rows.append(_row(f"{steps} steps", name, value, reference, s, dtype))
-    return report
+def _weigh(row: Row, alone: Row, before: list[Row]) -> Row:
+    """The verdict on a stage that ran twice: with the inputs of the run, and by itself on exact ones."""
+    row = dataclasses.replace(row, fed=alone.ratio)
+    if alone.verdict == MISMATCH:
+        return dataclasses.replace(row, verdict=MISMATCH, note=alone.note or row.note)
+    if row.verdict == MISMATCH and any(earlier.verdict == MISMATCH for earlier in before):
+        return dataclasses.replace(row, verdict=INHERITED, note="")
+    return row
 
 
-def lockstep(model, module, optimizer: Optimizer, images, labels, batches) -> Report:
-    """Train both from one initialisation on one order of batches; compare losses, weights and state.
-
-    model, optimizer    the NumPy side; module the PyTorch twin, whose weights must be equal now
-    images, labels      the training set, NumPy arrays
-    batches             index arrays, one step each; see smooth_batches: in float32 a ReLU that rounding
-                        opens on one side alone sends the two runs apart, though both are right
-
-    Bound: LOCKSTEP of parity.tolerance, relative to the largest value that each tensor had on the way.
-    """
-    twin = twin_optimizer(optimizer, module)
-    use_plain_float32()
-    names, device = [name for name, _ in module.named_parameters()], next(module.parameters()).device
-    loss_fn, torch_loss_fn = tn.CrossEntropyLoss(), nn.CrossEntropyLoss()
-    losses: list[tuple[float, float]] = []
-    peaks: dict[str, float] = {}
-    for batch in batches:
-        x, y = images[batch], labels[batch]
-        loss = loss_fn(model(x), y)
-        model.backward_weights(loss_fn.backward())
-        optimizer.step()
-
-        torch_loss = torch_loss_fn(module(torch.from_numpy(x).to(device)), torch.from_numpy(y).to(device))
-        twin.zero_grad()
-        torch_loss.backward()
-        twin.step()
-        losses.append((float(loss), torch_loss.item()))
-        _note_peaks(peaks, names, optimizer, twin)
-    if not losses:
-        raise ValueError("lockstep: batches is empty, expected at least one array of indices")
-    name, dtype = f"{type(optimizer).__name__} x {len(losses)}", images.dtype
-    report = Report(f"{type(model).__name__}, {dtype}, {name} steps in lockstep: NumPy against PyTorch")
-    history, torch_history = np.array(losses, dtype).T
-    for tensor, value, reference in [
-        ("loss", history, torch_history),
-        *_optimizer_tensors(names, optimizer, twin),
-    ]:
-        scale, gap = peaks.get(tensor, largest(reference)), difference(value, reference)
-        bound, note = LOCKSTEP[dtype] * scale, "" if np.isfinite(reference).all() else "is not finite"
-        rel = gap / scale if scale else gap
-        report.rows.append(Row(name, tensor, value.shape, gap, rel, bound, note=note))
-    return report
+def _witness(exact: ExactRun, stage: str) -> str:
+    return str(exact.witnesses[0]) if exact.witnesses else ""
 
 
-def smooth_input(layer: tn.Layer, shape: tuple[int, ...], dtype, rng: np.random.Generator) -> np.ndarray:
-    """Draw standard normal x until is_smooth. Raises ValueError after 100 draws: take a smaller batch."""
-    for _ in range(100):
-        x = rng.standard_normal(shape).astype(dtype)
-        if is_smooth(layer, x):
-            return x
-    raise ValueError(
-        f"smooth_input: shape {shape} gave nothing smooth in 100 draws, expected a smaller batch"
+def _failed(stage: str, tensor: str, note: str) -> Row:
+    return Row(stage, tensor, (), np.inf, np.inf, MISMATCH, note=note)
+
+
+def _rows_of_backward_weights(layer, parts, data: Data, exact: ExactRun, report: Report) -> list[Row]:
+    """backward_weights, which training calls, must find the same gradients; a row where it alone does not."""
+    if not hasattr(layer, "backward_weights") or any(row.tensor == ENDED for row in report.rows):
+        return []
+    layer.forward(data["x"].copy())
+    dout = (
+        exact.tensors["loss", "dlogits"].value.astype(data["x"].dtype) if "labels" in data else data["dout"]
     )
+    layer.backward_weights(dout.copy())
+    right = {(row.stage, row.tensor) for row in report.rows if row.verdict == MATCH}
+    again = []
+    for name, part in parts.items():
+        for key in ((name, "dweight"), (name, "dbias")):
+            if key in right and getattr(part, key[1], None) is not None:
+                row = judge(*key, getattr(part, key[1]), exact.tensors[key], data["x"].dtype)
+                again.append(dataclasses.replace(row, tensor=f"{key[1]} of backward_weights"))
+    return [row for row in again if not row.ok]
 
 
-def smooth_batches(
-    layer: tn.Layer, images: np.ndarray, steps: int, batch_size: int, rng: np.random.Generator
-):
-    """Yield `steps` random index arrays, each a batch that is_smooth for the weights of just then.
-
-    With a wider margin than one pass needs: by the last step the two sides' weights are no longer equal
-    to the last bit. Raises ValueError after 100 draws: images with a flat background never are smooth.
-    """
-    for _ in range(steps):
-        drawn = (rng.integers(len(images), size=batch_size) for _ in range(100))
-        batch = next((batch for batch in drawn if is_smooth(layer, images[batch], margin=10)), None)
-        if batch is None:
-            raise ValueError(f"smooth_batches: batch_size {batch_size} gave nothing smooth in 100 draws")
-        yield batch
-
-
-def is_smooth(layer: tn.Layer, x: np.ndarray, margin: float = 2) -> bool:
-    """Whether rounding, of `margin` times its bound, decides nothing on the way of x through a model.
-
-    Where a ReLU's input is 0 within rounding, or the two largest of a pooling window are equal within
-    rounding, two right answers may take different turns and send a gradient to different places.
-    """
-    value, n = x.astype(np.float64), 0
-    for stage in map(_in_float64, stages_of(layer).values()):
-        rounding = margin * Sum(n).bound(x.dtype, value)
-        if isinstance(stage, tn.ReLU) and n > 0 and (np.abs(value) <= rounding).any():
-            return False
-        if isinstance(stage, tn.MaxPool2D) and n > 0:
-            windows = windows_of(value, stage.kernel_size, stage.stride, stage.padding, fill=-np.inf)
-            ranked = np.sort(windows.reshape(*windows.shape[:2], -1, *windows.shape[4:]), axis=2)
-            winner, second = ranked[:, :, -1], ranked[:, :, -2:].min(axis=2)
-            zeros = winner == 0  # which a ReLU made, on both sides
-            if ((winner - second <= rounding) & ~zeros).any():
-                return False
-        out = stage.forward(value)
-        n += sums_of(stage, value, out)["out"].n
-        value = out
-    return True
+def exact_inputs(
+    stages: Mapping[str, nn.Module], exact: ExactRun, data: Data
+) -> dict[str, dict[str, np.ndarray]]:
+    """x and dout of every stage as the exact run has them, rounded to the dtype of the run."""
+    dtype, value = data["x"].dtype, data["x"]
+    inputs = {}
+    for name in stages:
+        inputs[name] = {"x": value}
+        value = exact.tensors[name, "out"].value.astype(dtype)
+    dout = exact.tensors["loss", "dlogits"].value.astype(dtype) if "labels" in data else data["dout"]
+    for name in reversed(list(stages)):
+        inputs[name]["dout"] = dout
+        dout = exact.tensors[name, "dx"].value.astype(dtype)
+    return inputs
 
 
-def _in_float64(stage: tn.Layer) -> tn.Layer:
-    """The same layer with float64 weights and a cache of its own."""
-    twin64 = copy.copy(stage)
-    for parameter in stage.parameters():
-        setattr(twin64, parameter.name, parameter.data.astype(np.float64))
-    return twin64
-
-
-def _sums_along(layer: tn.Layer, x: np.ndarray, trace: Trace, start: dict) -> dict[tuple[str, str], Sum]:
-    """What each tensor of a trace adds up, with all that it inherits from the stages before it."""
-    sums: dict[tuple[str, str], Sum] = {}
-    stages = stages_of(layer)
-    inputs = dict(zip(stages, [x, *(trace[name, "out"] for name in stages)], strict=False))
-    n = 0
+def exact_each(stages: Mapping[str, nn.Module], inputs: Mapping[str, Data]) -> dict[Key, Exact]:
+    """The exact tensors of every stage by itself."""
+    found: dict[Key, Exact] = {}
     for name, stage in stages.items():
-        sums[name, "out"] = sums_of(stage, inputs[name], trace[name, "out"])["out"].after(n)
-        n = sums[name, "out"].n
-    if "labels" in start:
-        logits = trace[name, "out"]
-        sums["loss", "loss"], sums["loss", "dlogits"] = (s.after(n) for s in sums_of_loss(logits).values())
-        n, dout = sums["loss", "dlogits"].n, trace["loss", "dlogits"]
-    else:
-        dout = start["dout"]
-        n = 0 if len(stages) == 1 else n
-    for name, stage in reversed(stages.items()):
-        for tensor, s in sums_of(stage, inputs[name], dout).items():
-            if tensor != "out":
-                sums[name, tensor] = s.after(n)
-        n, dout = sums[name, "dx"].n, trace[name, "dx"]
-    return sums
+        found |= exact_run({name: stage}, **inputs[name]).tensors
+    return found
 
 
-def _row(stage, tensor, value, reference, s: Sum, dtype, truth=None) -> Row:
-    if value is None or value.shape != reference.shape:
-        note = "missing" if value is None else f"shape is {value.shape}, expected {reference.shape}"
-        return Row(stage, tensor, reference.shape, np.inf, np.inf, 0.0, note=note)
-    note = "" if value.dtype == dtype else f"dtype is {value.dtype}, expected {dtype}"
-    best = reference if truth is None else truth
-    gap, scale = difference(value, reference), largest(best)
-    return Row(
-        stage,
-        tensor,
-        reference.shape,
-        max_abs=gap,
-        max_rel=gap / scale if scale else gap,
-        bound=s.bound(dtype, best),
-        numpy_vs_float64=None if truth is None else difference(value, truth),
-        torch_vs_float64=None if truth is None else difference(reference, truth),
-        note=note,
+def evidence_of(
+    stage: nn.Module,
+    name: str,
+    data: Data,
+    run: Run,
+    exact: Mapping[Key, Exact],
+    rows: list[Row],
+    before=None,
+) -> Evidence:
+    """What the doctor sees of one stage: a run of it by itself, and which tensors `rows` found wrong."""
+    stage = copy.deepcopy(stage).cpu().double()
+    inputs = {key: data[key] for key in ("x", "dout")}
+    weights = {key: weight.detach().numpy() for key, weight in stage.named_parameters()}
+    kind, dtype = KIND_OF_MODULE[type(stage)], data["x"].dtype
+    return _evidence(kind, name, inputs | weights, dtype, run, exact, rows, stage=stage, before=before)
+
+
+def loss_evidence(data: Data, run: Run, exact: Mapping[Key, Exact], rows: list[Row], before=None) -> Evidence:
+    kind, dtype = "CrossEntropyLoss", data["logits"].dtype
+    return _evidence(kind, "loss", data, dtype, run, exact, rows, before=before)
+
+
+def optimizer_evidence(
+    kind: str,
+    settings: dict,
+    weights: Data,
+    grads: Data,
+    run: Run,
+    exact: Mapping[Key, Exact],
+    rows: list[Row],
+) -> Evidence:
+    inputs = {**weights, **{f"grad {name}": grad for name, grad in grads.items()}}
+    return _evidence(kind, "steps", inputs, weights["0"].dtype, run, exact, rows, settings=settings)
+
+
+def _evidence(kind, stage_name, inputs, dtype, run, exact, rows, **more) -> Evidence:
+    right = {tensor: known for (stage, tensor), known in exact.items() if stage == stage_name}
+    finite = {tensor: known.bound[np.isfinite(known.bound)] for tensor, known in right.items()}
+    return Evidence(
+        kind,
+        {name: torch.from_numpy(_widest(array)) for name, array in inputs.items()},
+        given={tensor: array for (stage, tensor), array in run.arrays.items() if stage == stage_name},
+        exact={tensor: known.value for tensor, known in right.items()},
+        wrong={row.tensor for row in rows if row.stage == stage_name and row.verdict == MISMATCH},
+        bound={tensor: float(bound.max(initial=0.0)) for tensor, bound in finite.items()},
+        precision=dtype.itemsize,
+        **more,
     )
 
 
-def _note_peaks(peaks: dict[str, float], names, optimizer, twin) -> None:
-    for name, _, reference in _optimizer_tensors(names, optimizer, twin):
-        peaks[name] = max(peaks.get(name, 0.0), largest(reference))
+def _widest(array: np.ndarray) -> np.ndarray:
+    return np.array(array, np.float64 if array.dtype.kind == "f" else np.int64)
 
 
-def _optimizer_tensors(names: list[str], optimizer: Optimizer, twin: torch.optim.Optimizer):
-    """(name, NumPy array, PyTorch array) of every weight and its state, which both sides name alike."""
-    theirs = [q for group in twin.param_groups for q in group["params"]]
-    for i, (name, p, q) in enumerate(zip(names, optimizer.parameters, theirs, strict=True)):
-        yield name, p.data, q.detach().cpu().numpy()
-        for state in ("momentum_buffer", "exp_avg", "exp_avg_sq"):
-            if isinstance(twin.state[q].get(state), torch.Tensor):
-                yield f"{name} {state}", getattr(optimizer, state)[i], twin.state[q][state].cpu().numpy()
+def diagnoses_of(rows: list[Row], evidence: Mapping[str, list[Evidence]]) -> list[Diagnosis]:
+    """What the doctor says of every wrong tensor."""
+    return [diagnose_row(row, evidence.get(row.stage, [])) for row in rows if is_to_diagnose(row)]
+
+
+def is_to_diagnose(row: Row) -> bool:
+    return row.verdict == MISMATCH and row.tensor != ENDED and row.note not in (NOT_REACHED, PYTORCH_IS_OFF)
+
+
+def diagnose_row(row: Row, evidence: list[Evidence]) -> Diagnosis:
+    if row.note.startswith("was modified"):
+        if row.tensor in ("weight", "bias"):
+            sentence = f"{row.tensor} {row.note}: weights change in step, when all gradients are known."
+            return Diagnosis(row.stage, row.tensor, "updated-too-early", sentence)
+        sentence = f"{row.tensor} {row.note}: it belongs to the caller, work on a copy."
+        return Diagnosis(row.stage, row.tensor, "input-modified", sentence)
+    if row.note.startswith("dtype is") and row.ratio <= 1:
+        sentence = f"{row.note}: a float64 array or np.sqrt of a Python number got in; float32 stays float32."
+        return Diagnosis(row.stage, row.tensor, "widened", sentence)
+    if row.note.startswith(("is None", "missing")):
+        return Diagnosis(row.stage, row.tensor, "gradient-missing", "never assigned, or a return is missing.")
+    return diagnose(row.stage, row.tensor, evidence)
+
+
+def compare_loss(loss_fn: Any, logits: np.ndarray, labels: np.ndarray) -> Report:
+    """Compare a NumPy loss and its gradient with PyTorch. logits (N, classes), labels (N,)."""
+    data = {"logits": logits, "labels": labels}
+    run = run_loss(loss_fn, data)
+    exact = exact_loss(logits, labels)
+    rows = rows_of(run, exact, logits.dtype)
+    evidence = {"loss": [loss_evidence(data, run, exact.tensors, rows)]}
+    title = f"{type(loss_fn).__name__}, {logits.dtype}: NumPy against PyTorch"
+    return Report(title, rows, diagnoses_of(rows, evidence))
+
+
+def compare_optimizers(optimizer: Optimizer, steps: int = 10, seed: int = 0) -> Report:
+    """Give a new optimiser random gradients; compare weights, and what it remembers, with PyTorch's."""
+    rng = np.random.default_rng(seed)
+    kind, settings, run = kind_of(type(optimizer), OPTIMIZERS), settings_of(optimizer), Run()
+    weights = {str(i): p.data.copy() for i, p in enumerate(optimizer.parameters)}
+    grads = {name: _normal(rng, (steps, *weight.shape), weight.dtype) for name, weight in weights.items()}
+    history: dict[str, list[np.ndarray]] = {name: [] for name in weights}
+    for step in range(steps):
+        for grad, p in zip(grads.values(), optimizer.parameters, strict=True):
+            setattr(p.layer, "d" + p.name, grad[step].copy())
+        optimizer.step()
+        for after, p in zip(history.values(), optimizer.parameters, strict=True):
+            after.append(p.data.copy())
+    dtype, how = weights["0"].dtype, f"{steps} steps on random gradients"
+    report = Report(f"{type(optimizer).__name__}, {dtype}, {how}: NumPy against PyTorch")
+    exact = {}
+    for name, weight in weights.items():
+        run.arrays["steps", name] = np.stack(history[name])
+        known = exact_steps(kind, settings, weight, grads[name])
+        exact["steps", name] = stacked(known)
+        report.rows.append(judge("steps", name, run.arrays["steps", name], exact["steps", name], dtype))
+        for memory in [key for key in known[-1] if key != "weight"]:
+            array = getattr(optimizer, memory)[int(name)]
+            report.rows.append(judge("steps", f"{name} {memory}", array, known[-1][memory], dtype))
+    evidence = optimizer_evidence(kind, settings, weights, grads, run, exact, report.rows)
+    report.diagnoses = diagnoses_of(
+        [row for row in report.rows if row.tensor in weights], {"steps": [evidence]}
+    )
+    return report
+
+
+def exact_loss(logits: np.ndarray, labels: np.ndarray) -> ExactRun:
+    """loss and dlogits, with the bounds for exact logits."""
+    return exact_run({}, logits, labels=labels)
+
+
+def _normal(rng: np.random.Generator, shape: tuple[int, ...], dtype) -> np.ndarray:
+    return rng.standard_normal(shape).astype(dtype)

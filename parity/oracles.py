@@ -6,7 +6,7 @@ import numpy as np
 from scipy.signal import correlate
 
 import tinycnn_numpy as tn
-from parity.report import Report, Row
+from parity.report import Report, within
 
 
 def correlate_images(x, weight, bias=None, stride=(1, 1), padding=(0, 0)) -> np.ndarray:
@@ -52,8 +52,7 @@ def check_gradients(layer: tn.Layer, x: np.ndarray, *, h: float = 1e-5, seed: in
         analytic = float((gradients[name] * v).sum())
         gap, scale = abs(numeric - analytic), float(np.linalg.norm(gradients[name]))
         scale = max(scale, abs(numeric))
-        row = Row(type(layer).__name__, name, place.shape, gap, gap / scale if scale else gap, 1e-7 * scale)
-        report.rows.append(row)
+        report.rows.append(within(type(layer).__name__, name, place.shape, gap, 1e-7 * scale))
     return report
 
 
@@ -82,12 +81,5 @@ def check_adjoint(layer: tn.Layer, x: np.ndarray, *, seed: int = 0) -> Report:
     left, right = float((linear * y).sum(dtype=np.float64)), float((x * dx).sum(dtype=np.float64))
     scale = float(np.linalg.norm(linear) * np.linalg.norm(y) + np.linalg.norm(x) * np.linalg.norm(dx)) / 2
     gap = abs(left - right)
-    row = Row(
-        type(layer).__name__,
-        "<f(x), y>",
-        x.shape,
-        gap,
-        gap / scale if scale else gap,
-        200 * np.finfo(x.dtype).eps * scale,
-    )
+    row = within(type(layer).__name__, "<f(x), y>", x.shape, gap, 200 * float(np.finfo(x.dtype).eps) * scale)
     return Report(f"{type(layer).__name__}, {x.dtype}: backward is the transpose of forward", [row])

@@ -3,49 +3,60 @@
 import dataclasses
 import json
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+
+from parity.doctor import Diagnosis
+
+MATCH, MISMATCH, INHERITED, UNDECIDABLE = "match", "MISMATCH", "inherited", "undecidable"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One tensor of the NumPy side held against its reference; `note` says what is wrong beyond its numbers.
+    """One tensor held against the exact one.
 
-    max_abs is the largest difference, max_rel the same in units of the reference's largest entry. In
-    float32 both sides are also held against a float64 run: numpy_vs_float64 and torch_vs_float64 are
-    those largest differences.
+    error     the largest difference
+    ratio     the largest difference / bound, entry by entry: a right answer stays at or below 1
+    at        where that entry stands
+    verdict   "match"; "MISMATCH"; "inherited": wrong in the run, right when the stage is fed exact inputs;
+              "undecidable": only off where rounding decides, `note` names such a place
+    note      what is wrong beyond the numbers, or a witness
+    fed       the ratio when the stage is fed with exact inputs and an exact upstream gradient
+    torch     PyTorch's own ratio in this precision
+    ratios    of a row that is wrong, error / bound of every entry
     """
 
     stage: str
     tensor: str
     shape: tuple[int, ...]
-    max_abs: float
-    max_rel: float
-    bound: float
-    numpy_vs_float64: float | None = None
-    torch_vs_float64: float | None = None
+    error: float
+    ratio: float
+    verdict: str = MATCH
+    at: tuple[int, ...] = ()
     note: str = ""
+    fed: float | None = None
+    torch: float | None = None
+    ratios: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
-        differences = (self.max_abs, self.numpy_vs_float64, self.torch_vs_float64)
-        return not self.note and all(d is None or d <= self.bound for d in differences)
-
-    @property
-    def verdict(self) -> str:
-        return "ok" if self.ok else "MISMATCH" + (f": {self.note}" if self.note else "")
+        return self.verdict in (MATCH, UNDECIDABLE)
 
 
 @dataclass
 class Report:
-    """The rows of one comparison in the order of computation: the first bad row is the place to look.
+    """The rows of one comparison in the order of computation, and what the doctor said of the wrong ones.
 
     str(report) is the table for people, report.to_dict() what goes into JSON.
     """
 
     title: str
     rows: list[Row] = field(default_factory=list)
+    diagnoses: list[Diagnosis] = field(default_factory=list)
+    parting: Any = None  # of two training runs: see parity.training
 
     @property
     def ok(self) -> bool:
@@ -53,49 +64,110 @@ class Report:
 
     @property
     def mismatches(self) -> list[Row]:
-        return [row for row in self.rows if not row.ok]
+        return [row for row in self.rows if row.verdict == MISMATCH]
 
     def __str__(self) -> str:
-        header = ("stage", "tensor", "shape", "max abs", "max rel", "bound")
-        float64 = any(row.numpy_vs_float64 is not None for row in self.rows)
-        lines = [(*header, *(("numpy-f64", "torch-f64") if float64 else ()), "verdict")]
+        header = ["stage", "tensor", "shape", "error", "error/bound"]
+        fed, torch = (any(getattr(row, name) is not None for row in self.rows) for name in ("fed", "torch"))
+        lines = [[*header, *["fed alone"] * fed, *["torch"] * torch, "verdict"]]
         for row in self.rows:
-            numbers: list[float | None] = [row.max_abs, row.max_rel, row.bound]
-            numbers += [row.numpy_vs_float64, row.torch_vs_float64] if float64 else []
-            cells = ["-" if number is None else f"{number:.1e}" for number in numbers]
-            lines.append((row.stage, row.tensor, str(row.shape), *cells, row.verdict))
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        table = [
-            "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines
-        ]
-        return "\n".join([self.title, *table, self.summary()])
+            cells = [
+                number(row.error),
+                number(row.ratio),
+                *[number(row.fed)] * fed,
+                *[number(row.torch)] * torch,
+            ]
+            verdict = f"{row.verdict}: {row.note}" if row.note else row.verdict
+            lines.append([row.stage, row.tensor, str(row.shape), *cells, verdict])
+        return "\n".join(
+            [
+                self.title,
+                *table(lines),
+                *map(str, self.diagnoses),
+                *([str(self.parting)] if self.parting else []),
+                self.summary(),
+            ]
+        )
 
     def summary(self) -> str:
-        if self.ok:
-            return f"all {len(self.rows)} equal within their bounds"
         if not self.rows:
             return "nothing was compared"
-        first = self.mismatches[0]
-        return f"{len(self.mismatches)} of {len(self.rows)} differ, first {first.stage} {first.tensor}"
+        unsure = sum(row.verdict == UNDECIDABLE for row in self.rows)
+        if self.ok:
+            rest = f", {unsure} undecidable" if unsure else ""
+            return f"{len(self.rows) - unsure} of {len(self.rows)} equal within their bounds{rest}"
+        wrong = [row for row in self.rows if not row.ok]
+        first = (self.mismatches or wrong)[0]
+        return f"{len(wrong)} of {len(self.rows)} differ, first {first.stage} {first.tensor}"
 
     def to_dict(self) -> dict:
         """The report for JSON: a number that is not finite becomes null."""
-        rows = [{**dataclasses.asdict(row), "ok": row.ok, "verdict": row.verdict} for row in self.rows]
+        rows = [{**vars(row), "ok": row.ok} for row in self.rows]
         for row in rows:
+            del row["ratios"]
             row |= {k: None for k, v in row.items() if isinstance(v, float) and not math.isfinite(v)}
-        return {"title": self.title, "ok": self.ok, "rows": rows}
+        return {
+            "title": self.title,
+            "ok": self.ok,
+            "rows": rows,
+            "diagnoses": [dataclasses.asdict(d) for d in self.diagnoses],
+            "parting": self.parting and str(self.parting),
+        }
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), indent=2)
 
 
-def difference(value: np.ndarray, reference: np.ndarray) -> float:
-    """The largest |value - reference|.
+def judge(stage: str, tensor: str, value, exact, dtype, note: str = "", witness: str = "") -> Row:
+    """Hold `value` against an Exact tensor (value, bound, slack); `note` tells what is wrong already."""
+    shape = exact.value.shape
+    if value is None or value.shape != shape:
+        note = note or ("missing" if value is None else f"shape is {value.shape}, expected {shape}")
+        return Row(stage, tensor, shape, math.inf, math.inf, MISMATCH, note=note)
+    gap = differences(value, exact.value)
+    bound = np.where(np.isfinite(exact.bound), exact.bound, 0.0)
+    ratios = np.divide(gap, bound, out=np.where(gap == 0, 0.0, np.inf), where=bound > 0)
+    at = np.unravel_index(ratios.argmax(), shape) if ratios.size else ()
+    if not note and value.dtype != dtype:
+        note = f"dtype is {value.dtype}, expected {dtype}"
+    if note:
+        verdict = MISMATCH
+    elif not (ratios > 1).any():
+        verdict = MATCH
+    elif (gap <= bound + exact.slack).all():
+        verdict, note = UNDECIDABLE, witness
+    else:
+        verdict = MISMATCH
+    error, ratio = float(gap.max(initial=0.0)), float(ratios.max(initial=0.0))
+    place = tuple(int(i) for i in at)
+    kept = ratios if verdict == MISMATCH else None
+    return Row(stage, tensor, shape, error, ratio, verdict, place, note, ratios=kept)
 
-    Equal infinities and two NaNs differ by 0, a NaN or an infinity alone by inf.
-    """
+
+def within(stage: str, tensor: str, shape: tuple[int, ...], gap: float, bound: float, note: str = "") -> Row:
+    """A row for one number that may be at most `bound`."""
+    ratio = 0.0 if gap == 0 else gap / bound if bound else math.inf
+    return Row(stage, tensor, shape, gap, ratio, MATCH if ratio <= 1 and not note else MISMATCH, note=note)
+
+
+def differences(value: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """|value - reference|: equal infinities and two NaNs differ by 0, a NaN or an infinity alone by inf."""
     a, b = np.asarray(value, np.float64), np.asarray(reference, np.float64)
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     with np.errstate(invalid="ignore", over="ignore"):
         gap = np.abs(np.where(same, 0.0, a - b))
-    return float(np.where(np.isnan(gap), np.inf, gap).max(initial=0.0))
+    return np.where(np.isnan(gap), np.inf, gap)
+
+
+def number(value: float | None) -> str:
+    """Three letters and an exponent for what is small or large, two digits for what is not."""
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if 0.01 <= value < 100 else f"{value:.1e}" if value else "0"
+
+
+def table(lines: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of cells as lines of text, in columns."""
+    rows = list(lines)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]

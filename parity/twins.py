@@ -24,13 +24,19 @@ LAYERS: dict[type[tn.Layer], Callable[..., nn.Module]] = {
     ),
 }
 
-OPTIMIZERS: dict[type[Optimizer], Callable[..., torch.optim.Optimizer]] = {
-    tn.SGD: lambda a, parameters: torch.optim.SGD(
-        parameters, a.lr, momentum=a.momentum, nesterov=a.nesterov, weight_decay=a.weight_decay
-    ),
-    tn.Adam: lambda a, parameters: torch.optim.Adam(
-        parameters, a.lr, betas=a.betas, eps=a.eps, weight_decay=a.weight_decay
-    ),
+KIND_OF_MODULE = {
+    nn.Conv2d: "Conv2D",
+    nn.ReLU: "ReLU",
+    nn.MaxPool2d: "MaxPool2D",
+    nn.AvgPool2d: "AvgPool2D",
+    nn.Flatten: "Flatten",
+    nn.Linear: "Dense",
+}
+MODULE_OF_KIND = {kind: module for module, kind in KIND_OF_MODULE.items()}
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"SGD": torch.optim.SGD, "Adam": torch.optim.Adam}
+SETTINGS = {
+    "SGD": ("lr", "momentum", "nesterov", "weight_decay"),
+    "Adam": ("lr", "betas", "eps", "weight_decay"),
 }
 
 
@@ -49,7 +55,36 @@ def twin(layer: tn.Layer) -> nn.Module:
 
 def twin_optimizer(optimizer: Optimizer, module: nn.Module) -> torch.optim.Optimizer:
     """The PyTorch optimiser with the same settings, for the parameters of `module`."""
-    return _row(OPTIMIZERS, optimizer)(optimizer, module.parameters())
+    kind = kind_of(type(optimizer), OPTIMIZERS)
+    return OPTIMIZERS[kind](module.parameters(), **settings_of(optimizer))
+
+
+def settings_of(optimizer: Optimizer) -> dict:
+    """lr and the rest, as the PyTorch optimiser of the same kind takes them."""
+    return {name: getattr(optimizer, name) for name in SETTINGS[kind_of(type(optimizer), OPTIMIZERS)]}
+
+
+def kind_of(cls: type, kinds) -> str:
+    """Which of `kinds` a class is, by its own or its nearest ancestor's name. Raises ValueError if none."""
+    for ancestor in cls.__mro__:
+        if ancestor.__name__ in kinds:
+            return ancestor.__name__
+    raise ValueError(f"{cls.__name__} has no PyTorch twin, expected one of {list(kinds)}")
+
+
+def stages_of(module: nn.Module, layer) -> dict[str, nn.Module]:
+    """The stages of `module` by name; a single layer is one stage, named after the class of `layer`.
+
+    Raises ValueError if `layer` is a Sequential that names its stages differently.
+    """
+    leaves = {name: m for name, m in module.named_modules() if not list(m.children())}
+    if "" in leaves:
+        return {type(layer).__name__: module}
+    if isinstance(layer, tn.Sequential) and list(leaves) != (
+        names := [name for name, _ in layer.named_layers()]
+    ):
+        raise ValueError(f"{type(module).__name__} has stages {list(leaves)}, expected {names}")
+    return leaves
 
 
 def _row(table, instance):

@@ -1,0 +1,1 @@
+"""Real and classic bugs of hand-written networks, and what finds them: python -m examples.museum"""

@@ -1,0 +1,274 @@
+"""What each class is asked to do: odd shapes, ties, overlaps. NumPy alone; the answers come from elsewhere.
+
+Every case is drawn from a generator, so that another seed asks the same questions with other shapes and
+numbers. What makes a case worth asking is in its name; each is there because some real mistake passes all
+the others.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import tinycnn_numpy
+
+LAYERS = ("Conv2D", "ReLU", "MaxPool2D", "AvgPool2D", "Flatten", "Dense")
+LOSSES = ("CrossEntropyLoss",)
+OPTIMIZERS = ("SGD", "Adam")
+MODELS = {
+    "Sequential": ((1, 8, 8), 2),  # is given TinyCNN's stages
+    "TinyCNN": ((1, 8, 8), 2),
+    "MNISTCNN": ((1, 28, 28), 10),
+    "MLP": ((1, 28, 28), 10),
+}
+KINDS = (*LAYERS, *LOSSES, *OPTIMIZERS, *MODELS)
+STEPS = 6  # of an optimiser
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question: build `kind` with these arguments, give it these weights, then run it on `first`.
+
+    The same object is run on `second` afterwards, data of the same shapes: what it remembers or adds up
+    shows there. Both hold x and dout of a layer, logits and labels of a loss, x and labels of a model, the
+    gradients of all steps of an optimiser (which has no second run). `fed` holds x and dout for each stage
+    of a model by itself.
+    """
+
+    kind: str
+    name: str
+    runs: dict[str, dict[str, Any]]
+    positional: tuple = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
+    dtype: Any = np.float32
+    fed: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+
+    def weights_in(self, run: str) -> dict[str, np.ndarray]:
+        """The weights of a run: in the second a layer has others, as after a step of training."""
+        if run == "first":
+            return self.weights
+        return {name: np.roll(-weight, 1) for name, weight in self.weights.items()}
+
+    @property
+    def first(self) -> dict[str, Any]:
+        return self.runs["first"]
+
+
+def twice(draw) -> dict[str, dict[str, np.ndarray]]:
+    return {name: draw() for name in ("first", "second")}
+
+
+def cases_of(kind: str, rng: np.random.Generator) -> list[Case]:
+    """All cases of a class of the library, by its name."""
+    questions: dict[str, Callable[..., Iterator[Case]]] = {
+        "Conv2D": _conv2d,
+        "ReLU": _relu,
+        "MaxPool2D": partial(_pool, "MaxPool2D"),
+        "AvgPool2D": partial(_pool, "AvgPool2D"),
+        "Flatten": _flatten,
+        "Dense": _dense,
+        "CrossEntropyLoss": _crossentropyloss,
+        "SGD": _sgd,
+        "Adam": _adam,
+        **{name: partial(_model, name) for name in MODELS},
+    }
+    return list(questions[kind](rng))
+
+
+def normal(rng, *shape, dtype=np.float32) -> np.ndarray:
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def _out_shape(x_shape, kernel, stride, padding) -> tuple[int, int]:
+    (H, W), (KH, KW), (SH, SW), (PH, PW) = x_shape[2:], kernel, stride, padding
+    return (H + 2 * PH - KH) // SH + 1, (W + 2 * PW - KW) // SW + 1
+
+
+def _conv2d(rng) -> Iterator[Case]:
+    def case(name, C, F, kernel, sides, stride=(1, 1), padding=(0, 0), N=2, bias=True, dtype=np.float32):
+        shape = (N, C, *sides)
+        OH, OW = _out_shape(shape, kernel, stride, padding)
+        settings = {}
+        if stride != (1, 1):
+            settings["stride"] = stride
+        if padding != (0, 0):
+            settings["padding"] = padding
+        if not bias:
+            settings["bias"] = False
+        weights = {
+            "weight": normal(rng, F, C, *kernel, dtype=dtype) / np.sqrt(C * np.prod(kernel)).astype(dtype)
+        }
+        if bias:
+            weights["bias"] = normal(rng, F, dtype=dtype)
+        runs = twice(
+            lambda: {"x": normal(rng, *shape, dtype=dtype), "dout": normal(rng, N, F, OH, OW, dtype=dtype)}
+        )
+        return Case("Conv2D", name, runs, (C, F, kernel), settings, weights, dtype)
+
+    def some(low, high):
+        return int(rng.integers(low, high))
+
+    C, F = rng.permutation([1, 2, 3, 4])[:2].tolist()
+    H, W = rng.permutation([5, 6, 7, 8])[:2].tolist()
+    yield case("a square kernel, as many filters as channels", 3, 3, (3, 3), (H, H))
+    yield case("nothing square", C, F, (3, 2), (H, W), N=3)
+    yield case("padding", C, F, (3, 3), (H, W), padding=(2, 1))
+    yield case(
+        "stride that does not divide", C, F, (3, 2), (2 * some(3, 5), 3 * some(2, 4)), stride=(2, 3), N=3
+    )
+    yield case("stride and padding, windows overlap", F, C, (3, 4), (H + 1, W), stride=(2, 3), padding=(1, 2))
+    yield case("stride larger than the kernel", C, F, (1, 2), (H, W), stride=(2, 3))
+    yield case("batch of one", C, F, (2, 3), (H, W), N=1)
+    yield case("one pixel a window", F, C, (1, 1), (W, H))
+    yield case("no bias", C, F, (2, 2), (H, W), bias=False)
+    yield case("float64", C, F, (3, 2), (W, H), padding=(1, 0), dtype=np.float64)
+
+
+def _pool(kind: str, rng) -> Iterator[Case]:
+    C, N = rng.permutation([2, 3, 4])[:2].tolist()
+    H, W = rng.permutation([6, 7, 9])[:2].tolist()
+
+    def case(name, kernel, sides, stride=None, padding=(0, 0), N=N, draw=normal, dtype=np.float32):
+        shape = (N, C, *sides)
+        OH, OW = _out_shape(shape, kernel, stride or kernel, padding)
+        settings = {}
+        if stride:
+            settings["stride"] = stride
+        if padding != (0, 0):
+            settings["padding"] = padding
+        runs = twice(
+            lambda: {"x": draw(rng, *shape, dtype=dtype), "dout": normal(rng, N, C, OH, OW, dtype=dtype)}
+        )
+        size = kernel[0] if kernel[0] == kernel[1] else kernel
+        return Case(kind, name, runs, (size,), settings, {}, dtype)
+
+    def few(rng, *shape, dtype):
+        return rng.integers(-2, 3, shape).astype(dtype)
+
+    def negative(rng, *shape, dtype):
+        return -1 - rng.random(shape).astype(dtype)
+
+    yield case("windows tile the image", (2, 2), (6, 8))
+    yield case("image is no multiple of the window", (2, 2), (7, 9))
+    yield case("nothing square", (2, 3), (H, W))
+    yield case("windows overlap", (3, 3), (H, W), stride=(2, 2))
+    yield case("windows overlap at every pixel", (2, 3), (H, W), stride=(1, 1))
+    yield case("stride larger than the window", (2, 2), (H, W), stride=(3, 4))
+    yield case("padding", (3, 4), (H, W), stride=(2, 3), padding=(1, 2))
+    yield case(
+        "padding around negative numbers", (3, 3), (H, W), stride=(2, 2), padding=(1, 1), draw=negative
+    )
+    yield case("ties", (2, 2), (6, 8), draw=few)
+    yield case("ties where windows overlap", (3, 3), (H, W), stride=(2, 1), draw=few)
+    yield case("batch of one", (2, 2), (H, W), N=1)
+    yield case("float64", (3, 2), (H, W), dtype=np.float64)
+
+
+def _relu(rng) -> Iterator[Case]:
+    def case(name, *shape, draw=normal, dtype=np.float32):
+        runs = twice(lambda: {"x": draw(rng, *shape, dtype=dtype), "dout": normal(rng, *shape, dtype=dtype)})
+        return Case("ReLU", name, runs, dtype=dtype)
+
+    def zeros(rng, *shape, dtype):
+        return rng.choice(np.array([-1.5, -0.0, 0.0, 0.75], dtype), shape)
+
+    N, C, H, W = rng.permutation([2, 3, 4, 5]).tolist()
+    yield case("images", N, C, H, W)
+    yield case("rows", N, 7)
+    yield case("zeros among the inputs", N, C, H, W, draw=zeros)
+    yield case("batch of one", 1, C, W, H)
+    yield case("float64", N, C, H, W, dtype=np.float64)
+
+
+def _flatten(rng) -> Iterator[Case]:
+    def case(name, N, *shape, dtype=np.float32):
+        size = int(np.prod(shape))
+        runs = twice(
+            lambda: {"x": normal(rng, N, *shape, dtype=dtype), "dout": normal(rng, N, size, dtype=dtype)}
+        )
+        return Case("Flatten", name, runs, dtype=dtype)
+
+    N, C, H, W = rng.permutation([2, 3, 4, 5]).tolist()
+    yield case("images", N, C, H, W)
+    yield case("batch of one", 1, C, H, W)
+    yield case("float64", N, H, C, W, dtype=np.float64)
+
+
+def _dense(rng) -> Iterator[Case]:
+    def case(name, N, K, M, bias=True, dtype=np.float32):
+        weights = {"weight": normal(rng, M, K, dtype=dtype)}
+        if bias:
+            weights["bias"] = normal(rng, M, dtype=dtype)
+        runs = twice(lambda: {"x": normal(rng, N, K, dtype=dtype), "dout": normal(rng, N, M, dtype=dtype)})
+        return Case("Dense", name, runs, (K, M), {} if bias else {"bias": False}, weights, dtype)
+
+    N, K, M = rng.permutation([2, 3, 5, 6]).tolist()[:3]
+    yield case("more inputs than outputs" if K > M else "more outputs than inputs", N, K, M)
+    yield case("as many outputs as inputs", N, 4, 4)
+    yield case("as many images, inputs and outputs", 3, 3, 3)
+    yield case("batch of one", 1, K, M)
+    yield case("no bias", N, M, K, bias=False)
+    yield case("float64", N, K, M, dtype=np.float64)
+
+
+def _crossentropyloss(rng) -> Iterator[Case]:
+    def case(name, N, classes, scale=1.0, offset=0.0, labels=None, dtype=np.float32):
+        def draw():
+            logits = (offset + scale * normal(rng, N, classes)).astype(dtype)
+            return {"logits": logits, "labels": labels(logits) if labels else rng.integers(classes, size=N)}
+
+        return Case("CrossEntropyLoss", name, twice(draw), dtype=dtype)
+
+    N, classes = rng.permutation([3, 4, 5, 7])[:2].tolist()
+    yield case("ordinary logits", N, classes)
+    yield case("as many images as classes", 4, 4)
+    yield case("batch of one", 1, classes)
+    yield case("two classes", N, 2)
+    yield case("sure and wrong", N, classes, scale=20.0, labels=lambda logits: logits.argmin(axis=1))
+    yield case("logits around 1000", N, classes, offset=1000.0)
+    yield case("logits around -1000", N, classes, offset=-1000.0)
+    yield case("one row far above the others", N, classes, scale=200.0)
+    yield case("float64", N, classes, dtype=np.float64)
+
+
+def _optimizer(kind: str, rng, name: str, dtype=np.float32, scale=1.0, **settings) -> Case:
+    shapes = {"0": tuple(rng.integers(2, 5, 2).tolist()), "1": (int(rng.integers(2, 6)),)}
+    weights = {name: normal(rng, *shape, dtype=dtype) for name, shape in shapes.items()}
+    grads = {name: (scale * normal(rng, STEPS, *shape)).astype(dtype) for name, shape in shapes.items()}
+    return Case(kind, name, {"first": grads}, settings=settings, weights=weights, dtype=dtype)
+
+
+def _sgd(rng) -> Iterator[Case]:
+    yield _optimizer("SGD", rng, "plain", lr=0.1)
+    yield _optimizer("SGD", rng, "momentum", lr=0.1, momentum=0.9)
+    yield _optimizer("SGD", rng, "weight decay", lr=0.1, weight_decay=0.3)
+    yield _optimizer("SGD", rng, "momentum and weight decay", lr=0.1, momentum=0.7, weight_decay=0.3)
+    yield _optimizer("SGD", rng, "nesterov", lr=0.1, momentum=0.8, nesterov=True)
+    yield _optimizer("SGD", rng, "float64", np.float64, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1)
+
+
+def _adam(rng) -> Iterator[Case]:
+    yield _optimizer("Adam", rng, "as PyTorch's defaults")
+    yield _optimizer("Adam", rng, "large steps", lr=0.1)
+    yield _optimizer("Adam", rng, "other betas", lr=0.1, betas=(0.6, 0.8))
+    yield _optimizer("Adam", rng, "eps that counts", lr=0.1, eps=0.1)
+    yield _optimizer("Adam", rng, "small gradients", lr=0.1, scale=1e-4, eps=1e-4)
+    yield _optimizer("Adam", rng, "weight decay", lr=0.1, weight_decay=0.3)
+    yield _optimizer("Adam", rng, "float64", np.float64, lr=0.1, eps=0.01, weight_decay=0.1)
+
+
+def _model(name: str, rng) -> Iterator[Case]:
+    shape, classes = MODELS[name]
+    library = getattr(tinycnn_numpy, "TinyCNN" if name == "Sequential" else name)
+    for title, N, dtype in (("batch of three", 3, np.float32), ("batch of one, float64", 1, np.float64)):
+        model = library(rng=rng, dtype=dtype)
+        runs = twice(
+            lambda N=N, dtype=dtype: {
+                "x": normal(rng, N, *shape, dtype=dtype),
+                "labels": rng.integers(classes, size=N),
+            }
+        )
+        yield Case(name, title, runs, weights=model.state_dict(), dtype=dtype)

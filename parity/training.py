@@ -1,0 +1,183 @@
+"""Train both sides from one initialisation on one order of batches, and say where they part."""
+
+import copy
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from parity.comparison import rows_of
+from parity.report import MISMATCH, UNDECIDABLE, Report, Row, within
+from parity.rounding import exact_run
+from parity.running import Run, run_stages, stages_by_name
+from parity.trace import Trace, trace_torch, use_plain_float32
+from parity.twins import stages_of, twin, twin_optimizer
+from parity.weights import copy_weights
+from tinycnn_numpy import CrossEntropyLoss, Layer
+from tinycnn_numpy.optim import Optimizer
+
+# Every step feeds its errors to the next. Relative to the largest value that a tensor had on the way.
+LOCKSTEP = {np.dtype(np.float32): 2e-5, np.dtype(np.float64): 1e-12}
+
+
+@dataclass(frozen=True)
+class Parting:
+    """The first step, counted from 1, and the first stage at which two trajectories part.
+
+    what      which decision fell differently there, or how far a tensor is off
+    rounding  whether both sides are right: they started the step from weights equal within rounding, and the
+              NumPy side's step is right for its own weights
+    """
+
+    step: int
+    stage: str
+    what: str
+    rounding: bool
+
+    def __str__(self) -> str:
+        why = "both are right, rounding decides there" if self.rounding else "a mistake, or its consequence"
+        return f"the two part at step {self.step}, {self.stage}: {self.what} ({why})"
+
+
+def lockstep(
+    model: Any, module: nn.Module, optimizer: Optimizer, images, labels, batches: Iterable
+) -> Report:
+    """Compare losses, weights and what the optimisers remember after training both.
+
+    model, optimizer    the NumPy side; module the PyTorch twin, whose weights must be equal now
+    images, labels      the training set, NumPy arrays
+    batches             index arrays, one step each
+
+    Bound: LOCKSTEP, relative to the largest value that each tensor had on the way. In float32 a ReLU or a
+    pooling window that rounding turns on one side alone sends the two runs apart, though both are right:
+    then the report says where (its `parting`), and what comes after is undecidable. See smooth_batches.
+    """
+    stages = stages_of(module, model)
+    parts = stages_by_name(model, list(stages))
+    theirs = twin_optimizer(optimizer, module)
+    names = [name for name, _ in module.named_parameters()]
+    use_plain_float32()
+    losses: list[tuple[float, float]] = []
+    peaks: dict[str, float] = {}
+    parting: Parting | None = None
+    for batch in batches:
+        data = {"x": images[batch], "labels": labels[batch]}
+        run = run_stages(model, parts, **data, loss_fn=CrossEntropyLoss())
+        trace = trace_torch(stages, **data)
+        losses.append((float(run.arrays["loss", "loss"]), float(trace["loss", "loss"])))
+        step = len(losses)
+        parting = parting or _flipped(step, stages, run.arrays, trace, model, data)
+        optimizer.step()
+        theirs.step()
+        for name, value, reference in _remembered(names, optimizer, theirs):
+            peaks[name] = max(peaks.get(name, 0.0), _largest(reference))
+            off = _largest(value - reference) / peaks[name] if peaks[name] else 0.0
+            if parting is None and off > LOCKSTEP[images.dtype]:
+                parting = Parting(step, name, f"off by {off:.1e} of its largest entry", rounding=False)
+    if not losses:
+        raise ValueError("lockstep: batches is empty, expected at least one array of indices")
+
+    how = f"{type(optimizer).__name__} x {len(losses)}"
+    title = f"{type(model).__name__}, {images.dtype}, {how} steps in lockstep: NumPy against PyTorch"
+    report = Report(title, parting=parting)
+    history, torch_history = np.array(losses, images.dtype).T
+    for name, value, reference in [("loss", history, torch_history), *_remembered(names, optimizer, theirs)]:
+        gap, scale = _largest(value - reference), peaks.get(name, _largest(reference))
+        note = "" if np.isfinite(value).all() and np.isfinite(reference).all() else "is not finite"
+        row = within(how, name, value.shape, gap, LOCKSTEP[images.dtype] * scale, note)
+        if parting and parting.rounding and not row.ok:
+            row = dataclasses.replace(row, verdict=UNDECIDABLE, note="the two have parted")
+        report.rows.append(row)
+    return report
+
+
+def _flipped(step: int, stages, ours: Trace, theirs: Trace, model: Any, data) -> Parting | None:
+    """The first decision that fell differently on the two sides in this step."""
+    inputs = [
+        (name, ours[before, "out"], theirs[before, "out"])
+        for before, name in zip(stages, list(stages)[1:], strict=False)
+    ]
+    for name, x, torch_x in inputs:
+        where = decisions(stages[name], x) != decisions(stages[name], torch_x)
+        if where.any():
+            index = tuple(int(i) for i in np.argwhere(where)[0])
+            own = {key: copy.deepcopy(stage).cpu() for key, stage in stages.items()}
+            copy_weights(model, nn.Sequential(OrderedDict(own)))
+            right = not any(row.verdict == MISMATCH for row in rows_of_step(own, ours, data))
+            place = ", ".join(map(str, index))
+            if isinstance(stages[name], nn.ReLU):
+                what = f"x[{place}] is {x[index]:.1e} in NumPy and {torch_x[index]:.1e} in PyTorch"
+            else:
+                what = f"another entry of window [{place}] is the largest"
+            return Parting(step, name, what, rounding=right)
+    return None
+
+
+def rows_of_step(stages, ours: Trace, data) -> list[Row]:
+    """A step of the NumPy side held against PyTorch with the NumPy side's own weights."""
+    return rows_of(Run(arrays=dict(ours)), exact_run(stages, **data), data["x"].dtype)
+
+
+def decisions(stage: nn.Module, x: np.ndarray) -> np.ndarray:
+    """What a stage decides: which entries a ReLU lets pass, which entry of each window is the largest."""
+    if isinstance(stage, nn.ReLU):
+        return x > 0
+    if isinstance(stage, nn.MaxPool2d):
+        _, winners = stage_with_indices(stage, torch.from_numpy(x.copy()))
+        return winners.numpy()
+    return np.zeros(0)
+
+
+def stage_with_indices(stage: nn.MaxPool2d, x: torch.Tensor):
+    return nn.functional.max_pool2d(x, stage.kernel_size, stage.stride, stage.padding, return_indices=True)
+
+
+def smooth_input(layer: Layer, shape: tuple[int, ...], dtype, rng: np.random.Generator) -> np.ndarray:
+    """Draw standard normal x until is_smooth. Raises ValueError after 100 draws: take a smaller batch."""
+    for _ in range(100):
+        x = rng.standard_normal(shape).astype(dtype)
+        if is_smooth(layer, x):
+            return x
+    raise ValueError(
+        f"smooth_input: shape {shape} gave nothing smooth in 100 draws, expected a smaller batch"
+    )
+
+
+def smooth_batches(
+    layer: Layer, images: np.ndarray, steps: int, batch_size: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Yield `steps` random index arrays, each a batch that is_smooth for the weights of just then.
+
+    With a wider margin than one pass needs: by the last step the two sides' weights are no longer equal
+    to the last bit. Raises ValueError after 100 draws: images with a flat background never are smooth.
+    """
+    for _ in range(steps):
+        drawn = (rng.integers(len(images), size=batch_size) for _ in range(100))
+        batch = next((batch for batch in drawn if is_smooth(layer, images[batch], margin=10)), None)
+        if batch is None:
+            raise ValueError(f"smooth_batches: batch_size {batch_size} gave nothing smooth in 100 draws")
+        yield batch
+
+
+def is_smooth(layer: Layer, x: np.ndarray, margin: float = 1) -> bool:
+    """Whether rounding, of `margin` times its bound, decides nothing on the way of x through a model."""
+    return not exact_run(stages_of(twin(layer), layer), x, margin=margin).witnesses
+
+
+def _remembered(names: list[str], optimizer: Optimizer, theirs: torch.optim.Optimizer):
+    """(name, NumPy array, PyTorch array) of every weight and its state, which both sides name alike."""
+    parameters = [q for group in theirs.param_groups for q in group["params"]]
+    for i, (name, p, q) in enumerate(zip(names, optimizer.parameters, parameters, strict=True)):
+        yield name, p.data, q.detach().cpu().numpy()
+        for state in ("momentum_buffer", "exp_avg", "exp_avg_sq"):
+            if isinstance(theirs.state[q].get(state), torch.Tensor):
+                yield f"{name} {state}", getattr(optimizer, state)[i], theirs.state[q][state].cpu().numpy()
+
+
+def _largest(array: np.ndarray) -> float:
+    return float(np.abs(array[np.isfinite(array)]).max(initial=0.0))

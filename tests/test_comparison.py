@@ -1,0 +1,177 @@
+"""compare: what it tells apart. That it finds mistakes at all is shown in test_museum.py."""
+
+import numpy as np
+import pytest
+from torch import nn
+
+import parity
+import tinycnn_numpy as tn
+from parity.report import INHERITED, MATCH, MISMATCH
+
+
+def model_with(**wrong):
+    model = tn.MNISTCNN(rng=np.random.default_rng(0))
+    for stage, cls in wrong.items():
+        model.stages[stage].__class__ = cls
+    return model
+
+
+class Negative(tn.Conv2D):
+    def backward(self, dout):
+        return -super().backward(dout)
+
+
+class MaskForgotten(tn.ReLU):
+    def backward(self, dout):
+        return dout
+
+
+class Remembers(tn.ReLU):
+    """Right by itself, wrong once it has run before."""
+
+    def forward(self, x):
+        first = self.__dict__.get("cache")
+        out = super().forward(x)
+        self.cache = out if first is None else first
+        return out
+
+
+X = np.random.default_rng(1).standard_normal((3, 1, 28, 28)).astype(np.float32)
+LABELS = np.array([3, 1, 4])
+
+
+def test_two_mistakes_at_once_are_both_located_and_named():
+    report = parity.compare(model_with(conv2=Negative, relu1=MaskForgotten), X, labels=LABELS)
+    assert [(row.stage, row.tensor) for row in report.mismatches] == [("conv2", "dx"), ("relu1", "dx")]
+    assert [d.code for d in report.diagnoses] == ["wrong-sign", "mask-missing"]
+    inherited = [(row.stage, row.tensor) for row in report.rows if row.verdict == INHERITED]
+    assert inherited == [("pool1", "dx"), ("conv1", "dweight"), ("conv1", "dbias"), ("conv1", "dx")]
+
+
+def test_all_right_is_all_match():
+    report = parity.compare(model_with(), X, labels=LABELS)
+    assert report.ok and all(row.verdict == MATCH for row in report.rows) and not report.diagnoses
+
+
+def test_a_mistake_of_memory_shows_in_the_run():
+    report = parity.compare(Remembers(), X)
+    assert [d.code for d in report.diagnoses] == ["stale-cache"]
+
+
+def test_the_short_way_round_must_find_the_same():
+    class ShortWayWrong(tn.Conv2D):
+        """backward is right and backward_weights, which training calls, is not."""
+
+        def backward(self, dout):
+            dx = super().backward(dout)
+            self.dweight = self.dweight / 2
+            return dx
+
+        def backward_weights(self, dout):
+            super().backward_weights(dout)
+            self.dweight = self.dweight * 2
+
+    layer = ShortWayWrong(1, 3, (3, 2), rng=np.random.default_rng(0))
+    report = parity.compare(layer, X)
+    assert [row.tensor for row in report.mismatches] == ["dweight of backward_weights"]
+
+
+def test_a_gradient_that_is_wiped_out_is_seen():
+    class Wiping(tn.Conv2D):
+        def backward(self, dout):
+            dx = super().backward(dout)
+            dout[...] = 0
+            return dx
+
+    report = parity.compare(Wiping(1, 3, (3, 2), rng=np.random.default_rng(0)), X)
+    assert report.mismatches[0].note == "was modified by backward"
+    assert report.diagnoses[0].code == "input-modified"
+
+
+def test_an_exception_ends_the_run_where_it_was_raised():
+    class Fails(tn.ReLU):
+        def backward(self, dout):
+            raise KeyError("mask")
+
+    report = parity.compare(model_with(relu2=Fails), X, labels=LABELS)
+    first = report.mismatches[0]
+    assert (first.stage, first.tensor) == ("relu2", "(ended)")
+    assert "KeyError: 'mask' in backward, line" in first.note
+    assert not report.ok and parity.compare(model_with(), X, labels=LABELS).ok
+
+
+def test_assert_parity_raises_with_the_table():
+    with pytest.raises(
+        AssertionError, match=r"(?s)stage.*dx.*MISMATCH.*mask-missing.*1 of 2 differ, first MaskForgotten dx"
+    ):
+        parity.assert_parity(MaskForgotten(), np.array([[-1.0, 2.0]]))
+
+
+def test_a_wrong_torch_side_is_told_from_a_wrong_numpy_side(monkeypatch):
+    layer = tn.Dense(3, 2, rng=np.random.default_rng(0))
+    x, right = np.ones((2, 3), np.float32), parity.comparison.trace_torch
+    monkeypatch.setattr(
+        parity.comparison, "trace_torch", lambda *a, **k: {key: 2 * v for key, v in right(*a, **k).items()}
+    )
+    report = parity.compare(layer, x)
+    assert {row.verdict for row in report.rows} == {MISMATCH}
+    assert {row.note for row in report.rows} == {"PyTorch itself is off, NumPy is right"}
+    assert not report.diagnoses
+
+
+def test_an_object_of_any_class_is_compared_with_a_module():
+    class Anything:
+        def forward(self, x):
+            self.shape = x.shape
+            return x.reshape(len(x), -1)
+
+        def backward(self, dout):
+            return dout.reshape(self.shape)
+
+    assert parity.compare(Anything(), X, nn.Flatten()).ok
+
+
+def test_a_module_with_other_stages_is_refused():
+    with pytest.raises(ValueError, match=r"has stages \['0', '1'\], expected \['conv1', 'relu1'"):
+        parity.compare(model_with(), X, nn.Sequential(nn.ReLU(), nn.ReLU()))
+
+
+def test_a_layer_without_a_twin_is_refused():
+    with pytest.raises(ValueError, match="Layer has no PyTorch twin, expected one of"):
+        parity.twin(tn.Layer())
+
+
+def test_a_sum_that_cancels_is_no_mismatch():
+    """Right code on which the largest entry was too small a scale, found by drawing seeds."""
+    for seed in (62, 348, 454):
+        layer = tn.Conv2D(1, 1, 1, rng=np.random.default_rng(seed))
+        x = np.random.default_rng(1000 + seed).standard_normal((4, 1, 9, 9)).astype(np.float32)
+        parity.assert_parity(layer, x, seed=seed)
+    x = np.random.default_rng(1145).standard_normal((1, 1, 9, 9)).astype(np.float32)
+    parity.assert_parity(tn.AvgPool2D(9), x, seed=145)
+
+
+class TestOptimizers:
+    def weights(self):
+        return tn.TinyCNN(rng=np.random.default_rng(1), dtype=np.float64).parameters()
+
+    def test_the_state_is_compared_as_well(self):
+        class Forgets(tn.Adam):
+            def step(self):
+                super().step()
+                self.exp_avg_sq[1] *= 1 + 1e-12
+
+        report = parity.compare_optimizers(Forgets(self.weights(), lr=0.1), steps=1)
+        assert [row.tensor for row in report.mismatches] == ["1 exp_avg_sq"]
+
+    @pytest.mark.parametrize("cls", [tn.SGD, tn.Adam])
+    def test_a_learning_rate_that_is_off_in_its_12th_digit_is_seen(self, cls):
+        class Hasty(cls):
+            def step(self):
+                self.lr, lr = self.lr * (1 + 1e-12), self.lr
+                super().step()
+                self.lr = lr
+
+        assert parity.compare_optimizers(cls(self.weights(), lr=0.1)).ok
+        report = parity.compare_optimizers(Hasty(self.weights(), lr=0.1))
+        assert report.mismatches and report.diagnoses[0].code == "no-known-cause"

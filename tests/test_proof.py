@@ -1,0 +1,49 @@
+"""python -m parity: what it prints, writes and refuses."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import tinycnn_numpy as tn
+from parity.__main__ import main
+
+
+def test_prints_the_table_and_exits_0(capsys):
+    assert main(["--model", "TinyCNN", "--dtype", "float64", "--seed", "3"]) == 0
+    out = capsys.readouterr().out
+    assert (
+        "conv     dweight  (4, 1, 3, 3)" in out and out.splitlines()[-1] == "PARITY HOLDS: 72 tensors equal"
+    )
+
+
+def test_writes_json(capsys, tmp_path):
+    arguments = ["--model", "TinyCNN", "--dtype", "float32", "--json"]
+    assert main(arguments) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["ok"] and len(printed["reports"]) == 6
+    assert main([*arguments, str(tmp_path / "p.json")]) == 0
+    assert json.loads((tmp_path / "p.json").read_text())["reports"] == printed["reports"]
+
+
+def test_exits_1_when_something_differs(capsys, monkeypatch):
+    monkeypatch.setattr(tn.ReLU, "backward", lambda self, dout: dout * np.float32(1.5))
+    assert main(["--model", "TinyCNN", "--dtype", "float32"]) == 1
+    assert "PARITY BROKEN" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--device", "cuda"], "error: --device cuda requested but not available: use --device cpu"),
+        (["--device", "mps"], "error: --device mps requested but not available: use --device cpu"),
+        (["--seed", "-1"], "error: --seed is -1, expected a whole number >= 0"),
+        (["--json", "no/where"], "error: --json no/where cannot be written: there is no folder no"),
+    ],
+)
+def test_says_in_one_line_what_is_wrong(arguments, message, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.splitlines() == [message]

@@ -1,0 +1,161 @@
+"""The bounds: never violated by what is right, tight enough to see one wrong digit, honest where open."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import tinycnn_numpy as tn
+import tinycnn_torch as tt
+from parity import compare, copy_weights, exact_run, twin
+from parity.report import MATCH, MISMATCH, UNDECIDABLE, judge
+from parity.rounding import Known, turning_points
+from parity.running import run_stages
+from parity.trace import trace_torch
+from parity.twins import stages_of
+
+SHAPES = {"TinyCNN": (1, 8, 8), "MNISTCNN": (1, 28, 28), "MLP": (1, 28, 28)}
+
+
+def pair_of(name, seed, dtype=np.float32):
+    rng = np.random.default_rng(seed)
+    model, module = getattr(tn, name)(rng=rng, dtype=dtype), getattr(tt, name)()
+    module = module.to(getattr(torch, np.dtype(dtype).name))
+    copy_weights(model, module)
+    return model, module, rng
+
+
+def ratios(arrays, exact, dtype):
+    """error / bound of every tensor, where rounding decides nothing."""
+    rows = [judge(*key, arrays[key], right, dtype) for key, right in exact.tensors.items()]
+    assert all(row.verdict != MISMATCH for row in rows), [row for row in rows if row.verdict == MISMATCH]
+    return {(row.stage, row.tensor): row.ratio for row in rows if row.verdict == MATCH}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_neither_side_violates_its_bounds(name, dtype):
+    worst = 0.0
+    for seed in range(20):
+        model, module, rng = pair_of(name, seed, np.dtype(dtype))
+        N = int(rng.integers(1, 6))
+        x, labels = rng.standard_normal((N, *SHAPES[name])).astype(dtype), rng.integers(2, size=N)
+        stages = stages_of(module, model)
+        exact = exact_run(stages, x, labels=labels)
+        run = run_stages(model, dict(model.named_layers()), x, labels=labels, loss_fn=tn.CrossEntropyLoss())
+        for arrays in (run.arrays, trace_torch(stages, x, labels=labels)):
+            worst = max(worst, *ratios(arrays, exact, x.dtype).values())
+    assert 0.05 < worst <= 1
+
+
+@pytest.mark.parametrize("tensor", ["out", "dweight", "dx"])
+def test_one_entry_that_is_off_by_1e_5_is_seen_where_allclose_lets_it_pass(tensor):
+    model, module, rng = pair_of("MNISTCNN", 0)
+    x = rng.standard_normal((2, 1, 28, 28)).astype(np.float32)
+    stages = stages_of(module, model)
+    exact = exact_run(stages, x, dout=rng.standard_normal((2, 10)).astype(np.float32))
+    inputs = {"x": exact.tensors["pool1", "out"].value, "dout": exact.tensors["relu2", "dx"].value}
+    inputs = {name: array.astype(np.float32) for name, array in inputs.items()}
+    right = exact_run({"conv2": stages["conv2"]}, **inputs).tensors["conv2", tensor]
+    run = run_stages(model.conv2, {"conv2": model.conv2}, **inputs)
+    value = run.arrays["conv2", tensor]
+    assert judge("conv2", tensor, value, right, value.dtype).ok
+    size = np.sqrt((right.value**2).mean())
+    ordinary = np.unravel_index(np.abs(np.abs(value) - size).argmin(), value.shape)
+    wrong = value.copy()
+    wrong[ordinary] *= np.float32(1 + 1e-5)
+    assert np.allclose(wrong, value, rtol=1e-3)
+    row = judge("conv2", tensor, wrong, right, value.dtype)
+    assert row.verdict == MISMATCH and row.at == ordinary
+
+
+@pytest.mark.parametrize("order", ["as drawn", "largest first"])
+def test_a_sum_of_one_term_after_the_other_keeps_the_bound(order):
+    """np.cumsum adds one after the other in float32, as a loop does: the worst way that is still right."""
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal((2, 4000)).astype(np.float32)
+    products = weight * x
+    if order == "largest first":
+        products = products[np.argsort(-np.abs(products))]
+    dense = nn.Linear(len(x), 1, bias=False)
+    with torch.no_grad():
+        dense.weight[...] = torch.from_numpy(weight[None])
+    exact = exact_run({"fc": dense}, x[None]).tensors["fc", "out"]
+    one_by_one = np.cumsum(products, dtype=np.float32)[-1].reshape(1, 1)
+    assert judge("fc", "out", one_by_one, exact, x.dtype).ok
+
+
+def test_what_rounds_nothing_has_no_bound():
+    x = np.random.default_rng(0).standard_normal((2, 3, 6, 4)).astype(np.float32)
+    for module in (nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()):
+        dout = np.ones(module(torch.from_numpy(x)).shape, np.float32)
+        assert not any(exact.bound.any() for exact in exact_run({"s": module}, x, dout=dout).tensors.values())
+
+
+def test_a_stage_without_a_rule_is_refused():
+    with pytest.raises(ValueError, match=r"Tanh has no rule in parity\.rounding, expected one"):
+        exact_run({"tanh": nn.Tanh()}, np.zeros((1, 2)))
+
+
+def kink(x):
+    """A model whose ReLU stands at x - 1, which float32 has subtracted: near 1 rounding decides."""
+    rng = np.random.default_rng(0)
+    model = tn.Sequential(fc1=tn.Dense(1, 1, rng=rng), relu=tn.ReLU(), fc2=tn.Dense(1, 2, rng=rng))
+    model.fc1.weight[...], model.fc1.bias[...] = 1, -1
+    return model, np.array([[x], [2.0]], np.float32)
+
+
+def beside(model):
+    """Its twin, whose ReLU stands on the other side of 0, by less than rounding may move it."""
+    module = twin(model)
+    with torch.no_grad():
+        module.fc1.bias -= 2.5e-7
+    return module
+
+
+class TestUndecidable:
+    def test_only_with_a_witness_and_only_where_it_reaches(self):
+        model, x = kink(1.0000001)
+        report = compare(model, x, beside(model))
+        assert report.ok
+        rows = {(row.stage, row.tensor): row for row in report.rows}
+        assert rows["relu", "dx"].verdict == UNDECIDABLE and "relu: x[0, 0] is" in rows["relu", "dx"].note
+        assert rows["fc2", "dweight"].verdict == MATCH
+        assert report.summary().endswith("undecidable")
+
+    def test_a_mistake_elsewhere_is_still_a_mismatch(self):
+        class Doubled(tn.ReLU):
+            def backward(self, dout):
+                return 2 * super().backward(dout)
+
+        model, x = kink(1.0000001)
+        module = beside(model)
+        model.stages["relu"] = Doubled()
+        report = compare(model, x, module)
+        assert (report.mismatches[0].stage, report.mismatches[0].tensor) == ("relu", "dx")
+
+    def test_far_from_the_kink_nothing_is_undecidable(self):
+        model, x = kink(1.5)
+        assert not exact_run(stages_of(twin(model), model), x).witnesses
+        assert all(row.verdict == MATCH for row in compare(model, x).rows)
+
+    def test_a_near_tie_in_a_pooling_window_is_a_witness_and_an_exact_one_is_not(self):
+        pool = nn.MaxPool2d((1, 2))
+        x = torch.tensor([[[[1, 1.1, 2, 2.0000002, 3, 3]]]], dtype=torch.float64)
+        variance = torch.tensor([[[[1e-14, 1e-14, 1e-14, 1e-14, 0, 0]]]], dtype=torch.float64)
+        found = []
+        unsure = turning_points("pool", pool, Known(x, variance, torch.zeros_like(x)), 1.0, found)
+        assert [w.index for w in found] == [(0, 0, 0, 1)] and unsure.sum() == 2
+        assert "pool: x[0, 0, 0, 1] is 2.0e-07 from the turning point" in str(found[0])
+
+
+def test_the_exact_run_leaves_its_module_alone():
+    _, module, rng = pair_of("TinyCNN", 0)
+    before = copy.deepcopy(module.state_dict())
+    exact_run(
+        stages_of(module, None), rng.standard_normal((1, 1, 8, 8)).astype(np.float32), labels=np.array([1])
+    )
+    assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
+    assert all(p.grad is None and p.dtype == torch.float32 for p in module.parameters())

@@ -1,0 +1,119 @@
+"""Two training runs side by side: where they part, and why."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+import parity
+import tinycnn_numpy as tn
+from parity.report import MATCH, UNDECIDABLE
+from parity.training import LOCKSTEP
+
+MODEL = tn.TinyCNN(rng=np.random.default_rng(0))
+
+
+def run(images, batches, model=MODEL, cls=tn.SGD, module=None):
+    model = copy.deepcopy(model)
+    labels = np.arange(len(images)) % 2
+    module = parity.twin(model) if module is None else module
+    return parity.lockstep(model, module, cls(model.parameters(), 0.1), images, labels, batches)
+
+
+def test_the_bound_is_this():
+    """A change of it is a change of what is promised, not a repair."""
+    assert {np.dtype("float32"): 2e-5, np.dtype("float64"): 1e-12} == LOCKSTEP
+
+
+def test_a_learning_rate_that_is_off_parts_the_two_at_the_first_step():
+    class Hasty(tn.SGD):
+        def step(self):
+            lr, self.lr = self.lr, 1.0001 * self.lr
+            super().step()
+            self.lr = lr
+
+    rng = np.random.default_rng(0)
+    images, model = rng.standard_normal((20, 1, 8, 8)), tn.TinyCNN(rng=rng, dtype=np.float64)
+    assert run(images, [np.arange(5)] * 20, model).parting is None
+    report = run(images, [np.arange(5)] * 20, model, Hasty)
+    assert not report.ok and report.parting.step == 1 and not report.parting.rounding
+    assert "the two part at step 1, conv.weight: off by" in str(report)
+
+
+def flipping(by):
+    """A model whose ReLU stands within rounding of 0 on the images of ones, and a twin `by` beside it."""
+    model = copy.deepcopy(MODEL)
+    model.conv.weight[...] = np.float32(1 / 9)
+    model.conv.bias[...] = -1
+    out = model.conv(np.ones((1, 1, 8, 8), np.float32))
+    model.conv.bias[...] -= out.max() - np.float32(6e-8)
+    module = parity.twin(model)
+    with torch.no_grad():
+        module.conv.bias -= by
+    return model, module
+
+
+def test_a_relu_that_rounding_turns_is_named_and_nobody_is_blamed():
+    model, module = flipping(1.2e-7)
+    report = run(np.ones((4, 1, 8, 8), np.float32), [np.arange(4)] * 3, model, module=module)
+    assert report.parting.step == 1 and report.parting.stage == "relu" and report.parting.rounding
+    assert "relu: x[0, 0, 0, 0] is" in str(report.parting) and "rounding decides there" in str(report.parting)
+    assert report.ok and {row.verdict for row in report.rows} <= {MATCH, UNDECIDABLE}
+
+
+def test_a_relu_that_a_mistake_turns_is_not_excused():
+    class Shifted(tn.Conv2D):
+        def forward(self, x):
+            return super().forward(x) + np.float32(0.01)
+
+    model = copy.deepcopy(MODEL)
+    model.conv.__class__ = Shifted
+    images = np.random.default_rng(0).standard_normal((20, 1, 8, 8)).astype(np.float32)
+    report = run(images, [np.arange(20)] * 3, model, module=parity.twin(MODEL))
+    assert not report.ok and not report.parting.rounding and report.parting.stage == "relu"
+
+
+def test_another_winner_of_a_pooling_window_is_named():
+    model = copy.deepcopy(MODEL)
+    module = parity.twin(model)
+    x = np.random.default_rng(0).standard_normal((3, 1, 8, 8)).astype(np.float32)
+    with torch.no_grad():
+        module.conv.weight[...] = -module.conv.weight
+        module.conv.bias[...] = 5
+    model.conv.bias[...] = 5
+    assert run(x, [np.arange(3)], model, module=module).parting.what.startswith("another entry of window [")
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_two_runs_that_both_end_in_nan_prove_nothing():
+    report = run(np.full((2, 1, 8, 8), np.nan, np.float32), [np.arange(2)])
+    assert not report.ok and report.rows[0].note == "is not finite"
+
+
+def test_no_batches_are_refused():
+    with pytest.raises(ValueError, match="lockstep: batches is empty"):
+        run(np.zeros((2, 1, 8, 8), np.float32), [])
+
+
+def test_flat_images_are_never_smooth_and_say_so():
+    batches = parity.smooth_batches(MODEL, np.zeros((5, 1, 8, 8), np.float32), 1, 2, np.random.default_rng(0))
+    model = copy.deepcopy(MODEL)
+    model.conv.bias[...] = 0
+    with pytest.raises(ValueError, match="batch_size 2 gave nothing smooth in 100 draws"):
+        next(batches)
+
+
+def test_an_input_within_rounding_of_a_kink_is_not_smooth():
+    layer = tn.Sequential(fc=tn.Dense(1, 1, rng=np.random.default_rng(0)), relu=tn.ReLU())
+    layer.fc.weight[...], layer.fc.bias[...] = 1, -1
+    assert parity.is_smooth(layer, np.array([[1.5]], np.float32))
+    assert not parity.is_smooth(layer, np.array([[1.5], [1.0000001]], np.float32))
+
+
+def test_a_pooling_window_within_rounding_of_a_tie_is_not_smooth():
+    conv = tn.Conv2D(1, 1, 1, rng=np.random.default_rng(0))
+    conv.weight[...], conv.bias[...] = 1, 0
+    model = tn.Sequential(conv=conv, pool=tn.MaxPool2D((1, 2)))
+    assert parity.is_smooth(model, np.array([[[[1, 1.1, 2, 3]]]], np.float32))
+    assert not parity.is_smooth(model, np.array([[[[1, 1.1, 2, 2.0000002]]]], np.float32))
