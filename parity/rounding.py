@@ -230,7 +230,7 @@ def terms(stage: Any, x: Tensor, dout: Tensor | None = None) -> dict[str, int]:
     n = {"out": inputs + 1, "dx": stage.weight.numel() // stage.weight.shape[1]}
     if dout is not None:
         n |= dict.fromkeys(("dweight", "dbias"), dout.numel() // outputs)
-    transforms = 3 * math.ceil(math.log2(max(1, x[0, 0].numel()))) if isinstance(stage, nn.Conv2d) else 0
+    transforms = 3 * math.ceil(math.log2(max(1, x.shape[2:].numel()))) if isinstance(stage, nn.Conv2d) else 0
     return {name: max(count, transforms) for name, count in n.items()}
 
 
@@ -276,7 +276,7 @@ def windows_of(stage: nn.MaxPool2d, x: Tensor, fill: float) -> Tensor:
     columns = functional.unfold(
         functional.pad(x, (PW, PW, PH, PH), value=fill), stage.kernel_size, stride=stage.stride
     )
-    return columns.reshape(*x.shape[:2], -1, columns.shape[-1])
+    return columns.reshape(*x.shape[:2], math.prod(pair(stage.kernel_size)), columns.shape[-1])
 
 
 def windows_back(stage: nn.MaxPool2d, windows: Tensor, shape: torch.Size) -> Tensor:

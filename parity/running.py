@@ -6,6 +6,7 @@ backward.
 """
 
 import inspect
+import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
@@ -89,14 +90,15 @@ def recording(stages: Mapping[str, Any], run: Run):
 
         return call
 
-    for name, stage in stages.items():
-        stage.forward = watched(name, stage, "x", "out", stage.forward)
-        stage.backward = watched(name, stage, "dout", "dx", stage.backward)
+    ways = [("forward", "x", "out"), ("backward", "dout", "dx")]
+    found = [(name, stage, *way) for name, stage in stages.items() for way in ways if hasattr(stage, way[0])]
+    for name, stage, method, given_name, returned_name in found:
+        setattr(stage, method, watched(name, stage, given_name, returned_name, getattr(stage, method)))
     try:
         yield
     finally:
-        for stage in stages.values():
-            del stage.forward, stage.backward
+        for _, stage, method, *_ in found:
+            delattr(stage, method)
 
 
 @contextmanager
@@ -125,7 +127,10 @@ def describe(error: BaseException) -> str:
 
 
 def _of_ours(filename: str) -> bool:
-    return filename == __file__ or "numpy" in filename.replace("\\", "/").split("/") or "<" in filename
+    """Whether it is this file, NumPy or the standard library, in which nobody would look for the mistake."""
+    inside = filename.startswith(os.path.dirname(os.__file__)) and "site-packages" not in filename
+    numpy = f"{os.sep}numpy{os.sep}" in filename or filename.startswith("<__array")
+    return filename == __file__ or inside or numpy or filename.startswith("<frozen")
 
 
 def weights_of(stage: Any) -> dict[str, np.ndarray]:

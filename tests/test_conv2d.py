@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from strategies import image_cases, seeds
 
 import tinycnn_numpy as tn
-from parity import correlate_images
+from parity import assert_parity, correlate_images
+from tinycnn_numpy.windows import blocks_of_rows, windows_of
 
 
 def conv(weight, bias, **options):
@@ -68,6 +69,15 @@ def test_a_shifted_image_gives_a_shifted_result(seed):
     np.testing.assert_allclose(layer(x[:, :, 2:, 1:]), layer(x)[:, :, 2:, 1:], atol=1e-14)
 
 
+def test_a_batch_of_several_blocks_equals_pytorch():
+    """Eight rows of windows, three of which make a megabyte: blocks of 3, 3 and 2 rows."""
+    rng = np.random.default_rng(0)
+    layer = tn.Conv2D(4, 3, 3, rng=rng)
+    x = rng.standard_normal((100, 4, 10, 22), dtype=np.float32)
+    assert len(blocks_of_rows(windows_of(x, (3, 3), (1, 1), (0, 0)))) == 3
+    assert_parity(layer, x)
+
+
 def test_first_weights_are_uniform_within_one_over_the_root_of_fan_in():
     layer = tn.Conv2D(4, 500, (3, 2), rng=np.random.default_rng(0))
     bound = 1 / np.sqrt(4 * 3 * 2)
@@ -121,6 +131,14 @@ def test_wrong_images_are_named(x, message):
     with pytest.raises(ValueError) as error:
         tn.Conv2D(1, 2, 3, rng=np.random.default_rng(0))(x)
     assert str(error.value) == message
+
+
+def test_padding_counts_twice_when_the_kernel_must_fit():
+    layer = tn.Conv2D(1, 1, (5, 4), padding=1, rng=np.random.default_rng(0))
+    assert layer(np.zeros((1, 1, 3, 2), np.float32)).shape == (1, 1, 1, 1)
+    for height, width in [(2, 2), (3, 1)]:
+        with pytest.raises(ValueError, match=f"Conv2D: x has {height} x {width} pixels, expected at least"):
+            layer(np.zeros((1, 1, height, width), np.float32))
 
 
 def test_only_float32_and_float64_are_promised():

@@ -137,6 +137,36 @@ def test_backward_twice_gives_the_same_and_zero_gives_zero(case):
     assert not any(array.any() for array in zeros)
 
 
+def test_a_layer_of_ones_own_needs_a_forward_and_a_backward_only():
+    class Scale(tn.Layer):
+        weight = np.array([2.0, 3.0])
+
+        def forward(self, x):
+            self.cache = x
+            return x * self.weight
+
+        def backward(self, dout):
+            self.dweight = (dout * self.cache).sum(axis=0)
+            return dout * self.weight
+
+    layer = Scale()
+    layer(np.array([[1.0, 10], [2, 20]]))
+    assert layer.backward_weights(np.array([[1.0, 2], [3, 4]])) is None
+    assert layer.dweight.tolist() == [7, 100]
+    for call in (tn.Layer().forward, tn.Layer().backward):
+        with pytest.raises(NotImplementedError):
+            call(np.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("cls", "settings", "shape"), [(tn.Dense, (3, 2), (2, 3)), (tn.Conv2D, (1, 2, 1), (2, 1, 3, 2))]
+)
+def test_without_a_bias_there_is_no_gradient_of_one(cls, settings, shape):
+    layer = cls(*settings, bias=False, rng=np.random.default_rng(0))
+    layer.backward(layer(np.ones(shape, np.float32)))
+    assert layer.dweight.any() and layer.dbias is None and list(layer.state_dict()) == ["weight"]
+
+
 @pytest.mark.parametrize(
     "layer",
     [
@@ -155,10 +185,16 @@ class TestRefusals:
             layer.backward(np.zeros((1, 2), np.float32))
 
     @pytest.mark.parametrize(
-        "x", [[[1.0]], np.zeros((2, 1, 4, 4), int), np.zeros((2, 1, 4, 4), np.float16), None]
+        ("x", "message"),
+        [
+            ([[1.0]], "is a list, expected a NumPy array"),
+            (np.zeros((2, 1, 4, 4), int), "has "),
+            (np.zeros((2, 1, 4, 4), np.float16), "has "),
+            (None, "is a NoneType, expected a NumPy array"),
+        ],
     )
-    def test_an_x_that_is_no_float_array(self, layer, x):
-        with pytest.raises(ValueError, match=f"^{layer}: x "):
+    def test_an_x_that_is_no_float_array(self, layer, x, message):
+        with pytest.raises(ValueError, match=f"^{layer}: x {message}"):
             layer.forward(x)
 
 
@@ -176,6 +212,7 @@ class TestRefusals:
 )
 def test_a_dout_of_the_wrong_shape_or_dtype_is_refused(layer):
     out = layer.forward(np.zeros((2, 1, 2, 2), np.float32))
+    last = getattr(layer, "fc", layer)
     for wrong in (np.zeros((*out.shape[:-1], 9), np.float32), out.astype(np.float64)):
-        with pytest.raises(ValueError, match=r"^\w+: dout has (shape|dtype) .*, expected "):
+        with pytest.raises(ValueError, match=rf"^{last}: dout has (shape|dtype) .*, expected "):
             layer.backward(wrong)

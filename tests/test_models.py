@@ -98,6 +98,18 @@ def test_a_layer_stands_in_one_place_only():
         tn.Sequential(block=tn.Sequential(pool=pool), pool=pool)
 
 
+def test_a_model_has_a_stage():
+    with pytest.raises(ValueError, match=r"^Sequential: stages are \[\], expected at least one"):
+        tn.Sequential()
+
+
+def test_an_attribute_that_does_not_exist_is_named():
+    model = tn.Sequential(relu=tn.ReLU())
+    for layer in (model, model.relu):
+        with pytest.raises(AttributeError, match=f"^{layer} has no attribute 'conv'$"):
+            layer.conv  # noqa: B018
+
+
 def test_a_stage_must_not_be_called_like_a_method():
     with pytest.raises(ValueError, match="Sequential: a stage is called 'forward'"):
         tn.Sequential(forward=tn.ReLU())

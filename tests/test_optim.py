@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import dtypes, seeds
@@ -31,6 +32,13 @@ def test_sgd_by_hand():
     optimizer = tn.SGD(layer.parameters(), lr=0.1, momentum=0.5)
     assert step(layer, optimizer, 2.0) == pytest.approx(1 - 0.1 * 2)
     assert step(layer, optimizer, 2.0) == pytest.approx(0.8 - 0.1 * (0.5 * 2 + 2))
+
+
+def test_nesterov_by_hand():
+    layer = one_weight()
+    optimizer = tn.SGD(layer.parameters(), lr=0.1, momentum=0.5, nesterov=True)
+    assert step(layer, optimizer, 2.0) == pytest.approx(1 - 0.1 * (2 + 0.5 * 2))
+    assert step(layer, optimizer, 2.0) == pytest.approx(0.7 - 0.1 * (2 + 0.5 * (0.5 * 2 + 2)))
 
 
 def test_adam_by_hand():
@@ -66,6 +74,56 @@ def test_adam_equals_pytorch(dtype, seed, lr, betas, eps, decay):
     assert len(report.rows) == 12
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "names"),
+    [
+        (tn.SGD, torch.optim.SGD, ["momentum", "nesterov", "weight_decay"]),
+        (tn.Adam, torch.optim.Adam, ["lr", "betas", "eps", "weight_decay"]),
+    ],
+)
+def test_defaults_are_pytorchs(ours, theirs, names):
+    required = {"lr": 0.1} if ours is tn.SGD else {}
+    optimizer = ours(one_weight().parameters(), **required)
+    defaults = theirs([torch.zeros(1)], **required).defaults
+    assert {name: getattr(optimizer, name) for name in names} == {name: defaults[name] for name in names}
+
+
+def test_settings_may_be_numpys_numbers_and_betas_a_list():
+    optimizer = tn.Adam(one_weight().parameters(), lr=np.float32(0.5), betas=[0.5, np.float32(0.25)])
+    assert optimizer.lr == 0.5 and optimizer.betas == (0.5, 0.25)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda p: tn.SGD(p, 0.1, 0.9), lambda p: tn.Adam(p, 0.1)], ids=["SGD", "Adam"]
+)
+def test_a_loaded_state_goes_on_as_if_it_had_never_stopped(make):
+    layer = tn.Dense(3, 2, rng=np.random.default_rng(0))
+    optimizer = make(layer.parameters())
+
+    def steps(count):
+        for _ in range(count):
+            layer.dweight, layer.dbias = layer.weight**2, layer.bias - 1
+            optimizer.step()
+        return layer.state_dict(), optimizer.state_dict()
+
+    weights, state = steps(3)
+    wanted = steps(2)
+    layer.load_state_dict(weights)
+    optimizer = make(layer.parameters())
+    optimizer.load_state_dict(state)
+    for ours, theirs in zip(steps(2), wanted, strict=True):
+        assert ours.keys() == theirs.keys() and all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    assert optimizer.steps == wanted[1]["steps"] == 5
+
+
+def test_a_state_that_does_not_fit_is_named_and_nothing_is_loaded():
+    optimizer = tn.Adam(one_weight().parameters())
+    state = {"steps": np.array(3), "exp_avg.0": np.ones((1, 1)), "exp_avg_sq.0": np.ones(2)}
+    with pytest.raises(ValueError, match=r"^Adam: .* exp_avg_sq.0 has shape \(2,\), expected \(1, 1\)$"):
+        optimizer.load_state_dict(state)
+    assert optimizer.steps == 0 and optimizer.exp_avg[0] == 0
+
+
 def test_a_step_changes_the_weights_in_place():
     model = tn.TinyCNN(rng=np.random.default_rng(0))
     weight = model.stages["conv"].weight
@@ -82,6 +140,7 @@ def test_a_step_changes_the_weights_in_place():
         (lambda p: tn.SGD(p, lr="0.1"), "SGD: lr is '0.1', expected 0 <= lr < inf"),
         (lambda p: tn.SGD(p, lr=1, momentum=-1), "SGD: momentum is -1, expected 0 <= momentum < inf"),
         (lambda p: tn.Adam(p, betas=0.9), "Adam: betas is 0.9, expected a pair of numbers"),
+        (lambda p: tn.Adam(p, betas=(0.9,)), "Adam: betas is (0.9,), expected a pair of numbers"),
         (lambda p: tn.Adam(p, eps=-1.0), "Adam: eps is -1.0, expected 0 <= eps < inf"),
         (lambda p: tn.SGD(p, lr=math.nan), "SGD: lr is nan, expected 0 <= lr < inf"),
         (

@@ -64,12 +64,22 @@ class TestRefusals:
         ):
             cls(3, padding=2)
 
+    def test_a_kernel_of_0(self, cls):
+        with pytest.raises(ValueError, match=f"^{cls.__name__}: kernel_size is 0, expected an int >= 1"):
+            cls(0)
+
+    def test_negative_padding(self, cls):
+        with pytest.raises(ValueError, match=f"^{cls.__name__}: padding is -1, expected an int >= 0"):
+            cls(2, padding=-1)
+
     def test_a_stride_of_0(self, cls):
         with pytest.raises(ValueError, match=f"{cls.__name__}: stride is 0, expected an int >= 1"):
             cls(2, stride=0)
 
     def test_a_kernel_larger_than_the_image(self, cls):
-        with pytest.raises(ValueError, match=r"x has 2 x 5 pixels, expected at least kernel_size \(3, 3\)"):
+        with pytest.raises(
+            ValueError, match=rf"^{cls.__name__}: x has 2 x 5 pixels, expected at least kernel_size \(3, 3\)"
+        ):
             cls(3)(np.zeros((1, 1, 2, 5)))
 
     def test_an_image_without_a_batch(self, cls):

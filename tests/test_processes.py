@@ -101,6 +101,34 @@ def test_numpy_shares_in_threads(processes):
         assert agree(gradients | {"loss": wanted["loss"]}, wanted, np.float64)
 
 
+@pytest.mark.parametrize("processes", [1, 2, 3, 8])
+def test_the_mean_of_the_shares_is_the_loss_of_the_batch(processes):
+    """Of 7 images, 8 processes leave one of them none."""
+    model, x, y = case(7, np.float64)
+    logits = model(x)
+    losses = [
+        tn.LossShare(tn.CrossEntropyLoss(), rank, processes)(logits[rank::processes], y)
+        for rank in range(processes)
+    ]
+    assert np.mean(losses) == pytest.approx(tn.CrossEntropyLoss()(logits, y), rel=1e-14)
+
+
+def test_backward_weights_adds_up_what_backward_adds_up():
+    def twice(array):
+        array *= 2
+
+    model, x, _ = case(5, np.float64)
+    dout = np.random.default_rng(0).standard_normal(model(x).shape)
+    model.backward(dout)
+    wanted = [2 * parameter.grad for parameter in model.parameters()]
+    parallel = tn.DataParallel(model, 0, 1, twice)
+    for backward in (parallel.backward, parallel.backward_weights):
+        backward(dout)
+        assert all(
+            np.array_equal(p.grad, grad) for p, grad in zip(parallel.parameters(), wanted, strict=True)
+        )
+
+
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
 def test_train_mnist_on_two_processes_is_train_mnist(backend, tmp_path, capsys):
     arguments = f"--dataset digits --device cpu --backend {backend} --epochs 3 --batch-size 359 --output-dir"

@@ -29,6 +29,21 @@ def test_dense_by_hand():
 
 
 @pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"in_features": 0}, "Dense: in_features is 0, expected an int >= 1"),
+        ({"out_features": 1.5}, "Dense: out_features is 1.5, expected an int >= 1"),
+        ({"dtype": np.float16}, "Dense: dtype is float16, expected float32 or float64"),
+        ({"rng": 42}, "Dense: rng is 42, expected a numpy.random.Generator"),
+    ],
+)
+def test_dense_names_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError) as error:
+        tn.Dense(**{"in_features": 3, "out_features": 2, "rng": np.random.default_rng(0)} | arguments)
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
     ("x", "message"),
     [
         (np.zeros((2, 4), np.float32), "Dense: x has shape (2, 4), expected (N, 3)"),

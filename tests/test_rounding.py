@@ -1,6 +1,7 @@
 """The bounds: never violated by what is right, tight enough to see one wrong digit, honest where open."""
 
 import copy
+import os
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from torch import nn
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
+from examples.data import load_digits
+from examples.train_tinycnn import line_patterns
 from parity import compare, copy_weights, exact_run, twin
 from parity.report import MATCH, MISMATCH, UNDECIDABLE, judge
 from parity.rounding import Known, turning_points
@@ -16,6 +19,8 @@ from parity.running import run_stages
 from parity.trace import trace_torch
 from parity.twins import stages_of
 
+SEEDS = int(os.environ.get("SEEDS", "10"))  # SEEDS=1000 pytest tests/test_rounding.py -k violates -s
+DIGITS = load_digits()
 SHAPES = {"TinyCNN": (1, 8, 8), "MNISTCNN": (1, 28, 28), "MLP": (1, 28, 28)}
 
 
@@ -34,20 +39,40 @@ def ratios(arrays, exact, dtype):
     return {(row.stage, row.tensor): row.ratio for row in rows if row.verdict == MATCH}
 
 
+def images_of(name, rng, N):
+    """Noise, or every other time what networks really see: written digits, lines under noise, black paper."""
+    C, H, W = SHAPES[name]
+    if rng.random() < 0.5:
+        return rng.standard_normal((N, C, H, W))
+    if name == "TinyCNN":
+        return line_patterns(N, rng)[0]
+    return DIGITS.train_images[rng.integers(len(DIGITS.train_images), size=N)]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", SHAPES)
 def test_neither_side_violates_its_bounds(name, dtype):
-    worst = 0.0
-    for seed in range(20):
+    found = []
+    for seed in range(SEEDS):
         model, module, rng = pair_of(name, seed, np.dtype(dtype))
-        N = int(rng.integers(1, 6))
-        x, labels = rng.standard_normal((N, *SHAPES[name])).astype(dtype), rng.integers(2, size=N)
+        N = int(rng.integers(1, 9))
+        x, labels = images_of(name, rng, N).astype(dtype), rng.integers(2, size=N)
         stages = stages_of(module, model)
         exact = exact_run(stages, x, labels=labels)
         run = run_stages(model, dict(model.named_layers()), x, labels=labels, loss_fn=tn.CrossEntropyLoss())
-        for arrays in (run.arrays, trace_torch(stages, x, labels=labels)):
-            worst = max(worst, *ratios(arrays, exact, x.dtype).values())
-    assert 0.05 < worst <= 1
+        theirs = trace_torch(stages, x, labels=labels)
+        for arrays in (run.arrays, theirs):
+            for key, ratio in ratios(arrays, exact, x.dtype).items():
+                if (
+                    ratio and arrays[key].size >= 10
+                ):  # one number may be right by chance
+                    found.append(ratio)
+    assert 0.05 < max(found) <= 1
+    low, middle, high, top = np.percentile(1 / np.array(found), [0, 50, 99, 100])
+    print(
+        f"{name}, {dtype}: {SEEDS} seeds, {len(found):,} tensors, 0 violations, bound / largest error of a "
+        f"tensor: {low:.1f} to {top:.0f}, median {middle:.0f}, 99 % below {high:.0f}"
+    )
 
 
 @pytest.mark.parametrize("tensor", ["out", "dweight", "dx"])

@@ -1,10 +1,17 @@
 """Reading windows and adding them back are each other's transpose."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from strategies import image_cases
 
-from tinycnn_numpy.windows import images_first, pixels_first, windows_of, zeros_and_windows
+from tinycnn_numpy.windows import (
+    blocks_of_rows,
+    images_first,
+    pixels_first,
+    windows_of,
+    zeros_and_windows,
+)
 
 
 def test_by_hand():
@@ -38,6 +45,22 @@ def test_the_transpose_check_rejects_assignment_where_windows_overlap():
     assert abs((windows * g).sum() - (x * dx).sum()) > 0.1
 
 
+def test_pixels_first_is_the_order_of_memory():
+    x = np.arange(120.0).reshape(2, 3, 4, 5)
+    assert pixels_first(x).flags.c_contiguous and np.array_equal(images_first(pixels_first(x)), x)
+
+
 def test_memory_that_runs_pixels_first_is_not_copied():
     x = images_first(np.zeros((4, 5, 2, 3)))
     assert np.shares_memory(pixels_first(x), x)
+
+
+@pytest.mark.parametrize(
+    ("bytes_of_a_row", "rows_of_a_block"),
+    [(0, 7), (2**10, 7), (2**18 + 8, 3), (2**19, 2), (2**20, 1), (2**22, 1)],
+)
+def test_blocks_take_every_row_once_and_a_megabyte_at_a_time(bytes_of_a_row, rows_of_a_block):
+    windows = np.broadcast_to(0.0, (7, bytes_of_a_row // 8))
+    blocks = [np.arange(7)[rows] for rows in blocks_of_rows(windows)]
+    assert np.concatenate(blocks).tolist() == list(range(7))
+    assert {len(block) for block in blocks[:-1]} <= {rows_of_a_block} and len(blocks[0]) == rows_of_a_block

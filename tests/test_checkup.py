@@ -1,0 +1,246 @@
+"""parity.check and python -m parity check: tables, scores, files, and what they refuse."""
+
+import json
+
+import numpy as np
+import pytest
+from torch import nn
+
+import parity
+import tinycnn_numpy as tn
+from parity.__main__ import main
+from parity.report import MATCH, MISMATCH
+
+GOOD = """
+import tinycnn_numpy as tn
+
+class ReLU(tn.ReLU):
+    pass
+
+class Dense(tn.Dense):
+    pass
+"""
+BAD = """
+import numpy as np
+import tinycnn_numpy as tn
+
+class ReLU:
+    def forward(self, x):
+        self.mask = x >= 0
+        return x * self.mask
+
+    def backward(self, dout):
+        return dout * self.mask
+
+class Dense(tn.Dense):
+    def backward_weights(self, dout):
+        super().backward_weights(dout)
+        self.dweight = self.dweight / len(dout)
+
+class Flatten:
+    def forward(self, x):
+        return x.reshap(len(x), -1)
+
+class AvgPool2D(tn.AvgPool2D):
+    backward = None
+
+class CrossEntropyLoss:
+    def forward(self, logits, labels):
+        raise NotImplementedError
+
+class Helper:
+    pass
+"""
+
+
+class WithoutPadding:
+    """A convolution that takes a kernel and nothing else."""
+
+    def __init__(self, in_channels, out_channels, kernel_size):
+        self.layer = tn.Conv2D(in_channels, out_channels, kernel_size, rng=np.random.default_rng(0))
+        self.weight, self.bias = self.layer.weight, self.layer.bias
+
+    def forward(self, x):
+        self.layer.weight, self.layer.bias = self.weight, self.bias
+        return self.layer.forward(x)
+
+    def backward(self, dout):
+        dx = self.layer.backward(dout)
+        self.dweight, self.dbias = self.layer.dweight, self.layer.dbias
+        return dx
+
+
+class NoGradient(tn.Dense):
+    def backward_weights(self, dout):
+        pass
+
+
+class TestCheck:
+    def test_a_class_is_known_by_an_ancestor(self):
+        class Mine(tn.MaxPool2D):
+            pass
+
+        checkup = parity.check(Mine)
+        assert checkup.ok and "ALL RIGHT: 12 of 12 checks hold" in str(checkup)
+
+    @pytest.mark.parametrize("reference", ["Conv2D", tn.Conv2D, nn.Conv2d])
+    def test_a_class_of_any_name_needs_a_reference(self, reference):
+        checkup = parity.check(WithoutPadding, reference)
+        skipped = [check.case for check in checkup.checks if check.skipped]
+        assert checkup.ok and "padding" in skipped and "nothing square" not in skipped
+        assert "takes no padding" in {check.sentence for check in checkup.checks}
+
+    def test_an_object_is_compared_with_a_module_whose_weights_it_gets(self):
+        module = nn.Conv2d(2, 3, (3, 2), stride=2, padding=1)
+        layer = tn.Conv2D(2, 3, (3, 2), stride=2, padding=1, rng=np.random.default_rng(0))
+        assert parity.check(layer, module).ok
+        layer.stride = (1, 1)
+        assert not parity.check(layer, module).ok
+
+    def test_other_seeds_ask_other_questions(self):
+        shapes = {
+            tuple(row.shape for check in parity.check(tn.Dense, seed=seed).checks for row in check.rows)
+            for seed in range(5)
+        }
+        assert len(shapes) > 2
+
+    @pytest.mark.parametrize(
+        ("code", "reference", "message"),
+        [
+            (WithoutPadding, None, "WithoutPadding has no PyTorch twin, expected one of"),
+            (WithoutPadding, "Conv3D", "check: reference is 'Conv3D', expected one of"),
+            (WithoutPadding, nn.Tanh, "check: reference is .*Tanh'>, expected one of"),
+        ],
+    )
+    def test_what_is_unclear_is_refused(self, code, reference, message):
+        with pytest.raises(ValueError, match=message):
+            parity.check(code, reference)
+
+    def test_jupyter_shows_a_table(self):
+        html = parity.check(NoGradient)._repr_html_()
+        assert "<th>dweight</th>" in html and "gradient-missing" in html and "<td>ok</td>" in html
+        assert "background" in html and html.count("<table>") == 1
+
+    def test_a_gradient_that_is_never_assigned_is_named(self):
+        checkup = parity.check(NoGradient)
+        assert {d.code for check in checkup.checks for d in check.diagnoses} == {"gradient-missing"}
+
+    def test_only_the_second_run_is_wrong_where_something_is_remembered(self):
+        class Adds(tn.Dense):
+            def backward_weights(self, dout):
+                before = self.dweight
+                super().backward_weights(dout)
+                self.dweight = self.dweight if before is None else self.dweight + before
+
+        text = str(parity.check(Adds))
+        assert "2nd run" in text and "[accumulated]" in text
+
+
+class TestProgram:
+    @pytest.fixture
+    def file(self, tmp_path):
+        def write(text):
+            path = tmp_path / "student.py"
+            path.write_text(text)
+            return str(path)
+
+        return write
+
+    def test_a_right_file_exits_0(self, file, capsys):
+        assert main(["check", file(GOOD)]) == 0
+        assert capsys.readouterr().out.endswith("ALL RIGHT: 11 of 11 checks hold, 66 of 66 points\n")
+
+    def test_a_wrong_file_exits_1_and_says_what_why_and_where(self, file, capsys):
+        assert main(["check", file(BAD), "--seed", "3"]) == 1
+        out = " ".join(capsys.readouterr().out.split())  # hints are wrapped
+        for hint in (
+            "zeros among the inputs ok WRONG",
+            "-> dx [mask-includes-zero]: dout passes where x is 0",
+            "-> dweight [wrong-factor]: dweight is divided by N",
+            "'numpy.ndarray' object has no attribute 'reshap'",
+            "in forward, line 20: return x.reshap(len(x), -1)",
+            "TypeError: 'NoneType' object is not callable",
+            "not written yet",
+            "NOT RIGHT YET:",
+        ):
+            assert hint in out
+        assert "Helper" not in out
+
+    def test_only_asks_for_some(self, file, capsys):
+        assert main(["check", file(BAD), "--only", "ReLU", "Nope"]) == 1
+        out = capsys.readouterr().out
+        assert "Dense" not in out and "student.py defines no class Nope" in out
+
+    def test_writes_json_gradescope_and_a_picture(self, file, tmp_path, capsys):
+        names = {"--json": "all.json", "--gradescope": "results.json", "--picture": "heat.png"}
+        options = [text for option, name in names.items() for text in (option, str(tmp_path / name))]
+        assert main(["check", file(BAD), *options]) == 1
+        result = json.loads((tmp_path / "all.json").read_text())
+        relu = [check for check in result["checks"] if check["name"].startswith("ReLU")]
+        assert not result["ok"] and [check["verdict"] for check in relu].count(MISMATCH) == 1
+        (wrong,) = (check for check in relu if check["verdict"] != MATCH)
+        assert wrong["name"] == "ReLU: zeros among the inputs" and wrong["diagnosis"] == "mask-includes-zero"
+        assert (wrong["score"], wrong["max_score"]) == (2, 4) and wrong["sentence"].startswith(
+            "dx: dout passes"
+        )
+        graded = json.loads((tmp_path / "results.json").read_text())
+        assert sum(test["score"] for test in graded["tests"]) == result["score"] < result["max_score"]
+        assert {test["status"] for test in graded["tests"]} == {"passed", "failed"}
+        assert set(graded["tests"][0]) == {"name", "score", "max_score", "status", "output"}
+        assert (tmp_path / "heat.png").read_bytes().startswith(b"\x89PNG")
+        assert f"picture: {tmp_path / 'heat.png'}" in capsys.readouterr().out
+
+    def test_nothing_wrong_gives_no_picture(self, file, tmp_path, capsys):
+        assert main(["check", file(GOOD), "--picture", str(tmp_path / "heat.svg")]) == 0
+        assert "no picture: nothing to draw" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("class Conv2D(", "can be loaded"),
+            ("class Conv2D(", "SyntaxError: '(' was never closed"),
+            ("x = 1", "defines no class to check, expected one of Conv2D, ReLU"),
+            (
+                "import tinycnn_numpy as tn\nclass Net(tn.Sequential):\n    def __init__(self): pass",
+                "no class to check",
+            ),
+        ],
+    )
+    def test_a_file_with_nothing_to_check_exits_1(self, text, message, file, capsys, tmp_path):
+        assert main(["check", file(text), "--gradescope", str(tmp_path / "g.json")]) == 1
+        assert message in capsys.readouterr().out
+        assert json.loads((tmp_path / "g.json").read_text())["tests"][0]["status"] == "failed"
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["nowhere.py"], "there is no file nowhere.py"),
+            ([], "the following arguments are required: file (see --help)"),
+            ([__file__, "--seed", "-1"], "--seed is -1, expected a whole number >= 0"),
+            ([__file__, "--seconds", "0"], "--seconds is 0 and --memory 2048, expected numbers > 0"),
+            ([__file__, "--json", "no/where"], "--json no/where cannot be written: there is no folder no"),
+            (
+                [__file__, "--picture", "a.gif"],
+                "--picture is a.gif, expected a name that ends in .png or .svg",
+            ),
+        ],
+    )
+    def test_says_in_one_line_what_is_wrong(self, arguments, message, capsys):
+        try:
+            code = main(["check", *arguments])
+        except SystemExit as exit_:
+            code = exit_.code
+        assert code == 2 and capsys.readouterr().err == f"error: {message}\n"
+
+    def test_the_template_is_loaded_and_not_written_yet(self, file, capsys):
+        assert main(["template"]) == 0
+        text = capsys.readouterr().out
+        assert main(["check", file(text)]) == 1
+        out = capsys.readouterr().out
+        assert "0 of 70 checks hold" in out and "MISMATCH" not in out and "error" not in out
+
+    def test_the_template_of_one_class(self, capsys):
+        assert main(["template", "ReLU"]) == 0
+        assert "class ReLU(Layer):" in capsys.readouterr().out
+        assert main(["template", "Conv3D"]) == 2
+        assert "error: template: names is Conv3D, expected some of" in capsys.readouterr().err
