@@ -19,9 +19,6 @@ def main(argv: list[str] | None = None) -> int:
             from parity.student import print_template
 
             return print_template(rest)
-        case ["help" | "--commands"]:
-            print(__doc__.strip())
-            return 0
     from parity.proof import main as prove
 
     return prove(arguments)

@@ -43,6 +43,8 @@ def main(argv=None) -> int:
         prog="python -m parity",
         description=__doc__.splitlines()[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog="python -m parity check FILE examines the layers that a file defines; "
+        "python -m parity template prints a file to start from. Both take --help.",
     )
     parser.add_argument(
         "--model", choices=[*SHAPES, "all"], help="one model, or all; TinyCNN and MNISTCNN if not given"

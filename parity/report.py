@@ -1,6 +1,7 @@
 """What a comparison found: one row a tensor, and all rows as one table."""
 
 import dataclasses
+import html
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -99,6 +100,10 @@ class Report:
         wrong = [row for row in self.rows if not row.ok]
         first = (self.mismatches or wrong)[0]
         return f"{len(wrong)} of {len(self.rows)} differ, first {first.stage} {first.tensor}"
+
+    def _repr_html_(self) -> str:
+        """For Jupyter."""
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     def to_dict(self) -> dict:
         """The report for JSON: a number that is not finite becomes null."""

@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +11,12 @@ import torch
 from torch import nn
 
 from parity.comparison import rows_of
-from parity.report import MISMATCH, UNDECIDABLE, Report, Row, within
+from parity.report import MISMATCH, UNDECIDABLE, Report, Row, number, within
 from parity.rounding import exact_run
 from parity.running import Run, run_stages, stages_by_name
 from parity.trace import Trace, trace_torch, use_plain_float32
 from parity.twins import stages_of, twin, twin_optimizer
-from parity.weights import copy_weights
+from parity.weights import load_numpy_state, numpy_state
 from tinycnn_numpy import CrossEntropyLoss, Layer
 from tinycnn_numpy.optim import Optimizer
 
@@ -70,15 +69,15 @@ def lockstep(
         run = run_stages(model, parts, **data, loss_fn=CrossEntropyLoss())
         trace = trace_torch(stages, **data)
         losses.append((float(run.arrays["loss", "loss"]), float(trace["loss", "loss"])))
-        step = len(losses)
-        parting = parting or _flipped(step, stages, run.arrays, trace, model, data)
+        own = OwnStep(len(losses), run, data, module, model, numpy_state(model))
+        parting = parting or own.flipped(trace)
         optimizer.step()
         theirs.step()
         for name, value, reference in _remembered(names, optimizer, theirs):
             peaks[name] = max(peaks.get(name, 0.0), _largest(reference))
             off = _largest(value - reference) / peaks[name] if peaks[name] else 0.0
             if parting is None and off > LOCKSTEP[images.dtype]:
-                parting = Parting(step, name, f"off by {off:.1e} of its largest entry", rounding=False)
+                parting = own.parted(name, off)
     if not losses:
         raise ValueError("lockstep: batches is empty, expected at least one array of indices")
 
@@ -96,31 +95,47 @@ def lockstep(
     return report
 
 
-def _flipped(step: int, stages, ours: Trace, theirs: Trace, model: Any, data) -> Parting | None:
-    """The first decision that fell differently on the two sides in this step."""
-    inputs = [
-        (name, ours[before, "out"], theirs[before, "out"])
-        for before, name in zip(stages, list(stages)[1:], strict=False)
-    ]
-    for name, x, torch_x in inputs:
-        where = decisions(stages[name], x) != decisions(stages[name], torch_x)
-        if where.any():
-            index = tuple(int(i) for i in np.argwhere(where)[0])
-            own = {key: copy.deepcopy(stage).cpu() for key, stage in stages.items()}
-            copy_weights(model, nn.Sequential(OrderedDict(own)))
-            right = not any(row.verdict == MISMATCH for row in rows_of_step(own, ours, data))
-            place = ", ".join(map(str, index))
-            if isinstance(stages[name], nn.ReLU):
-                what = f"x[{place}] is {x[index]:.1e} in NumPy and {torch_x[index]:.1e} in PyTorch"
-            else:
-                what = f"another entry of window [{place}] is the largest"
-            return Parting(step, name, what, rounding=right)
-    return None
+@dataclass(frozen=True)
+class OwnStep:
+    """One step of the NumPy side, to be judged by its own weights when the two trajectories part in it."""
 
+    number: int
+    run: Run
+    data: dict[str, Any]
+    module: nn.Module
+    model: Any
+    weights: dict[str, np.ndarray]
 
-def rows_of_step(stages, ours: Trace, data) -> list[Row]:
-    """A step of the NumPy side held against PyTorch with the NumPy side's own weights."""
-    return rows_of(Run(arrays=dict(ours)), exact_run(stages, **data), data["x"].dtype)
+    def mismatches(self) -> list[Row]:
+        """What is wrong in this step, against PyTorch with the same weights."""
+        module = copy.deepcopy(self.module).cpu()
+        load_numpy_state(module, self.weights)
+        exact = exact_run(stages_of(module, self.model), **self.data)
+        return [row for row in rows_of(self.run, exact, self.data["x"].dtype) if row.verdict == MISMATCH]
+
+    def flipped(self, theirs: Trace) -> Parting | None:
+        """The first decision that fell differently on the two sides."""
+        stages, ours = stages_of(self.module, self.model), self.run.arrays
+        for before, name in zip(stages, list(stages)[1:], strict=False):
+            x, torch_x = ours[before, "out"], theirs[before, "out"]
+            where = np.argwhere(decisions(stages[name], x) != decisions(stages[name], torch_x))
+            if len(where):
+                index = tuple(int(i) for i in where[0])
+                place = ", ".join(map(str, index))
+                if isinstance(stages[name], nn.ReLU):
+                    what = f"x[{place}] is {x[index]:.1e} in NumPy and {torch_x[index]:.1e} in PyTorch"
+                else:
+                    what = f"another entry of window [{place}] is the largest"
+                return Parting(self.number, name, what, rounding=not self.mismatches())
+        return None
+
+    def parted(self, weight: str, off: float) -> Parting:
+        """Why a weight is off after this step: a gradient was wrong already, or what was done with it."""
+        for row in self.mismatches():
+            what = f"{row.tensor} is {number(row.ratio)} times its bound off"
+            return Parting(self.number, row.stage, what, rounding=False)
+        what = f"{weight} is off by {off:.1e} of its largest entry, after right gradients"
+        return Parting(self.number, "optimizer.step", what, rounding=False)
 
 
 def decisions(stage: nn.Module, x: np.ndarray) -> np.ndarray:

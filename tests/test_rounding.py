@@ -63,9 +63,7 @@ def test_neither_side_violates_its_bounds(name, dtype):
         theirs = trace_torch(stages, x, labels=labels)
         for arrays in (run.arrays, theirs):
             for key, ratio in ratios(arrays, exact, x.dtype).items():
-                if (
-                    ratio and arrays[key].size >= 10
-                ):  # one number may be right by chance
+                if ratio and arrays[key].size >= 10:  # one number may be right by chance
                     found.append(ratio)
     assert 0.05 < max(found) <= 1
     low, middle, high, top = np.percentile(1 / np.array(found), [0, 50, 99, 100])

@@ -38,7 +38,20 @@ def test_a_learning_rate_that_is_off_parts_the_two_at_the_first_step():
     assert run(images, [np.arange(5)] * 20, model).parting is None
     report = run(images, [np.arange(5)] * 20, model, Hasty)
     assert not report.ok and report.parting.step == 1 and not report.parting.rounding
-    assert "the two part at step 1, conv.weight: off by" in str(report)
+    assert "the two part at step 1, optimizer.step: conv.weight is off by" in str(report)
+
+
+def test_a_wrong_gradient_is_told_from_a_wrong_step():
+    class Half(tn.Conv2D):
+        def backward_weights(self, dout):
+            super().backward_weights(dout)
+            self.dbias = self.dbias / 2
+
+    model = copy.deepcopy(MODEL)
+    model.conv.__class__ = Half
+    images = np.random.default_rng(0).standard_normal((20, 1, 8, 8)).astype(np.float32)
+    parting = run(images, [np.arange(20)] * 3, model, module=parity.twin(MODEL)).parting
+    assert (parting.step, parting.stage) == (1, "conv") and parting.what.startswith("dbias is ")
 
 
 def flipping(by):
