@@ -95,6 +95,7 @@ class Checkup:
     """All checks of a file or a class. str(checkup) is the table for people; Jupyter shows it as HTML."""
 
     title: str
+    seed: int
     checks: list[Check] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
@@ -111,7 +112,7 @@ class Checkup:
         return owners
 
     def __str__(self) -> str:
-        parts = [self.title, *self.remarks]
+        parts = [f"{self.title}, seed {self.seed}", *self.remarks]
         for owner, checks in self.by_owner().items():
             hints = [
                 fill(hint, 110, initial_indent="  -> ", subsequent_indent="     ", break_on_hyphens=False)
@@ -132,6 +133,7 @@ class Checkup:
     def to_dict(self) -> dict:
         return {
             "title": self.title,
+            "seed": self.seed,
             "ok": self.ok,
             "remarks": self.remarks,
             "score": sum(c.score for c in self.checks if not c.skipped),
@@ -140,7 +142,7 @@ class Checkup:
         }
 
     def to_gradescope(self) -> dict:
-        """What Gradescope reads from results.json: one test a check, its hint as the output."""
+        """What Gradescope reads from results.json: one test a check, its hint as the output; not the seed."""
         tests = []
         for check in self.checks:
             if not check.skipped:
@@ -156,7 +158,7 @@ class Checkup:
         return {"output": "\n".join([self.title, *self.remarks, self.summary()]), "tests": tests}
 
     def _repr_html_(self) -> str:
-        parts = [f"<p><b>{html.escape(self.title)}</b></p>"]
+        parts = [f"<p><b>{html.escape(self.title)}, seed {self.seed}</b></p>"]
         for owner, checks in self.by_owner().items():
             head, *lines = _grid(owner, checks)
             rows = ["".join(f"<th>{html.escape(cell)}</th>" for cell in head)]
@@ -211,6 +213,8 @@ def _hints(checks: list[Check]) -> list[str]:
     for check in checks:
         if check.error:
             hints.setdefault(check.error, f"{check.case}: {check.error}")
+        if check.skipped:
+            hints.setdefault(check.skipped, f"{check.case}: skipped, the class {check.skipped}")
         for d in check.diagnoses:
             place = f"{d.stage} {d.tensor}" if is_of_a_model(check) else d.tensor
             hints.setdefault(f"{place} {d.code}", f"{place} [{d.code}]: {d.sentence}")
@@ -360,7 +364,7 @@ def check(code: Any, reference: Any = None, *, seed: int = 0) -> Checkup | Repor
 def check_class(cls: type, kind: str, seed: int = 0) -> Checkup:
     """Put the questions of `kind` to a class, in this process."""
     answers = ((case, run_case(cls, case)) for case in questions(kind, seed))
-    return Checkup(f"{cls.__name__} against PyTorch, seed {seed}", examine(cls.__name__, kind, answers))
+    return Checkup(f"{cls.__name__} against PyTorch", seed, examine(cls.__name__, kind, answers))
 
 
 def _check_object(layer: Any, module: nn.Module, seed: int) -> Report:

@@ -222,15 +222,16 @@ def turning_points(name: str, stage: nn.Module, x: Known, margin: float, witness
 def terms(stage: Any, x: Tensor, dout: Tensor | None = None) -> dict[str, int]:
     """How many roundings an entry of each tensor of a linear stage suffers: one for each of its products.
 
-    In a convolution not fewer than by three Fourier transforms of the image, each of log2(H*W) steps.
+    Of images not fewer than by three Fourier transforms, each of log2(H*W) steps; sums over windows that are
+    differences of sums over half the image, an integral image, round as often.
     """
     if isinstance(stage, nn.AvgPool2d):
-        return dict.fromkeys(("out", "dx"), math.prod(pair(stage.kernel_size)))
-    outputs, inputs = len(stage.weight), stage.weight[0].numel()
-    n = {"out": inputs + 1, "dx": stage.weight.numel() // stage.weight.shape[1]}
-    if dout is not None:
-        n |= dict.fromkeys(("dweight", "dbias"), dout.numel() // outputs)
-    transforms = 3 * math.ceil(math.log2(max(1, x.shape[2:].numel()))) if isinstance(stage, nn.Conv2d) else 0
+        n = dict.fromkeys(("out", "dx"), math.prod(pair(stage.kernel_size)))
+    else:
+        n = {"out": stage.weight[0].numel() + 1, "dx": stage.weight.numel() // stage.weight.shape[1]}
+        if dout is not None:
+            n |= dict.fromkeys(("dweight", "dbias"), dout.numel() // len(stage.weight))
+    transforms = 3 * math.ceil(math.log2(max(1, x.shape[2:].numel())))  # 0 of rows
     return {name: max(count, transforms) for name, count in n.items()}
 
 

@@ -81,7 +81,7 @@ def examine_file(
     path: Path, seed: int = 0, seconds: float = 20.0, memory_mb: int = 2048, only=None
 ) -> Checkup:
     """Examine every class of a file that has a counterpart in the library, or those named in `only`."""
-    checkup = Checkup(f"{path.name} against PyTorch, seed {seed}")
+    checkup = Checkup(f"{path.name} against PyTorch", seed)
     try:
         with Contained(path, seconds=seconds, memory_mb=memory_mb) as child:
             classes = [(name, kind) for name, kind in child.classes if not only or name in only]

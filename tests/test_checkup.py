@@ -185,6 +185,7 @@ class TestProgram:
         )
         graded = json.loads((tmp_path / "results.json").read_text())
         assert sum(test["score"] for test in graded["tests"]) == result["score"] < result["max_score"]
+        assert result["seed"] == 0 and "seed" not in (tmp_path / "results.json").read_text()
         assert {test["status"] for test in graded["tests"]} == {"passed", "failed"}
         assert set(graded["tests"][0]) == {"name", "score", "max_score", "status", "output"}
         assert (tmp_path / "heat.png").read_bytes().startswith(b"\x89PNG")

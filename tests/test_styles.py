@@ -39,7 +39,7 @@ def test_a_right_class_in_another_style_is_not_accused(kind):
         for seed in range(SEEDS):
             cases = list(cases_of(kind, seed))
             checks = examine(cls.__name__, kind, ((case, run_case(cls, case)) for case in cases))
-            assert all(check.ok for check in checks), Checkup(f"seed {seed}", checks)
+            assert all(check.ok for check in checks), Checkup(cls.__name__, seed, checks)
             for case, check in zip(cases, checks, strict=True):
                 if not check.skipped:
                     asked[np.dtype(case.dtype).name] += 1
