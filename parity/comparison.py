@@ -21,6 +21,7 @@ from tinycnn_numpy.optim import Optimizer
 
 Data = Mapping[str, Any]  # x, dout, labels and so on
 ENDED, NOT_REACHED, PYTORCH_IS_OFF = "(ended)", "not reached", "PyTorch itself is off, NumPy is right"
+RIGHT_ALONE = "right by itself"
 
 
 def compare(
@@ -127,11 +128,14 @@ def _weigh(row: Row, alone: Row, before: list[Row]) -> Row:
         return dataclasses.replace(row, verdict=MISMATCH, note=alone.note or row.note)
     if row.verdict == MISMATCH and any(earlier.verdict == MISMATCH for earlier in before):
         return dataclasses.replace(row, verdict=INHERITED, note="")
-    return row
+    return dataclasses.replace(row, note=RIGHT_ALONE) if row.verdict == MISMATCH else row
 
 
 def _witness(exact: ExactRun, stage: str) -> str:
-    return str(exact.witnesses[0]) if exact.witnesses else ""
+    """One that a gradient of `stage` has passed on its way back, if there is any."""
+    order = [name for name, tensor in exact.tensors if tensor == "out"]
+    later = order[order.index(stage) :] if stage in order else []
+    return next((str(witness) for witness in exact.witnesses if witness.stage in later), "")
 
 
 def _failed(stage: str, tensor: str, note: str) -> Row:
@@ -254,6 +258,11 @@ def diagnose_row(row: Row, evidence: list[Evidence]) -> Diagnosis:
     if row.note.startswith("dtype is") and row.ratio <= 1:
         sentence = f"{row.note}: a float64 array or np.sqrt of a Python number got in; float32 stays float32."
         return Diagnosis(row.stage, row.tensor, "widened", sentence)
+    if row.note == RIGHT_ALONE:
+        sentence = (
+            "right by itself and wrong in this run: an earlier call or another stage changed what it uses."
+        )
+        return Diagnosis(row.stage, row.tensor, "shared-arrays", sentence)
     if row.note.startswith(("is None", "missing")):
         return Diagnosis(row.stage, row.tensor, "gradient-missing", "never assigned, or a return is missing.")
     return diagnose(row.stage, row.tensor, evidence)

@@ -215,7 +215,8 @@ def turning_points(name: str, stage: nn.Module, x: Known, margin: float, witness
     else:
         return torch.zeros((), dtype=torch.bool)
     for index in map(tuple, at.tolist()):
-        witnesses.append(Witness(name, index, gap[index].item(), reach[index].item()))
+        place = index if isinstance(stage, nn.ReLU) else pixel_of(stage, index, x.value.shape)
+        witnesses.append(Witness(name, place, gap[index].item(), reach[index].item()))
     return unsure
 
 
@@ -278,6 +279,13 @@ def windows_of(stage: nn.MaxPool2d, x: Tensor, fill: float) -> Tensor:
         functional.pad(x, (PW, PW, PH, PH), value=fill), stage.kernel_size, stride=stage.stride
     )
     return columns.reshape(*x.shape[:2], math.prod(pair(stage.kernel_size)), columns.shape[-1])
+
+
+def pixel_of(stage: Any, index: tuple[int, ...], shape: torch.Size) -> tuple[int, ...]:
+    """Where in the image (N, C, H, W) the entry n, c, k, p of its windows (N, C, KH*KW, OH*OW) stands."""
+    (_, KW), (SH, SW), (PH, PW) = map(pair, (stage.kernel_size, stage.stride, stage.padding))
+    (n, c, k, p), OW = index, (shape[3] + 2 * PW - KW) // SW + 1
+    return n, c, p // OW * SH + k // KW - PH, p % OW * SW + k % KW - PW
 
 
 def windows_back(stage: nn.MaxPool2d, windows: Tensor, shape: torch.Size) -> Tensor:

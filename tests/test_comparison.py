@@ -58,6 +58,38 @@ def test_a_mistake_of_memory_shows_in_the_run():
     assert [d.code for d in report.diagnoses] == ["stale-cache"]
 
 
+def test_a_stage_that_writes_into_the_memory_of_another_is_found():
+    class Meddling(tn.Flatten):
+        """Right in itself; on the way forward it wipes what pool2 remembers of its windows."""
+
+        def forward(self, x):
+            x.base[...] = 0
+            return super().forward(x)
+
+    report = parity.compare(model_with(flatten=Meddling), X, labels=LABELS)
+    assert report.mismatches[0].stage == "flatten" and report.diagnoses[0].code == "input-modified"
+
+
+def test_two_objects_that_share_one_memory_are_found():
+    class ClassWideMask(tn.ReLU):
+        def forward(self, x):
+            ClassWideMask.mask = x > 0
+            return super().forward(x)
+
+        def backward(self, dout):
+            return dout * ClassWideMask.mask
+
+    rng = np.random.default_rng(0)
+    model = tn.Sequential(
+        fc1=tn.Dense(5, 6, rng=rng), relu1=ClassWideMask(), fc2=tn.Dense(6, 6, rng=rng), relu2=ClassWideMask()
+    )
+    report = parity.compare(model, rng.standard_normal((4, 5)).astype(np.float32))
+    assert [(row.stage, row.tensor, row.note) for row in report.mismatches] == [
+        ("relu1", "dx", "right by itself")
+    ]
+    assert [d.code for d in report.diagnoses] == ["shared-arrays"]
+
+
 def test_the_short_way_round_must_find_the_same():
     class ShortWayWrong(tn.Conv2D):
         """backward is right and backward_weights, which training calls, is not."""

@@ -166,12 +166,13 @@ class TestUndecidable:
 
     def test_a_near_tie_in_a_pooling_window_is_a_witness_and_an_exact_one_is_not(self):
         pool = nn.MaxPool2d((1, 2))
-        x = torch.tensor([[[[1, 1.1, 2, 2.0000002, 3, 3]]]], dtype=torch.float64)
-        variance = torch.tensor([[[[1e-14, 1e-14, 1e-14, 1e-14, 0, 0]]]], dtype=torch.float64)
+        x = torch.tensor([[[[9.0] * 6, [1, 1.1, 2, 2.0000002, 3, 3]]]], dtype=torch.float64)
+        x[..., 0, ::2] = 8
+        variance = torch.tensor([[[[0.0] * 6, [1e-14, 1e-14, 1e-14, 1e-14, 0, 0]]]], dtype=torch.float64)
         found = []
         unsure = turning_points("pool", pool, Known(x, variance, torch.zeros_like(x)), 1.0, found)
-        assert [w.index for w in found] == [(0, 0, 0, 1)] and unsure.sum() == 2
-        assert "pool: x[0, 0, 0, 1] is 2.0e-07 from the turning point" in str(found[0])
+        assert [w.index for w in found] == [(0, 0, 1, 2)] and unsure.sum() == 2
+        assert "pool: x[0, 0, 1, 2] is 2.0e-07 from the turning point" in str(found[0])
 
 
 def test_the_exact_run_leaves_its_module_alone():
