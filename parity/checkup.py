@@ -241,14 +241,21 @@ def examine(owner: str, kind: str, answers: Iterable[tuple[Case, Mapping[str, Ru
         check.rows, found = judged(case, runs)
         for stage, seen in found.items():
             by_stage.setdefault(stage, []).extend(seen)
+    known: dict[
+        tuple[str, str, str], Diagnosis
+    ] = {}  # the doctor sees all cases at once: asked once a tensor
     for check in checks:
-        known: dict[tuple[str, str], Diagnosis] = {}
-        for row in check.rows:
-            tensor = row.tensor.partition(", ")[0]
-            if is_to_diagnose(row) and (row.stage, tensor) not in known:
-                row = dataclasses.replace(row, tensor=tensor)
-                known[row.stage, tensor] = diagnose_row(row, by_stage.get(row.stage, []))
-        check.diagnoses = list(known.values())
+        wrong = [
+            dataclasses.replace(r, tensor=r.tensor.partition(", ")[0])
+            for r in check.rows
+            if is_to_diagnose(r)
+        ]
+        for row in wrong:
+            key = row.stage, row.tensor, row.note
+            if key not in known:
+                known[key] = diagnose_row(row, by_stage.get(row.stage, []))
+            if known[key] not in check.diagnoses:
+                check.diagnoses.append(known[key])
     return checks
 
 

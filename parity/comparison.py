@@ -128,7 +128,7 @@ def _weigh(row: Row, alone: Row, before: list[Row]) -> Row:
         return dataclasses.replace(row, verdict=MISMATCH, note=alone.note or row.note)
     if row.verdict == MISMATCH and any(earlier.verdict == MISMATCH for earlier in before):
         return dataclasses.replace(row, verdict=INHERITED, note="")
-    return dataclasses.replace(row, note=RIGHT_ALONE) if row.verdict == MISMATCH else row
+    return dataclasses.replace(row, note=row.note or RIGHT_ALONE) if row.verdict == MISMATCH else row
 
 
 def _witness(exact: ExactRun, stage: str) -> str:

@@ -5,6 +5,7 @@ import pytest
 from torch import nn
 
 import parity
+import parity.comparison
 import tinycnn_numpy as tn
 from parity.report import INHERITED, MATCH, MISMATCH
 
