@@ -204,7 +204,8 @@ def what_can_go_wrong(args, parser):
         fail(f"{path} cannot be written: {error.strerror}; the last checkpoint is intact", all_say_so=True)
     except (MemoryError, RuntimeError) as error:
         words = str(error).lower()
-        if not isinstance(error, MemoryError) and "out of memory" not in words and "alloc" not in words:
+        known = ("out of memory", "alloc", "could not create a primitive")  # the last from oneDNN
+        if not isinstance(error, MemoryError) and not any(word in words for word in known):
             raise
         less = max(1, args.batch_size // 2)
         what = f"out of memory with --batch-size {args.batch_size}: try --batch-size {less}"

@@ -354,7 +354,7 @@ def test_another_machine_is_noted(uninterrupted, tmp_path, capsys, monkeypatch):
 def test_out_of_memory_names_the_batch_size(backend, tmp_path):
     limit = (
         "import resource, torch, sklearn.datasets, scipy.ndimage, matplotlib.figure, torchvision;"
-        "import numpy; numpy.ones((500, 500)) @ numpy.ones((500, 500));"  # BLAS takes its own memory
+        "import numpy, parity.proof; numpy.ones((500, 500)) @ numpy.ones((500, 500));"  # BLAS has its memory
         "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize() + 150_000_000;"
         "resource.setrlimit(resource.RLIMIT_AS, (used, used))"
     )
