@@ -82,6 +82,11 @@ def normal(rng, *shape, dtype=np.float32) -> np.ndarray:
     return rng.standard_normal(shape).astype(dtype)
 
 
+def as_written(size: tuple[int, int]) -> int | tuple[int, int]:
+    """As a person would write it: one number where both are the same."""
+    return size[0] if size[0] == size[1] else size
+
+
 def _out_shape(x_shape, kernel, stride, padding) -> tuple[int, int]:
     (H, W), (KH, KW), (SH, SW), (PH, PW) = x_shape[2:], kernel, stride, padding
     return (H + 2 * PH - KH) // SH + 1, (W + 2 * PW - KW) // SW + 1
@@ -93,9 +98,9 @@ def _conv2d(rng) -> Iterator[Case]:
         OH, OW = _out_shape(shape, kernel, stride, padding)
         settings = {}
         if stride != (1, 1):
-            settings["stride"] = stride
+            settings["stride"] = as_written(stride)
         if padding != (0, 0):
-            settings["padding"] = padding
+            settings["padding"] = as_written(padding)
         if not bias:
             settings["bias"] = False
         weights = {
@@ -106,7 +111,7 @@ def _conv2d(rng) -> Iterator[Case]:
         runs = twice(
             lambda: {"x": normal(rng, *shape, dtype=dtype), "dout": normal(rng, N, F, OH, OW, dtype=dtype)}
         )
-        return Case("Conv2D", name, runs, (C, F, kernel), settings, weights, dtype)
+        return Case("Conv2D", name, runs, (C, F, as_written(kernel)), settings, weights, dtype)
 
     def some(low, high):
         return int(rng.integers(low, high))
@@ -136,14 +141,13 @@ def _pool(kind: str, rng) -> Iterator[Case]:
         OH, OW = _out_shape(shape, kernel, stride or kernel, padding)
         settings = {}
         if stride:
-            settings["stride"] = stride
+            settings["stride"] = as_written(stride)
         if padding != (0, 0):
-            settings["padding"] = padding
+            settings["padding"] = as_written(padding)
         runs = twice(
             lambda: {"x": draw(rng, *shape, dtype=dtype), "dout": normal(rng, N, C, OH, OW, dtype=dtype)}
         )
-        size = kernel[0] if kernel[0] == kernel[1] else kernel
-        return Case(kind, name, runs, (size,), settings, {}, dtype)
+        return Case(kind, name, runs, (as_written(kernel),), settings, {}, dtype)
 
     def few(rng, *shape, dtype):
         return rng.integers(-2, 3, shape).astype(dtype)

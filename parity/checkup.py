@@ -31,7 +31,7 @@ from parity.comparison import (
     optimizer_evidence,
     rows_of,
 )
-from parity.doctor import Diagnosis, Evidence
+from parity.doctor import NO_KNOWN_CAUSE, Diagnosis, Evidence
 from parity.report import MATCH, MISMATCH, Report, Row, number, table
 from parity.rounding import exact_run
 from parity.running import Run, run_case, set_weights
@@ -195,12 +195,17 @@ def _cells(check: Check) -> dict[str, str]:
         return cells
     for row in check.rows:
         tensor, _, again = row.tensor.partition(", ")
-        column = row.stage if is_of_a_model(check) else tensor
+        column = row.stage if is_of_a_model(check) else name_of(row.stage, tensor)
         off = "WRONG" if not np.isfinite(row.ratio) else f"{number(row.ratio)} x"
+        off = row.note.split()[0] if row.note.startswith(("dtype", "shape")) else off
         off = row.verdict if row.verdict != MISMATCH else "2nd run" if again else off
         if cells.get(column, "ok") == "ok":
             cells[column] = "ok" if row.ok else off
     return cells
+
+
+def name_of(stage: str, tensor: str) -> str:
+    return f"parameter {tensor}" if stage == "steps" else tensor
 
 
 def is_of_a_model(check: Check) -> bool:
@@ -215,13 +220,21 @@ def _hints(checks: list[Check]) -> list[str]:
             hints.setdefault(check.error, f"{check.case}: {check.error}")
         if check.skipped:
             hints.setdefault(check.skipped, f"{check.case}: skipped, the class {check.skipped}")
-        for d in check.diagnoses:
-            place = f"{d.stage} {d.tensor}" if is_of_a_model(check) else d.tensor
-            hints.setdefault(f"{place} {d.code}", f"{place} [{d.code}]: {d.sentence}")
+        told = {}  # what is wrong beyond the numbers says more than that no cause is known
         for row in check.rows:
-            told = ("", NOT_REACHED, check.error)  # by an error, or by nothing but its numbers
-            if row.verdict == MISMATCH and row.note not in told and not row.note.startswith("was modified"):
-                hints.setdefault(f"{row.tensor} {row.note}", f"{row.tensor}: {row.note} ({check.case})")
+            tensor, _, second = row.tensor.partition(", ")
+            by_others = row.note in ("", NOT_REACHED, check.error) or row.note.startswith(
+                ("was modified", "was changed", "was never")
+            )
+            if row.verdict == MISMATCH and not by_others and not second:
+                told[row.stage, tensor] = row.note
+        for d in check.diagnoses:
+            place = f"{d.stage} {d.tensor}" if is_of_a_model(check) else name_of(d.stage, d.tensor)
+            note = told.pop((d.stage, d.tensor), "")
+            if note and d.code == NO_KNOWN_CAUSE:
+                hints.setdefault(f"{place} {note[:8]}", f"{place}: {note} ({check.case})")
+            else:
+                hints.setdefault(f"{place} {d.code}", f"{place} [{d.code}]: {d.sentence}")
     return list(hints.values())
 
 
@@ -245,12 +258,9 @@ def examine(owner: str, kind: str, answers: Iterable[tuple[Case, Mapping[str, Ru
         tuple[str, str, str], Diagnosis
     ] = {}  # the doctor sees all cases at once: asked once a tensor
     for check in checks:
-        wrong = [
-            dataclasses.replace(r, tensor=r.tensor.partition(", ")[0])
-            for r in check.rows
-            if is_to_diagnose(r)
-        ]
-        for row in wrong:
+        for row in (dataclasses.replace(r, tensor=r.tensor.partition(", ")[0]) for r in check.rows):
+            if not is_to_diagnose(row):
+                continue
             key = row.stage, row.tensor, row.note
             if key not in known:
                 known[key] = diagnose_row(row, by_stage.get(row.stage, []))

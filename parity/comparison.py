@@ -96,7 +96,11 @@ def rows_of(
     theirs: Mapping[Key, np.ndarray] | None = None,
 ) -> list[Row]:
     """Judge every tensor of a run. by_themselves: what each stage gave alone; theirs: what PyTorch gave."""
-    rows = [_failed(*key, note) for key, note in run.notes.items() if note.startswith("was modified")]
+    rows = [
+        _failed(*key, note)
+        for key, note in run.notes.items()
+        if note.startswith(("was modified", "was changed"))
+    ]
     ended = False
     for key, right in exact.tensors.items():
         note = run.notes.get(key, "")
@@ -110,6 +114,8 @@ def rows_of(
             row = _weigh(
                 row, judge(*key, alone.arrays.get(key), right, dtype, alone.notes.get(key, "")), rows
             )
+        elif by_themselves and row.verdict == MISMATCH and any(not earlier.ok for earlier in rows):
+            row = dataclasses.replace(row, verdict=INHERITED)  # the loss is the library's own
         if theirs is not None:
             torchs = judge(*key, theirs[key], exact.tensors[key], dtype)
             row = dataclasses.replace(row, torch=torchs.ratio)
@@ -258,6 +264,11 @@ def diagnose_row(row: Row, evidence: list[Evidence]) -> Diagnosis:
     if row.note.startswith("dtype is") and row.ratio <= 1:
         sentence = f"{row.note}: a float64 array or np.sqrt of a Python number got in; float32 stays float32."
         return Diagnosis(row.stage, row.tensor, "widened", sentence)
+    if row.note.startswith("was never computed"):
+        return Diagnosis(row.stage, row.tensor, "stage-skipped", f"{row.tensor} {row.note}.")
+    if row.note.startswith("was changed"):
+        sentence = f"{row.tensor} {row.note}: each stage takes what the one before it returned, unchanged."
+        return Diagnosis(row.stage, row.tensor, "changed-in-between", sentence)
     if row.note == RIGHT_ALONE:
         sentence = (
             "right by itself and wrong in this run: an earlier call or another stage changed what it uses."

@@ -134,7 +134,7 @@ def judge(stage: str, tensor: str, value, exact, dtype, note: str = "", witness:
     ratios = np.divide(gap, bound, out=np.where(gap == 0, 0.0, np.inf), where=bound > 0)
     at = np.unravel_index(ratios.argmax(), shape) if ratios.size else ()
     if not note and value.dtype != dtype:
-        note = f"dtype is {value.dtype}, expected {dtype}"
+        note = f"dtype is {value.dtype}, expected {np.dtype(dtype)}"
     if note:
         verdict = MISMATCH
     elif not (ratios > 1).any():

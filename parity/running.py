@@ -5,6 +5,7 @@ whatever has `forward` and `backward`, `weight` and `bias` where it learns, and 
 backward.
 """
 
+import contextlib
 import inspect
 import os
 import traceback
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -54,16 +56,19 @@ def run_stages(
     dout    starts the backward pass, or else the loss of `labels` by `loss_fn` does
     """
     run = Run()
-    with catching(run), recording(stages, run):
-        out = model.forward(x.copy(order="K"))
+    watch, names = Watch(run), list(stages)
+    alone = len(stages) == 1 and stages[names[0]] is model  # then nothing needs to be put into the object
+    with catching(run), contextlib.nullcontext() if alone else watch.all(stages):
+        forward = watch.forward(names[0], model) if alone else model.forward
+        out = forward(x.copy(order="K"))
+        watch.check_order(names, "forward", out)
         if labels is not None:
             run.keep(("loss", "loss"), loss_fn.forward(out, labels), number=x.dtype)
             dout = loss_fn.backward()
             run.keep(("loss", "dlogits"), dout)
-        for name in stages:
-            if (name, "out") not in run.arrays and (name, "out") not in run.notes:
-                run.notes[name, "out"] = "was never computed: forward skips this stage"
-        model.backward(dout.copy(order="K"))
+        backward = watch.backward(names[0], model) if alone else model.backward
+        backward(dout.copy(order="K"))
+        watch.check_order(names, "backward", None)
     for name, stage in stages.items():
         for parameter in ("weight", "bias"):
             gradient = getattr(stage, f"d{parameter}", None)
@@ -72,33 +77,69 @@ def run_stages(
     return run
 
 
-@contextmanager
-def recording(stages: Mapping[str, Any], run: Run):
-    """Meanwhile every forward and backward of a stage is written down, and what it did to its inputs."""
+class Watch:
+    """Writes down every forward and backward of a stage: what came out, and what it did to its inputs."""
 
-    def watched(name: str, stage: Any, given_name: str, returned_name: str, function: Callable) -> Callable:
+    def __init__(self, run: Run):
+        self.run = run
+        self.given: dict[Key, np.ndarray] = {}
+
+    def forward(self, name: str, stage: Any) -> Callable:
+        return self._watched(name, stage, "forward", "x", "out")
+
+    def backward(self, name: str, stage: Any) -> Callable:
+        return self._watched(name, stage, "backward", "dout", "dx")
+
+    def _watched(self, name: str, stage: Any, method: str, given_name: str, returned_name: str) -> Callable:
+        function = getattr(stage, method)
+
         def call(given):
             before = {given_name: np.copy(given), **{p: np.copy(a) for p, a in weights_of(stage).items()}}
+            self.given[name, given_name] = before[given_name]
             returned = function(given)
-            run.keep((name, returned_name), returned)
+            self.run.keep((name, returned_name), returned)
             after = {given_name: given, **weights_of(stage)}
             for tensor, array in before.items():
-                if not np.array_equal(array, after[tensor], equal_nan=array.dtype.kind == "f"):
-                    method = "forward" if returned_name == "out" else "backward"
-                    run.notes.setdefault((name, tensor), f"was modified by {method}")
+                if not _equal(array, after[tensor]):
+                    self.run.notes.setdefault((name, tensor), f"was modified by {method}")
             return returned
 
         return call
 
-    ways = [("forward", "x", "out"), ("backward", "dout", "dx")]
-    found = [(name, stage, *way) for name, stage in stages.items() for way in ways if hasattr(stage, way[0])]
-    for name, stage, method, given_name, returned_name in found:
-        setattr(stage, method, watched(name, stage, given_name, returned_name, getattr(stage, method)))
-    try:
-        yield
-    finally:
-        for _, stage, method, *_ in found:
-            delattr(stage, method)
+    @contextmanager
+    def all(self, stages: Mapping[str, Any]):
+        """While this lasts, the methods of the stages are watched."""
+        for name, stage in stages.items():
+            for method in ("forward", "backward"):
+                if hasattr(stage, method):
+                    setattr(stage, method, getattr(self, method)(name, stage))
+        try:
+            yield
+        finally:
+            for stage in stages.values():
+                for method in ("forward", "backward"):
+                    vars(stage).pop(method, None)
+
+    def check_order(self, names: list[str], method: str, last: Any) -> None:
+        """Whether every stage was called, and was given what the one before it returned."""
+        given, returned = ("x", "out") if method == "forward" else ("dout", "dx")
+        names = names if method == "forward" else names[::-1]
+        for name in names:
+            if (name, returned) not in self.run.arrays and (name, returned) not in self.run.notes:
+                self.run.notes[name, returned] = f"was never computed: {method} skips this stage"
+        for before, name in pairwise(names):
+            array, expected = self.given.get((name, given)), self.run.arrays.get((before, returned))
+            if array is not None and expected is not None and not _equal(expected, array):
+                self.run.notes.setdefault(
+                    (name, given), f"was changed on the way from {before}, by the model"
+                )
+        expected = self.run.arrays.get((names[-1], returned))
+        if last is not None and expected is not None and not _equal(expected, np.asarray(last)):
+            self.run.notes[names[-1], "result"] = "was changed by the model after the last stage"
+
+
+def _equal(a: np.ndarray, b: Any) -> bool:
+    return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
 @contextmanager
@@ -127,10 +168,13 @@ def describe(error: BaseException) -> str:
 
 
 def _of_ours(filename: str) -> bool:
-    """Whether it is this file, NumPy or the standard library, in which nobody would look for the mistake."""
-    inside = filename.startswith(os.path.dirname(os.__file__)) and "site-packages" not in filename
+    """Whether it is of this house, NumPy or the standard library, where nobody would look for the mistake."""
+    folders = [os.path.dirname(file) for file in (os.__file__, __file__, tinycnn_numpy.__file__)]
+    inside = (
+        any(filename.startswith(folder + os.sep) for folder in folders) and "site-packages" not in filename
+    )
     numpy = f"{os.sep}numpy{os.sep}" in filename or filename.startswith("<__array")
-    return filename == __file__ or inside or numpy or filename.startswith("<frozen")
+    return inside or numpy or filename.startswith("<frozen")
 
 
 def weights_of(stage: Any) -> dict[str, np.ndarray]:
@@ -178,6 +222,9 @@ def run_case(cls: type, case: Case) -> dict[str, Run]:
                 return {name: run_loss(loss_fn, data) for name, data in case.runs.items()}
             if case.kind in LAYERS:
                 layer, runs = build(cls, case.positional, case.settings, case.dtype), {}
+                for name in case.weights:
+                    if not hasattr(layer, name):
+                        raise AttributeError(f"{cls.__name__} has no attribute {name!r} after __init__")
                 for name, data in case.runs.items():
                     set_weights(layer, case.weights_in(name))
                     runs[name] = run_stages(layer, {case.kind: layer}, **data)
@@ -255,15 +302,23 @@ def run_each(stages: Mapping[str, Any], fed: Mapping[str, Mapping[str, np.ndarra
 
 
 def stages_by_name(model: Any, names: Sequence[str]) -> dict[str, Any]:
-    """model.conv1 and so on, dotted for a model in a model. Raises ValueError that names a missing one."""
-    try:
-        return {name: reduce(getattr, name.split("."), model) for name in names}
-    except AttributeError:
-        missing = [name for name in names if not hasattr(model, name.split(".")[0])]
-        raise ValueError(
-            f"{type(model).__name__} has no attribute {missing[0]!r}, expected its layers as "
-            f"{', '.join(names)}"
-        ) from None
+    """model.conv1 and so on, dotted for a model in a model. ValueError if one is missing or there twice."""
+    owner = type(model).__name__
+    found: dict[str, Any] = {}
+    for name in names:
+        try:
+            part = reduce(getattr, name.split("."), model)
+        except AttributeError:
+            expected = ", ".join(names)
+            raise ValueError(
+                f"{owner} has no attribute {name!r}, expected its layers as {expected}"
+            ) from None
+        twice = [other for other in found if found[other] is part]
+        if twice:
+            what = f"{twice[0]} and {name} are one object"
+            raise ValueError(f"{owner}: {what}, expected two: a layer remembers its own input until backward")
+        found[name] = part
+    return found
 
 
 class NotOfferedError(Exception):

@@ -70,7 +70,7 @@ class Layer:
             parameter.data[...] = state[name]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Parameter:
     """A learned array together with its gradient, both looked up on the layer that owns them."""
 
@@ -79,8 +79,12 @@ class Parameter:
 
     @property
     def data(self) -> np.ndarray:
-        """layer.weight, say. Update it in place: `parameter.data[...] -= step`."""
+        """layer.weight, say. Whatever is assigned is written into the same array, for others hold it too."""
         return getattr(self.layer, self.name)
+
+    @data.setter
+    def data(self, value: np.ndarray) -> None:
+        self.data[...] = value
 
     @property
     def grad(self) -> np.ndarray:

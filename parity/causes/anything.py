@@ -52,8 +52,18 @@ def causes(tensor: str) -> Iterator[Cause]:
         f"{tensor} is as if dout were all ones: the chain rule multiplies by dout.",
         lambda e: recomputed(e, tensor, dout=torch.ones_like(e.dout)) if "dout" in e.inputs else None,
     )
+    yield Cause(
+        "wrong-shape",
+        f"{tensor} has the right numbers in a wrong shape (keepdims, squeeze, a reshape?).",
+        lambda e: as_given(e, tensor),
+    )
     yield from factors(tensor)
     yield from orders(tensor)
+
+
+def as_given(e: Evidence, tensor: str) -> np.ndarray | None:
+    shape = e.given[tensor].shape
+    return e.exact[tensor].reshape(shape) if math.prod(shape) == e.exact[tensor].size else None
 
 
 def stale(e: Evidence, tensor: str, names: tuple[str, ...]) -> Any:

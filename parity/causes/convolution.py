@@ -96,6 +96,11 @@ def out_causes() -> Iterator[Cause]:
         lambda e: conv(e, stride=geometry(e)[1][::-1]),
     )
     yield Cause(
+        "height-for-width",
+        f"the paddings of rows and columns are exchanged: {formula}, x padded by (PH, PW).",
+        lambda e: conv(e, padding=geometry(e)[2][::-1]),
+    )
+    yield Cause(
         "padding-ignored",
         "the image is not padded: `padding` rows and columns of zeros belong on each of its four sides.",
         lambda e: conv(e, padding=0),

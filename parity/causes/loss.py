@@ -57,6 +57,11 @@ def loss_causes() -> Iterator[Cause]:
             f"only the {which} image counts: the loss is the mean over the batch.",
             lambda e, index=index: -right_class(e.logits.log_softmax(dim=1), e.labels)[index] / len(e.labels),
         )
+    yield Cause(
+        "not-summed",
+        "the loss is one number, the mean over the batch.",
+        lambda e: -right_class(e.logits.log_softmax(dim=1), e.labels),
+    )
     yield from overflow_causes("loss")
 
 
@@ -83,26 +88,48 @@ def softmax_causes(compute: Callable[..., Any]) -> Iterator[Cause]:
 
 
 def overflow_causes(tensor: str) -> Iterator[Cause]:
-    yield Cause(
-        "max-of-batch",
-        "the largest logit of the whole batch is subtracted, and rows far below it vanish: take each "
-        "row's own.",
-        lambda e: overflown(e, tensor, lambda z: z.max()) if len(e.logits) > 1 else None,
-    )
-    yield Cause(
-        "no-max-shift",
-        f"exp overflows, or all of a row vanish: subtract the largest logit of each row first, {LOG}.",
-        lambda e: overflown(e, tensor, lambda z: 0.0),
-    )
+    for code, shift, sentence in (
+        (
+            "log-of-softmax",
+            lambda z: z.amax(1, keepdim=True),
+            "the logarithm of a vanished probability is infinite",
+        ),
+        (
+            "max-of-batch",
+            lambda z: z.amax(),
+            "the largest logit of the batch is subtracted, not that of each row",
+        ),
+        (
+            "mean-for-max",
+            lambda z: z.mean(1, keepdim=True),
+            "the mean of the logits is subtracted: exp overflows",
+        ),
+        (
+            "no-max-shift",
+            lambda z: 0.0,
+            "exp overflows, or a row vanishes: subtract the largest logit of each row",
+        ),
+    ):
+        for log_of_probs in (True, False):
+            yield Cause(
+                code,
+                f"{sentence}: compute {LOG}.",
+                lambda e, shift=shift, log_of_probs=log_of_probs: in_precision(
+                    e, tensor, shift, log_of_probs
+                ),
+            )
 
 
-def overflown(e: Evidence, tensor: str, shift: Callable[[Tensor], Any]) -> Any:
-    """Where exp(z - shift) breaks down in the run's precision, whatever came out; elsewhere what is right."""
-    dtype = torch.float32 if e.precision == 4 else torch.float64
-    kept = (e.logits - shift(e.logits)).to(dtype).exp()
-    total, tiny = kept.sum(dim=1), torch.finfo(dtype).tiny
-    whole = total.isfinite() & (total > tiny) & (right_class(kept, e.labels) / total > tiny)
-    return None if whole.all() else e.given[tensor]
+def in_precision(e: Evidence, tensor: str, shift: Callable[[Tensor], Any], log_of_probs: bool) -> Tensor:
+    """The loss or its gradient in the precision of the run, with what overflows and vanishes there."""
+    z = e.logits.to(torch.float32 if e.precision == 4 else torch.float64)
+    z = z - shift(z)
+    total = z.exp().sum(dim=1, keepdim=True)
+    log_probs = (z.exp() / total).log() if log_of_probs else z - total.log()
+    if tensor == "loss":
+        return -right_class(log_probs, e.labels).mean().double()
+    probs = z.exp() / total if log_of_probs else log_probs.exp()
+    return ((probs - functional.one_hot(e.labels, z.shape[1])) / len(z)).double()
 
 
 def dlogits_causes() -> Iterator[Cause]:

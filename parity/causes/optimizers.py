@@ -28,7 +28,12 @@ def either(tensor: str) -> Iterator[Cause]:
     yield Cause(
         "last-only",
         "only the last parameter is updated: the line that changes the weights belongs inside the loop.",
-        lambda e: unchanged(e, tensor) if last_is_right(e) and int(tensor) < len(e.given) - 1 else None,
+        lambda e: unchanged(e, tensor) if others_are_right(e, tensor) and tensor != last(e) else None,
+    )
+    yield Cause(
+        "parameter-forgotten",
+        "this parameter is never updated and another is: step goes over all of them, biases too.",
+        lambda e: unchanged(e, tensor) if others_are_right(e, tensor) else None,
     )
     yield Cause(
         "not-in-place",
@@ -43,8 +48,12 @@ def unchanged(e: Evidence, tensor: str) -> np.ndarray:
     return np.repeat(e.inputs[tensor][None].numpy(), len(e.inputs[f"grad {tensor}"]), axis=0)
 
 
-def last_is_right(e: Evidence) -> bool:
-    return str(len(e.given) - 1) not in e.wrong
+def last(e: Evidence) -> str:
+    return str(len(e.given) - 1)
+
+
+def others_are_right(e: Evidence, tensor: str) -> bool:
+    return not (set(e.given) - {tensor}) & e.wrong
 
 
 def decayed(g, w, weight_decay: float, how: str):
@@ -59,6 +68,8 @@ def decayed(g, w, weight_decay: float, how: str):
 
 
 def decay_causes(variant) -> Iterator[Cause]:
+    sentence = f"weight decay leaves this parameter out: PyTorch decays them all, biases too; {DECAY}."
+    yield variant("decay-ignored", sentence, decay="ignored here")
     yield variant("decay-ignored", f"weight_decay does nothing: {DECAY}.", decay="ignored")
     yield variant("decay-sign", f"weight decay makes weights grow: {DECAY}, plus.", decay="wrong sign")
     yield variant(
@@ -69,7 +80,9 @@ def decay_causes(variant) -> Iterator[Cause]:
 
 def sgd_causes(tensor: str) -> Iterator[Cause]:
     def variant(code, sentence, decay="coupled", momentum="torch", nesterov="torch", sign=-1.0) -> Cause:
-        def predict(e: Evidence) -> np.ndarray:
+        def predict(e: Evidence) -> np.ndarray | None:
+            if decay == "ignored here" and not others_are_right(e, tensor):
+                return None
             s: dict[str, Any] = {"momentum": 0.0, "nesterov": False, "weight_decay": 0.0} | e.settings
             mu = s["momentum"]
 

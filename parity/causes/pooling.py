@@ -82,6 +82,15 @@ def geometry_causes(pool) -> Iterator[Cause]:
         lambda e: columns_by_row_stride(e, pool),
     )
     yield Cause(
+        "stride-ignored",
+        "without a stride the windows step by 1: the stride is the size of the window unless it is given.",
+        lambda e: (
+            pool(e.x, e.stage.kernel_size, 1, e.stage.padding)
+            if e.stage.stride == e.stage.kernel_size
+            else None
+        ),
+    )
+    yield Cause(
         "padding-ignored",
         "the image is not padded: `padding` rows and columns belong on each of its four sides.",
         lambda e: pool(e.x, e.stage.kernel_size, e.stage.stride, 0),

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from itertools import permutations
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -43,7 +42,7 @@ def relu_dx_causes() -> Iterator[Cause]:
         (
             "leaky",
             "a hundredth passes where x is negative",
-            lambda e: e.dout * torch.where(e.x > 0, 1.0, 0.01),
+            lambda e: e.dout * (e.x > 0).double().clamp(min=0.01),
         ),
     ):
         yield Cause(
