@@ -29,12 +29,12 @@ STEPS = 6  # of an optimiser
 
 @dataclass(frozen=True)
 class Case:
-    """One question: build `kind` with these arguments, give it these weights, then run it on `first`.
+    """One question: build `kind` with these arguments, give it these weights, then run it on "first".
 
-    The same object is run on `second` afterwards, data of the same shapes: what it remembers or adds up
-    shows there. Both hold x and dout of a layer, logits and labels of a loss, x and labels of a model, the
-    gradients of all steps of an optimiser (which has no second run). `fed` holds x and dout for each stage
-    of a model by itself.
+    The same object is run on "second" afterwards, data of the same shapes: what it remembers or adds up
+    shows there; then on "third", a batch of another size. All hold x and dout of a layer, logits and labels
+    of a loss, x and labels of a model, the gradients of all steps of an optimiser (which has one run).
+    `fed` holds x and dout for each stage of a model by itself.
     """
 
     kind: str
@@ -47,7 +47,7 @@ class Case:
     fed: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
     def weights_in(self, run: str) -> dict[str, np.ndarray]:
-        """The weights of a run: in the second a layer has others, as after a step of training."""
+        """The weights of a run: after the first a layer has others, as after a step of training."""
         if run == "first":
             return self.weights
         return {name: np.roll(-weight, 1) for name, weight in self.weights.items()}
@@ -57,8 +57,11 @@ class Case:
         return self.runs["first"]
 
 
-def twice(draw) -> dict[str, dict[str, np.ndarray]]:
-    return {name: draw() for name in ("first", "second")}
+def runs_of(draw: Callable[[], dict[str, np.ndarray]]) -> dict[str, dict[str, np.ndarray]]:
+    """Two runs of one shape, and a third with an image more."""
+    first, second = draw(), draw()
+    third = {name: np.concatenate([array, second[name][:1]]) for name, array in first.items()}
+    return {"first": first, "second": second, "third": third}
 
 
 def cases_of(kind: str, rng: np.random.Generator) -> list[Case]:
@@ -108,7 +111,7 @@ def _conv2d(rng) -> Iterator[Case]:
         }
         if bias:
             weights["bias"] = normal(rng, F, dtype=dtype)
-        runs = twice(
+        runs = runs_of(
             lambda: {"x": normal(rng, *shape, dtype=dtype), "dout": normal(rng, N, F, OH, OW, dtype=dtype)}
         )
         return Case("Conv2D", name, runs, (C, F, as_written(kernel)), settings, weights, dtype)
@@ -144,7 +147,7 @@ def _pool(kind: str, rng) -> Iterator[Case]:
             settings["stride"] = as_written(stride)
         if padding != (0, 0):
             settings["padding"] = as_written(padding)
-        runs = twice(
+        runs = runs_of(
             lambda: {"x": draw(rng, *shape, dtype=dtype), "dout": normal(rng, N, C, OH, OW, dtype=dtype)}
         )
         return Case(kind, name, runs, (as_written(kernel),), settings, {}, dtype)
@@ -173,7 +176,9 @@ def _pool(kind: str, rng) -> Iterator[Case]:
 
 def _relu(rng) -> Iterator[Case]:
     def case(name, *shape, draw=normal, dtype=np.float32):
-        runs = twice(lambda: {"x": draw(rng, *shape, dtype=dtype), "dout": normal(rng, *shape, dtype=dtype)})
+        runs = runs_of(
+            lambda: {"x": draw(rng, *shape, dtype=dtype), "dout": normal(rng, *shape, dtype=dtype)}
+        )
         return Case("ReLU", name, runs, dtype=dtype)
 
     def zeros(rng, *shape, dtype):
@@ -190,7 +195,7 @@ def _relu(rng) -> Iterator[Case]:
 def _flatten(rng) -> Iterator[Case]:
     def case(name, N, *shape, dtype=np.float32):
         size = int(np.prod(shape))
-        runs = twice(
+        runs = runs_of(
             lambda: {"x": normal(rng, N, *shape, dtype=dtype), "dout": normal(rng, N, size, dtype=dtype)}
         )
         return Case("Flatten", name, runs, dtype=dtype)
@@ -206,7 +211,7 @@ def _dense(rng) -> Iterator[Case]:
         weights = {"weight": normal(rng, M, K, dtype=dtype)}
         if bias:
             weights["bias"] = normal(rng, M, dtype=dtype)
-        runs = twice(lambda: {"x": normal(rng, N, K, dtype=dtype), "dout": normal(rng, N, M, dtype=dtype)})
+        runs = runs_of(lambda: {"x": normal(rng, N, K, dtype=dtype), "dout": normal(rng, N, M, dtype=dtype)})
         return Case("Dense", name, runs, (K, M), {} if bias else {"bias": False}, weights, dtype)
 
     N, K, M = rng.permutation([2, 3, 5, 6]).tolist()[:3]
@@ -224,7 +229,7 @@ def _crossentropyloss(rng) -> Iterator[Case]:
             logits = (offset + scale * normal(rng, N, classes)).astype(dtype)
             return {"logits": logits, "labels": labels(logits) if labels else rng.integers(classes, size=N)}
 
-        return Case("CrossEntropyLoss", name, twice(draw), dtype=dtype)
+        return Case("CrossEntropyLoss", name, runs_of(draw), dtype=dtype)
 
     N, classes = rng.permutation([3, 4, 5, 7])[:2].tolist()
     yield case("ordinary logits", N, classes)
@@ -269,10 +274,9 @@ def _model(name: str, rng) -> Iterator[Case]:
     library = getattr(tinycnn_numpy, "TinyCNN" if name == "Sequential" else name)
     for title, N, dtype in (("batch of three", 3, np.float32), ("batch of one, float64", 1, np.float64)):
         model = library(rng=rng, dtype=dtype)
-        runs = twice(
-            lambda N=N, dtype=dtype: {
-                "x": normal(rng, N, *shape, dtype=dtype),
-                "labels": rng.integers(classes, size=N),
-            }
-        )
+
+        def draw(N=N, dtype=dtype):
+            return {"x": normal(rng, N, *shape, dtype=dtype), "labels": rng.integers(classes, size=N)}
+
+        runs = runs_of(draw)
         yield Case(name, title, runs, weights=model.state_dict(), dtype=dtype)

@@ -42,7 +42,7 @@ from parity.weights import load_numpy_state
 
 @dataclass
 class Check:
-    """One case of one class: a row for every tensor of the first run and the second ("dx, second run")."""
+    """One case of one class: a row for every tensor of every run ("dx, second run")."""
 
     owner: str
     case: str
@@ -198,7 +198,7 @@ def _cells(check: Check) -> dict[str, str]:
         column = row.stage if is_of_a_model(check) else name_of(row.stage, tensor)
         off = "WRONG" if not np.isfinite(row.ratio) else f"{number(row.ratio)} x"
         off = row.note.split()[0] if row.note.startswith(("dtype", "shape")) else off
-        off = row.verdict if row.verdict != MISMATCH else "2nd run" if again else off
+        off = row.verdict if row.verdict != MISMATCH else AGAIN.get(again, off)
         if cells.get(column, "ok") == "ok":
             cells[column] = "ok" if row.ok else off
     return cells
@@ -269,6 +269,7 @@ def examine(owner: str, kind: str, answers: Iterable[tuple[Case, Mapping[str, Ru
     return checks
 
 
+AGAIN = {"second run": "2nd run", "third run": "other N"}
 Judged = tuple[list[Row], dict[str, list[Evidence]]]
 
 
@@ -293,7 +294,7 @@ def _judge(case: Case, runs: Mapping[str, Run]) -> Judged:
             seen.append(
                 optimizer_evidence(case.kind, case.settings, case.weights, data, run, exact.tensors, new)
             )
-        suffix = "" if name == "first" else ", second run"
+        suffix = "" if name == "first" else f", {name} run"
         rows += [dataclasses.replace(row, tensor=row.tensor + suffix) for row in new]
     return rows, {stage_name: seen}
 
@@ -303,10 +304,10 @@ def _judge_model(case: Case, runs: Mapping[str, Run]) -> Judged:
     stages = stages_of(module, None)
     alone, exact_alone = runs.get("fed"), exact_each(stages, case.fed)
     rows: list[Row] = []
-    for name in ("first", "second"):
+    for name in case.runs:
         if name in runs:
             exact = exact_run(stages, **case.runs[name])
-            suffix = "" if name == "first" else ", second run"
+            suffix = "" if name == "first" else f", {name} run"
             new = rows_of(runs[name], exact, case.dtype, (alone, exact_alone) if alone else None)
             rows += [dataclasses.replace(row, tensor=row.tensor + suffix) for row in new]
     evidence = {}

@@ -88,7 +88,10 @@ def explains(cause: "Cause", e: Evidence, tensor: str) -> bool:
 
 
 def predicted(cause: "Cause", e: Evidence, tensor: str) -> np.ndarray:
-    prediction = cause.predict(e)
+    try:
+        prediction = cause.predict(e)
+    except (IndexError, RuntimeError, ValueError):  # not with these shapes
+        prediction = None
     if prediction is None:
         return e.exact[tensor]
     return prediction.detach().numpy() if isinstance(prediction, Tensor) else np.asarray(prediction)

@@ -208,7 +208,7 @@ def build(cls: type, positional: tuple, settings: Mapping[str, Any], dtype) -> A
 
 
 def run_case(cls: type, case: Case) -> dict[str, Run]:
-    """Build the class as the case says; run it on the case's "first" data, then the same object on "second".
+    """Build the class as the case says; run it on the case's first data, then the same object on the others.
 
     A model also gives "fed": each stage by itself, on the inputs that the case brings for it.
     """

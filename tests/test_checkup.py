@@ -148,7 +148,7 @@ class TestProgram:
 
     def test_a_right_file_exits_0(self, file, capsys):
         assert main(["check", file(GOOD)]) == 0
-        assert capsys.readouterr().out.endswith("ALL RIGHT: 11 of 11 checks hold, 66 of 66 points\n")
+        assert capsys.readouterr().out.endswith("ALL RIGHT: 11 of 11 checks hold, 99 of 99 points\n")
 
     def test_a_wrong_file_exits_1_and_says_what_why_and_where(self, file, capsys):
         assert main(["check", file(BAD), "--seed", "3"]) == 1
@@ -180,7 +180,7 @@ class TestProgram:
         assert not result["ok"] and [check["verdict"] for check in relu].count(MISMATCH) == 1
         (wrong,) = (check for check in relu if check["verdict"] != MATCH)
         assert wrong["name"] == "ReLU: zeros among the inputs" and wrong["diagnosis"] == "mask-includes-zero"
-        assert (wrong["score"], wrong["max_score"]) == (2, 4) and wrong["sentence"].startswith(
+        assert (wrong["score"], wrong["max_score"]) == (3, 6) and wrong["sentence"].startswith(
             "dx: dout passes"
         )
         graded = json.loads((tmp_path / "results.json").read_text())

@@ -21,7 +21,7 @@ def causes(tensor: str) -> Iterator[Cause]:
         f"{tensor} is added to that of the call before: assign it, every backward starts anew "
         "(PyTorch adds, hence "
         "its zero_grad).",
-        lambda e: e.exact[tensor] + e.before.exact[tensor] if e.before else None,
+        lambda e: added_up(e, tensor),
     )
     remembered = {
         "everything": ("x", "dout", "logits", "labels", "weight", "bias"),
@@ -33,13 +33,13 @@ def causes(tensor: str) -> Iterator[Cause]:
         "logits": ("logits",),
         "labels": ("labels",),
     }
-    for what, names in remembered.items():
+    for (what, names), which in itertools.product(remembered.items(), (previous, first)):
         yield Cause(
             "stale-cache",
             f"{tensor} is computed from an earlier call ({what} is of that one): forward must "
             "remember anew what "
             "backward will need, and read the weights as they are now.",
-            lambda e, names=names: stale(e, tensor, names),
+            lambda e, names=names, which=which: stale(e, tensor, names, which(e)),
         )
     yield Cause(
         "gradient-missing",
@@ -66,8 +66,20 @@ def as_given(e: Evidence, tensor: str) -> np.ndarray | None:
     return e.exact[tensor].reshape(shape) if math.prod(shape) == e.exact[tensor].size else None
 
 
-def stale(e: Evidence, tensor: str, names: tuple[str, ...]) -> Any:
-    old = {name: e.before.inputs[name] for name in names if name in e.inputs} if e.before else {}
+def added_up(e: Evidence, tensor: str) -> np.ndarray:
+    return e.exact[tensor] + (added_up(e.before, tensor) if e.before else 0)
+
+
+def previous(e: Evidence) -> Evidence | None:
+    return e.before
+
+
+def first(e: Evidence) -> Evidence | None:
+    return first(e.before) or e.before if e.before else None
+
+
+def stale(e: Evidence, tensor: str, names: tuple[str, ...], earlier: Evidence | None) -> Any:
+    old = {name: earlier.inputs[name] for name in names if name in e.inputs} if earlier else {}
     return recomputed(e, tensor, **old) if old else None
 
 
