@@ -245,3 +245,122 @@ class TestProgram:
         assert "class ReLU(Layer):" in capsys.readouterr().out
         assert main(["template", "Conv3D"]) == 2
         assert "error: template: names is Conv3D, expected some of" in capsys.readouterr().err
+
+
+class TestWhatABlindTestFound:
+    """Wrong classes that were named wrongly or passed, and right ones that were accused."""
+
+    def codes(self, cls, kind):
+        return {d.code for check in parity.check(cls, kind).checks for d in check.diagnoses}
+
+    def test_the_logarithm_of_softmax_is_not_called_a_wrong_shift(self):
+        class LogOfSoftmax(tn.CrossEntropyLoss):
+            def forward(self, logits, labels):
+                super().forward(logits, labels)
+                e = np.exp(logits - logits.max(axis=1, keepdims=True))
+                probs = e / e.sum(axis=1, keepdims=True)
+                return -np.log(probs[np.arange(len(labels)), labels]).mean()
+
+        assert self.codes(LogOfSoftmax, "CrossEntropyLoss") == {"log-of-softmax"}
+
+    def test_clipped_logits_have_no_known_cause(self):
+        class Clipped(tn.CrossEntropyLoss):
+            def forward(self, logits, labels):
+                return super().forward(logits.clip(-500, 500), labels)
+
+        assert self.codes(Clipped, "CrossEntropyLoss") == {"no-known-cause"}
+
+    def test_a_parameter_that_is_forgotten_is_told_from_weights_that_never_change(self):
+        class FirstOnly(tn.SGD):
+            def __init__(self, parameters, **settings):
+                super().__init__(parameters[:1], **settings)
+
+        assert self.codes(FirstOnly, "SGD") == {"parameter-forgotten"}
+
+    def test_a_model_whose_backward_skips_a_stage(self):
+        class Skips(tn.TinyCNN):
+            def backward(self, dout):
+                return self.conv.backward(self.pool.backward(self.flatten.backward(self.fc.backward(dout))))
+
+        diagnoses = [d for check in parity.check(Skips, "TinyCNN").checks for d in check.diagnoses]
+        assert ("relu", "stage-skipped") in {(d.stage, d.code) for d in diagnoses}
+
+    def test_a_model_that_changes_arrays_between_its_stages_is_accused_and_not_the_loss(self):
+        class Softmax(tn.TinyCNN):
+            def forward(self, x):
+                e = np.exp(super().forward(x))
+                return e / e.sum(axis=1, keepdims=True)
+
+        first = parity.check(Softmax, "TinyCNN").checks[0]
+        assert first.diagnoses[0].code == "changed-in-between" and first.diagnoses[0].stage == "fc"
+        assert not any(d.stage == "loss" for d in first.diagnoses)
+
+    def test_one_object_in_two_places_is_said_to_be_that(self):
+        class Shared(tn.MNISTCNN):
+            def __init__(self, *, rng, dtype):
+                super().__init__(rng=rng, dtype=dtype)
+                self.stages["relu2"] = self.stages["relu1"]
+
+        (error,) = {check.error for check in parity.check(Shared, "MNISTCNN").checks}
+        assert "Shared: relu1 and relu2 are one object, expected two" in error
+
+    def test_a_right_class_with_slots_is_not_accused(self):
+        class Slots:
+            __slots__ = ("mask",)
+
+            def forward(self, x):
+                self.mask = x > 0
+                return x * self.mask
+
+            def backward(self, dout):
+                return dout * self.mask
+
+        assert parity.check(Slots, "ReLU").ok
+
+    def test_the_shape_of_the_first_batch_kept_for_ever_is_found(self):
+        class Keeps(tn.Flatten):
+            shape = None
+
+            def forward(self, x):
+                self.shape = self.shape or x.shape
+                return super().forward(x)
+
+            def backward(self, dout):
+                return dout.reshape(self.shape)
+
+        checkup = parity.check(Keeps)
+        assert not checkup.ok and "cannot reshape array" in str(checkup)
+
+    def test_names_of_its_own_for_the_weights_are_said_to_be_that(self):
+        class OwnNames:
+            def __init__(self, in_features, out_features, bias=True):
+                self.W = np.zeros((out_features, in_features))
+
+        (error,) = {check.error for check in parity.check(OwnNames, "Dense").checks}
+        assert "OwnNames has no attribute 'weight' after __init__" in error
+
+    def test_right_numbers_in_a_wrong_shape_are_said_to_be_that(self):
+        class KeepDims(tn.Dense):
+            def backward_weights(self, dout):
+                super().backward_weights(dout)
+                if self.bias is not None:
+                    self.dbias = dout.sum(axis=0, keepdims=True)
+
+        assert self.codes(KeepDims, "Dense") == {"wrong-shape"}
+
+    def test_the_update_that_everyone_knows_from_pytorch_is_right(self):
+        class Plain(tn.SGD):
+            def step(self):
+                for p, b in zip(self.parameters, self.momentum_buffer, strict=True):
+                    g = p.grad + self.weight_decay * p.data
+                    b[...] = self.momentum * b + g
+                    p.data -= self.lr * (g + self.momentum * b if self.nesterov else b)
+
+        class Assigned(Plain):
+            def step(self):
+                for p, b in zip(self.parameters, self.momentum_buffer, strict=True):
+                    g = p.grad + self.weight_decay * p.data
+                    b[...] = self.momentum * b + g
+                    p.data = p.data - self.lr * (g + self.momentum * b if self.nesterov else b)
+
+        assert parity.check(Plain, "SGD").ok and parity.check(Assigned, "SGD").ok

@@ -7,7 +7,9 @@ from torch import nn
 import parity
 import parity.comparison
 import tinycnn_numpy as tn
+from parity.comparison import compare_loss
 from parity.report import INHERITED, MATCH, MISMATCH
+from parity.running import Run, build, describe, run_each, set_weights
 
 
 def model_with(**wrong):
@@ -164,6 +166,29 @@ def test_an_object_of_any_class_is_compared_with_a_module():
     assert parity.compare(Anything(), X, nn.Flatten()).ok
 
 
+def test_the_upstream_gradient_that_is_given_is_the_one_that_is_used():
+    x = np.random.default_rng(2).standard_normal((3, 5))
+    dout = np.zeros((3, 5))
+    dout[1, 2] = x[1, 2] = 7.0
+    assert not parity.compare(MaskForgotten(), x).ok
+    assert parity.compare(MaskForgotten(), x, dout=dout).ok
+
+
+def test_a_stage_that_forward_skips_is_named():
+    class Skips(tn.Sequential):
+        def forward(self, x):
+            return self.fc2.forward(self.fc1.forward(x))
+
+        def backward(self, dout):
+            return self.fc1.backward(self.fc2.backward(dout))
+
+    rng = np.random.default_rng(0)
+    model = Skips(fc1=tn.Dense(5, 4, rng=rng), relu=tn.ReLU(), fc2=tn.Dense(4, 3, rng=rng))
+    report = parity.compare(model, rng.standard_normal((2, 5)).astype(np.float32))
+    notes = {(row.stage, row.tensor): row.note for row in report.rows if row.note}
+    assert notes["relu", "out"] == "was never computed: forward skips this stage"
+
+
 def test_a_module_with_other_stages_is_refused():
     with pytest.raises(ValueError, match=r"has stages \['0', '1'\], expected \['conv1', 'relu1'"):
         parity.compare(model_with(), X, nn.Sequential(nn.ReLU(), nn.ReLU()))
@@ -195,6 +220,7 @@ class TestOptimizers:
                 self.exp_avg_sq[1] *= 1 + 1e-12
 
         report = parity.compare_optimizers(Forgets(self.weights(), lr=0.1), steps=1)
+        assert {row.stage for row in report.rows} == {"steps"}
         assert [row.tensor for row in report.mismatches] == ["1 exp_avg_sq"]
 
     @pytest.mark.parametrize("cls", [tn.SGD, tn.Adam])
@@ -208,3 +234,58 @@ class TestOptimizers:
         assert parity.compare_optimizers(cls(self.weights(), lr=0.1)).ok
         report = parity.compare_optimizers(Hasty(self.weights(), lr=0.1))
         assert report.mismatches and report.diagnoses[0].code == "no-known-cause"
+
+
+def test_a_layer_with_one_weight_is_compared():
+    layer = tn.Dense(3, 2, bias=False, rng=np.random.default_rng(0))
+    assert parity.compare(layer, np.random.default_rng(1).standard_normal((5, 3)).astype(np.float32)).ok
+
+
+def test_a_wrong_loss_is_put_before_the_doctor():
+    class Negative(tn.CrossEntropyLoss):
+        def backward(self):
+            return -super().backward()
+
+    logits = np.random.default_rng(0).standard_normal((3, 5))
+    report = compare_loss(Negative(), logits, LABELS)
+    assert [(d.stage, d.tensor, d.code) for d in report.diagnoses] == [("loss", "dlogits", "wrong-sign")]
+
+
+class TestRunning:
+    def test_an_exception_is_located_in_the_last_line_that_is_not_numpy(self):
+        def deep(n):
+            return deep(n - 1) if n else bottom()
+
+        def bottom():
+            return np.linalg.inv(np.zeros((2, 2)))
+
+        with pytest.raises(np.linalg.LinAlgError) as error:
+            deep(60)
+        assert "LinAlgError: Singular matrix in bottom, line" in describe(error.value)
+
+    def test_weights_are_written_in_place_where_they_fit_and_copied_where_they_do_not(self):
+        layer = tn.Dense(3, 2, rng=np.random.default_rng(0))
+        weight, bias = np.ones((2, 3), np.float32), np.ones(2)
+        own = layer.weight
+        set_weights(layer, {"weight": weight, "bias": bias})
+        assert layer.weight is own and own.all() and own is not weight
+        assert layer.bias.dtype == np.float64 and layer.bias is not bias
+
+    def test_a_class_that_takes_a_dtype_gets_it(self):
+        assert build(tn.Dense, (3, 2), {}, np.float64).weight.dtype == np.float64
+
+    def test_a_stage_by_itself_that_fails_says_so_at_its_tensor(self):
+        class Fails(tn.ReLU):
+            def backward(self, dout):
+                raise KeyError("mask")
+
+        run = run_each({"relu": Fails()}, {"relu": {"x": X, "dout": X}})
+        assert isinstance(run, Run) and run.notes["relu", "dx"].startswith("KeyError: 'mask' in backward")
+
+
+def test_the_module_of_the_caller_is_left_alone():
+    layer = tn.Dense(3, 2, rng=np.random.default_rng(0))
+    module = parity.twin(layer)
+    layer.weight[...] = -layer.weight
+    parity.compare(layer, np.ones((2, 3), np.float32), module)
+    assert {str(p.dtype) for p in module.parameters()} == {"torch.float32"}

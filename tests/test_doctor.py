@@ -7,7 +7,7 @@ import tinycnn_numpy as tn
 from parity import check
 from parity.cases import KINDS
 from parity.causes import causes_of
-from parity.doctor import NO_KNOWN_CAUSE
+from parity.doctor import NO_KNOWN_CAUSE, near
 
 
 def noisy(base, method, size):
@@ -76,3 +76,9 @@ def test_every_cause_has_a_code_and_one_sentence():
             for cause in causes_of(kind, tensor):
                 assert cause.code == cause.code.lower().replace(" ", "-")
                 assert cause.sentence.endswith((".", ".)")) and "\n" not in cause.sentence
+
+
+def test_near_means_in_shape_in_nan_and_within_the_tolerance():
+    a = np.array([1.0, np.nan])
+    assert near(a, a + 0.5, 0.5) and not near(a, a + 0.5, 0.25)
+    assert not near(a, a[None], 0.5) and not near(a, np.ones(2), 0.5)

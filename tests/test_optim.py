@@ -11,6 +11,8 @@ from strategies import dtypes, seeds
 
 import tinycnn_numpy as tn
 from parity import compare_optimizers
+from parity.rounding import unit
+from parity.steps import adam_errors, exact_steps, sgd_errors
 
 rates, decays = st.sampled_from([1e-4, 0.01, 0.3]), st.sampled_from([0.0, 0.01, 0.5])
 
@@ -165,3 +167,61 @@ def test_wrong_settings_are_named(make, message):
 def test_a_step_before_backward_is_refused():
     with pytest.raises(RuntimeError, match="Dense: weight has no gradient yet, call backward first"):
         tn.SGD(one_weight().parameters(), lr=1).step()
+
+
+class TestErrorsByHand:
+    """How an error of 2 in a weight of -4 grows in one step with u = 1/4 and the gradient -6."""
+
+    def state(self, **more):
+        return {name: np.array([float(value)]) for name, value in {"w": -4, "e_w": 2, **more}.items()}
+
+    @pytest.mark.parametrize(("nesterov", "e_w"), [(False, 7.25), (True, 9.4375)])
+    def test_sgd(self, nesterov, e_w):
+        settings = {"lr": 0.25, "momentum": 0.5, "nesterov": nesterov, "weight_decay": 0.25}
+        state = self.state(b=8, e_b=1)
+        g, e_g = -6 + 0.25 * -4, 0.25 * 2 + 0.5 * (6 + 0.25 * 4)
+        e_b = 0.5 * 1 + e_g + 0.5 * (0.5 * 8 + 7)
+        assert sgd_errors(settings, state, np.array([-6.0]), 2, 0.25) == {"momentum_buffer": e_b}
+        assert state == {"w": -4, "e_w": e_w, "b": 0.5 * 8 + g, "e_b": e_b}
+        first = self.state()
+        sgd_errors(settings, first, np.array([-6.0]), 1, 0.25)
+        assert (first["b"], first["e_b"]) == (g, e_g + 0.5 * 7)
+
+    def test_adam(self):
+        settings = {"lr": 0.25, "betas": (0.5, 0.75), "eps": 1.0, "weight_decay": 0.25}
+        state = self.state(m=13, e_m=1, v=14 / 3, e_v=1)
+        found = adam_errors(settings, state, np.array([-6.0]), 2, 0.25)
+        e_g = 0.25 * 2 + 0.5 * (6 + 1)
+        e_m = 0.5 * 1 + 0.5 * e_g + 0.75 * (0.5 * 13 + 0.5 * 7)
+        e_v = 0.75 * 1 + 0.25 * 2 * 7 * e_g + 1 * (0.75 * 14 / 3 + 0.25 * 49)
+        assert found == {"exp_avg": e_m, "exp_avg_sq": pytest.approx(e_v)}
+        m, v, below, step = 3, 15.75, 6 + 1, 0.25 * 4 / 7
+        e_root = 0.75 * 6 + e_v / (1 - 0.75**2) / (2 * 6)
+        e_step = 0.25 * e_m / 0.75 / below + step * ((e_root + 0.25 * below) / below + 6 * 0.25)
+        e_w = 2 + e_step + 0.5 * (4 + step)
+        assert state == pytest.approx({"w": -4, "e_w": e_w, "m": m, "e_m": e_m, "v": v, "e_v": e_v})
+
+    def test_what_cancels_in_the_first_steps_of_adam_counts(self):
+        settings = {"lr": 0.25, "betas": (0.5, 0.75), "eps": 1.0, "weight_decay": 0.0}
+        state = self.state(e_w=0, m=19, v=14 / 3)
+        adam_errors(settings, state, np.array([-7.0]), 2, 0.0)
+        right = 0.25 * 8 / 7 * unit(np.float64) * (1 / 0.75 + 1 / 0.4375)
+        assert state["e_w"] == pytest.approx(right, rel=1e-9, abs=0)
+
+    def test_a_weight_that_never_moves_gathers_no_error_in_adam_without_eps(self):
+        settings = {"lr": 0.25, "betas": (0.5, 0.75), "eps": 0.0, "weight_decay": 0.0}
+        state = {"w": np.zeros(1), "e_w": np.zeros(1)}
+        adam_errors(settings, state, np.zeros(1), 1, 0.25)
+        assert state["e_w"] == 0
+
+    def test_what_each_optimiser_remembers_and_how_far_the_first_step_is_off(self):
+        weight, grads = np.array([-4.0], np.float32), np.array([[-6.0], [3.0]], np.float32)
+        after = exact_steps("SGD", {"lr": 0.25, "momentum": 0.5, "weight_decay": 0.25}, weight, grads)
+        assert [list(step) for step in after] == [["weight", "momentum_buffer"]] * 2
+        u = unit(np.float32)
+        e_b = 2 * u * 7 + 2 * u * 7
+        assert after[0]["momentum_buffer"].bound == pytest.approx(e_b)
+        assert after[0]["weight"].bound == pytest.approx(0.25 * e_b + 2 * u * (4 + 0.5 * 7))
+        assert (after[0]["weight"].value, after[1]["momentum_buffer"].value) == (-2.25, -7 / 2 + 3 - 2.25 / 4)
+        assert list(exact_steps("SGD", {"lr": 0.25}, weight, grads)[0]) == ["weight"]
+        assert list(exact_steps("Adam", {}, weight, grads)[0]) == ["weight", "exp_avg", "exp_avg_sq"]

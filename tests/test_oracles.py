@@ -49,3 +49,16 @@ def test_the_transpose_check_rejects_one_wrong_digit():
     right, wrong = (cls(6, 5, bias=False, rng=rng, dtype=np.float64) for cls in (tn.Dense, Off))
     x = np.abs(rng.standard_normal((3, 6)))
     assert parity.check_adjoint(right, x).ok and not parity.check_adjoint(wrong, x).ok
+
+
+def test_the_transpose_check_is_held_to_200_eps_of_the_norms():
+    class Off(tn.Dense):
+        def backward(self, dout):
+            return 1.5 * super().backward(dout)
+
+    rng = np.random.default_rng(1)
+    layer, x = Off(6, 5, bias=False, rng=rng, dtype=np.float64), rng.standard_normal((3, 6))
+    row = parity.check_adjoint(layer, x).rows[0]
+    y, norm = np.random.default_rng(0).standard_normal((3, 5)), np.linalg.norm
+    scale = norm(layer.forward(x)) * norm(y) + norm(x) * norm(layer.backward(y))
+    assert row.error / row.ratio == pytest.approx(200 * np.finfo(np.float64).eps * scale / 2, rel=1e-9, abs=0)

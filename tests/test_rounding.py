@@ -14,7 +14,7 @@ from examples.data import load_digits
 from examples.train_tinycnn import line_patterns
 from parity import compare, copy_weights, exact_run, twin
 from parity.report import MATCH, MISMATCH, UNDECIDABLE, judge
-from parity.rounding import Known, turning_points
+from parity.rounding import Known, backward, cross_entropy, forward, terms, turning_points
 from parity.running import run_stages
 from parity.trace import trace_torch
 from parity.twins import stages_of
@@ -183,3 +183,93 @@ def test_the_exact_run_leaves_its_module_alone():
     )
     assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
     assert all(p.grad is None and p.dtype == torch.float32 for p in module.parameters())
+
+
+def known(value, variance=0.0, slack=0.0):
+    value = torch.tensor(value, dtype=torch.float64)
+    return Known(value, torch.full_like(value, variance), torch.full_like(value, slack))
+
+
+class TestByHand:
+    """Each rule on small whole numbers, with u = 1 unless it says otherwise."""
+
+    def dense(self):
+        stage = nn.Linear(2, 1).double()
+        with torch.no_grad():
+            stage.weight[...], stage.bias[...] = torch.tensor([[2.0, 3.0]]), 1.0
+        return stage
+
+    def test_a_sum_of_products_forward(self):
+        out = forward(self.dense(), known([[1.0, 2.0]], variance=0.5), 1.0)
+        n, squares = 3, 4 * 1 + 9 * 4 + 1
+        assert out.value.item() == 9 and out.slack.item() == 0
+        assert out.variance.item() == pytest.approx(n * (squares + 9**2) + 0.5 * (4 + 9))
+
+    def test_a_sum_of_products_backward(self):
+        x, dout = known([[1.0, 2.0], [3.0, 0.0]], variance=0.5), known([[5.0], [1.0]], 0.25, 0.125)
+        found = backward(self.dense(), x, dout, torch.zeros(()), 1.0)
+        assert list(found) == ["dweight", "dbias", "dx"]
+        assert found["dx"].value.tolist() == [[10, 15], [2, 3]]
+        first, second = ([0.25 * w**2 + 2 * (d * w) ** 2 for w in (2, 3)] for d in (5, 1))
+        least = [[max(v, sum(image) / 2) for v in image] for image in (first, second)]
+        assert np.allclose(found["dx"].variance, least, rtol=1e-12)
+        assert found["dx"].slack.tolist() == [[0.25, 0.375]] * 2
+        n = 2
+        weight = [0.25 * 10 + n * (25 + 9 + 8**2) + 0.5 * 26, 0.25 * 4 + n * (100 + 10**2) + 0.5 * 26]
+        assert found["dweight"].value.tolist() == [[8, 10]]
+        assert np.allclose(found["dweight"].variance, [[max(v, sum(weight) / 2) for v in weight]], rtol=1e-12)
+        assert found["dweight"].slack.tolist() == [[0.5, 0.25]]
+        assert found["dbias"].variance.item() == pytest.approx(0.25 * 2 + n * (25 + 1 + 6**2))
+        assert found["dbias"].slack.item() == 0.25
+
+    def test_the_loss_of_equal_logits(self):
+        labels = torch.tensor([0, 1])
+        loss, dlogits = cross_entropy(known([[3.0, 3.0], [-3.0, -3.0]], variance=0.5), labels, 1.0)
+        row, inherited = 2 * (1 + 3) ** 2, 0.5 + 2 * 0.5**2 * 0.5
+        assert dlogits.value.tolist() == [[-0.25, 0.25], [0.25, -0.25]]
+        assert np.allclose(dlogits.variance, 0.25**2 * (row + inherited) + 2 * 0.25**2, rtol=1e-12)
+        assert loss.variance.item() == pytest.approx(2 * row / 4 + 4 * 0.25**2 * 0.5 + 2 * np.log(2) ** 2)
+        assert not loss.slack.any() and not dlogits.slack.any()
+
+    def test_a_logit_of_minus_infinity_leaves_the_bounds_finite(self):
+        _, dlogits = cross_entropy(known([[1.0, -np.inf, 2.0]]), torch.tensor([0]), 1.0)
+        assert dlogits.variance.isfinite().all()
+
+    def test_where_a_relu_decides_all_that_comes_back_is_at_stake(self):
+        x, found = known([[1.0, 3.0, -1.0, -3.0]], variance=1 / 16), []
+        unsure = turning_points("relu", nn.ReLU(), x, 1.0, found)
+        assert unsure.tolist() == [[True, False, True, False]] and (found[0].gap, found[0].bound) == (1, 1)
+        dout = known([[-2.0] * 4], variance=0.25, slack=0.5)
+        dx = backward(nn.ReLU(), x, dout, unsure, 1.0)["dx"]
+        assert dx.value.tolist() == [[-2, -2, 0, 0]] and dx.variance.tolist() == [[0.25, 0.25, 0.25, 0]]
+        assert dx.slack.tolist() == [[3, 0.5, 2.5, 0]]
+
+    def test_where_a_pooling_window_decides_all_that_comes_back_is_at_stake(self):
+        pool, found = nn.MaxPool2d((1, 2)), []
+        x = known([[[[1.0, 3.0, 8.0, 5.0]]]], variance=1 / 16)
+        unsure = turning_points("pool", pool, x, 1.0, found)
+        assert unsure.flatten().tolist() == [True, False, True, False]
+        assert [(w.index, w.gap, w.bound) for w in found] == [((0, 0, 0, 0), 2, 2)]
+        dx = backward(pool, x, known([[[[-2.0, 7.0]]]], variance=0.25, slack=0.5), unsure, 1.0)["dx"]
+        assert dx.value.flatten().tolist() == [0, -2, 7, 0]
+        assert dx.variance.flatten().tolist() == [0, 0.25, 0.25, 0]
+        assert dx.slack.flatten().tolist() == [2.5, 3, 0.5, 0]
+
+    def test_the_terms_of_a_convolution_are_no_fewer_than_those_of_transforms(self):
+        conv, x, dout = nn.Conv2d(2, 3, (5, 4)), torch.zeros(5, 2, 7, 9), torch.zeros(5, 3, 3, 6)
+        assert terms(conv, x, dout) == {"out": 41, "dx": 60, "dweight": 90, "dbias": 90}
+        few = terms(nn.Conv2d(1, 1, 1), torch.zeros(1, 1, 7, 9), torch.zeros(1, 1, 1, 1))
+        assert few == dict.fromkeys(("out", "dx", "dweight", "dbias"), 3 * 6)
+        assert terms(nn.AvgPool2d((2, 5)), x) == {"out": 18, "dx": 18}
+
+
+@pytest.mark.parametrize("module", [nn.Conv2d(2, 3, (3, 2)), nn.AvgPool2d(2), nn.MaxPool2d((3, 2), 1)])
+def test_the_bounds_of_an_image_owe_nothing_to_the_other_images(module):
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((2, 2, 7, 5)) * [[[[1]]], [[[1000]]]]).astype(np.float32)
+    shape = module(torch.from_numpy(x)).shape
+    dout = (rng.standard_normal(shape) * [[[[1]]], [[[1000]]]]).astype(np.float32)
+    both = exact_run({"s": module}, x, dout=dout).tensors
+    alone = exact_run({"s": module}, x[:1], dout=dout[:1]).tensors
+    for tensor in ("out", "dx"):
+        assert np.allclose(both["s", tensor].bound[:1], alone["s", tensor].bound, rtol=1e-12)

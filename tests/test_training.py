@@ -130,3 +130,24 @@ def test_a_pooling_window_within_rounding_of_a_tie_is_not_smooth():
     model = tn.Sequential(conv=conv, pool=tn.MaxPool2D((1, 2)))
     assert parity.is_smooth(model, np.array([[[[1, 1.1, 2, 3]]]], np.float32))
     assert not parity.is_smooth(model, np.array([[[[1, 1.1, 2, 2.0000002]]]], np.float32))
+
+
+@pytest.mark.parametrize(
+    ("cls", "memory"), [(tn.SGD, ["momentum_buffer"]), (tn.Adam, ["exp_avg", "exp_avg_sq"])]
+)
+def test_every_weight_and_what_is_remembered_of_it_is_held_to_the_bound(cls, memory):
+    rng = np.random.default_rng(0)
+    images, model = rng.standard_normal((20, 1, 8, 8)), tn.TinyCNN(rng=rng, dtype=np.float64)
+    options = {"momentum": 0.5} if cls is tn.SGD else {}
+    report = run(images, [np.arange(5)] * 2, model, lambda parameters, lr: cls(parameters, lr, **options))
+    names = [name for name, _ in model.named_parameters()]
+    expected = [f"{name} {what}".strip() for name in names for what in ("", *memory)]
+    assert report.ok and [row.tensor for row in report.rows] == ["loss", *expected]
+    assert report.rows[1].shape == (4, 1, 3, 3)
+
+
+def test_smooth_means_by_once_the_bound_unless_said_otherwise():
+    layer = tn.Sequential(fc=tn.Dense(1, 1, rng=np.random.default_rng(0)), relu=tn.ReLU())
+    layer.fc.weight[...], layer.fc.bias[...] = 1, -1
+    points = [np.array([[1 + k * 2**-23]], np.float32) for k in range(1, 40)]
+    assert any(parity.is_smooth(layer, x) and not parity.is_smooth(layer, x, margin=2) for x in points)
