@@ -126,7 +126,8 @@ class Watch:
         names = names if method == "forward" else names[::-1]
         for name in names:
             if (name, returned) not in self.run.arrays and (name, returned) not in self.run.notes:
-                self.run.notes[name, returned] = f"was never computed: {method} skips this stage"
+                for tensor in (returned, "dweight", "dbias") if method == "backward" else (returned,):
+                    self.run.notes[name, tensor] = f"was never computed: {method} skips this stage"
         for before, name in pairwise(names):
             array, expected = self.given.get((name, given)), self.run.arrays.get((before, returned))
             if array is not None and expected is not None and not _equal(expected, array):

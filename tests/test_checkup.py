@@ -364,3 +364,17 @@ class TestWhatABlindTestFound:
                     p.data = p.data - self.lr * (g + self.momentum * b if self.nesterov else b)
 
         assert parity.check(Plain, "SGD").ok and parity.check(Assigned, "SGD").ok
+
+    def test_a_backward_that_skips_everything_the_second_time(self):
+        class Exhausted(tn.TinyCNN):
+            def __init__(self, *, rng, dtype):
+                super().__init__(rng=rng, dtype=dtype)
+                self.backwards = iter(reversed(list(self.stages.values())))
+
+            def backward(self, dout):
+                for layer in self.backwards:
+                    dout = layer.backward(dout)
+                return dout
+
+        first = parity.check(Exhausted, "TinyCNN").checks[0]
+        assert first.diagnoses[0].code == "stage-skipped"
