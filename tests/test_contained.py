@@ -255,7 +255,15 @@ def test_processes_and_threads_end_with_it(ask):
     assert all(gone(pid) for pid in ask.child.printed.split())
 
 
-def test_ctrl_c_ends_it(tmp_path):
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises KeyboardInterrupt, also in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_it(tmp_path, interruptible):
     (tmp_path / "student.py").write_text(LAYER.replace("{}", "while True: pass"))
     here = threading.main_thread().ident
     timer = threading.Timer(1, signal.pthread_kill, (here, signal.SIGINT))
