@@ -378,3 +378,31 @@ class TestWhatABlindTestFound:
 
         first = parity.check(Exhausted, "TinyCNN").checks[0]
         assert first.diagnoses[0].code == "stage-skipped"
+
+
+class TestWhatMutantsFound:
+    def test_a_skipped_check_scores_nothing(self):
+        checkup = parity.check(WithoutPadding, "Conv2D")
+        (skipped,) = {
+            (c["score"], c["max_score"]) for c in checkup.to_dict()["checks"] if c["verdict"] == "skipped"
+        }
+        assert skipped == (0, 0)
+
+    def test_what_the_json_holds(self):
+        result = parity.check(tn.ReLU, seed=3).to_dict()
+        assert result["title"] == "ReLU against PyTorch" and result["seed"] == 3
+        assert [row["tensor"] for row in result["checks"][0]["tensors"]][:3] == [
+            "out",
+            "dx",
+            "out, second run",
+        ]
+
+    def test_gradescope_shows_the_verdict_of_a_passed_test(self):
+        assert {test["output"] for test in parity.check(tn.ReLU).to_gradescope()["tests"]} == {"match"}
+
+    def test_a_list_is_called_a_list(self):
+        class Lists(tn.Flatten):
+            def forward(self, x):
+                return super().forward(x).tolist()
+
+        assert "out: is a list, expected a NumPy array" in str(parity.check(Lists))

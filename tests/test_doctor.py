@@ -82,3 +82,9 @@ def test_near_means_in_shape_in_nan_and_within_the_tolerance():
     a = np.array([1.0, np.nan])
     assert near(a, a + 0.5, 0.5) and not near(a, a + 0.5, 0.25)
     assert not near(a, a[None], 0.5) and not near(a, np.ones(2), 0.5)
+
+
+def test_near_means_absolutely_near_however_large_the_numbers():
+    assert near(np.array([1e6]), np.array([1e6 + 0.5]), tolerance=1.0)
+    assert not near(np.array([1e6]), np.array([1e6 + 5]), tolerance=1.0)
+    assert not near(np.zeros((2, 1)), np.zeros((1, 2)), tolerance=1.0)
