@@ -33,7 +33,7 @@ from parity.comparison import (
 )
 from parity.doctor import NO_KNOWN_CAUSE, Diagnosis, Evidence
 from parity.report import MATCH, MISMATCH, Report, Row, number, table
-from parity.rounding import exact_run
+from parity.rounding import ExactRun, exact_run
 from parity.running import Run, run_case, set_weights
 from parity.steps import exact_steps, stacked
 from parity.twins import MODULE_OF_KIND, kind_of, stages_of
@@ -254,9 +254,8 @@ def examine(owner: str, kind: str, answers: Iterable[tuple[Case, Mapping[str, Ru
         check.rows, found = judged(case, runs)
         for stage, seen in found.items():
             by_stage.setdefault(stage, []).extend(seen)
-    known: dict[
-        tuple[str, str, str], Diagnosis
-    ] = {}  # the doctor sees all cases at once: asked once a tensor
+    # the doctor sees all cases at once, and is asked once a tensor
+    known: dict[tuple[str, str, str], Diagnosis] = {}
     for check in checks:
         for row in (dataclasses.replace(r, tensor=r.tensor.partition(", ")[0]) for r in check.rows):
             if not is_to_diagnose(row):
@@ -320,15 +319,12 @@ def _judge_model(case: Case, runs: Mapping[str, Run]) -> Judged:
     return rows, evidence
 
 
-def exact_optimizer(case: Case):
-    from parity.rounding import ExactRun
-
-    found = ExactRun()
-    for name, weight in case.weights.items():
-        found.tensors["steps", name] = stacked(
-            exact_steps(case.kind, case.settings, weight, case.first[name])
-        )
-    return found
+def exact_optimizer(case: Case) -> ExactRun:
+    """The weights after every step, of each parameter."""
+    known = {
+        name: exact_steps(case.kind, case.settings, w, case.first[name]) for name, w in case.weights.items()
+    }
+    return ExactRun({("steps", name): stacked(steps) for name, steps in known.items()})
 
 
 def module_of(case: Case, run: str) -> nn.Module:

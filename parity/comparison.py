@@ -12,7 +12,7 @@ from torch import nn
 from parity.doctor import Diagnosis, Evidence, diagnose
 from parity.report import INHERITED, MATCH, MISMATCH, Report, Row, judge
 from parity.rounding import Exact, ExactRun, exact_run
-from parity.running import Key, Run, run_each, run_loss, run_stages, stages_by_name
+from parity.running import Key, Run, catching, run_each, run_loss, run_stages, stages_by_name
 from parity.steps import exact_steps, stacked
 from parity.trace import trace_torch
 from parity.twins import KIND_OF_MODULE, OPTIMIZERS, kind_of, settings_of, stages_of, twin
@@ -152,17 +152,19 @@ def _rows_of_backward_weights(layer, parts, data: Data, exact: ExactRun, report:
     """backward_weights, which training calls, must find the same gradients; a row where it alone does not."""
     if not hasattr(layer, "backward_weights") or any(row.tensor == ENDED for row in report.rows):
         return []
-    layer.forward(data["x"].copy())
-    dout = (
-        exact.tensors["loss", "dlogits"].value.astype(data["x"].dtype) if "labels" in data else data["dout"]
-    )
-    layer.backward_weights(dout.copy())
+    dtype, run = data["x"].dtype, Run()
+    dout = exact.tensors["loss", "dlogits"].value.astype(dtype) if "labels" in data else data["dout"]
+    with catching(run):
+        layer.forward(data["x"].copy())
+        layer.backward_weights(dout.copy())
+    if run.error:
+        return [_failed("backward_weights", ENDED, run.error)]
     right = {(row.stage, row.tensor) for row in report.rows if row.verdict == MATCH}
     again = []
     for name, part in parts.items():
         for key in ((name, "dweight"), (name, "dbias")):
             if key in right and getattr(part, key[1], None) is not None:
-                row = judge(*key, getattr(part, key[1]), exact.tensors[key], data["x"].dtype)
+                row = judge(*key, getattr(part, key[1]), exact.tensors[key], dtype)
                 again.append(dataclasses.replace(row, tensor=f"{key[1]} of backward_weights"))
     return [row for row in again if not row.ok]
 

@@ -5,7 +5,6 @@ whatever has `forward` and `backward`, `weight` and `bias` where it learns, and 
 backward.
 """
 
-import contextlib
 import inspect
 import os
 import traceback
@@ -57,17 +56,14 @@ def run_stages(
     """
     run = Run()
     watch, names = Watch(run), list(stages)
-    alone = len(stages) == 1 and stages[names[0]] is model  # then nothing needs to be put into the object
-    with catching(run), contextlib.nullcontext() if alone else watch.all(stages):
-        forward = watch.forward(names[0], model) if alone else model.forward
-        out = forward(x.copy(order="K"))
+    with catching(run), watch.watching(stages):
+        out = model.forward(x.copy(order="K"))
         watch.check_order(names, "forward", out)
         if labels is not None:
             run.keep(("loss", "loss"), loss_fn.forward(out, labels), number=x.dtype)
             dout = loss_fn.backward()
             run.keep(("loss", "dlogits"), dout)
-        backward = watch.backward(names[0], model) if alone else model.backward
-        backward(dout.copy(order="K"))
+        model.backward(dout.copy(order="K"))
         watch.check_order(names, "backward", None)
     for name, stage in stages.items():
         for parameter in ("weight", "bias"):
@@ -84,19 +80,32 @@ class Watch:
         self.run = run
         self.given: dict[Key, np.ndarray] = {}
 
-    def forward(self, name: str, stage: Any) -> Callable:
-        return self._watched(name, stage, "forward", "x", "out")
+    @contextmanager
+    def watching(self, stages: Mapping[str, Any]):
+        """While this lasts, every stage is of a class derived from its own, whose methods are watched."""
+        classes = {name: type(stage) for name, stage in stages.items()}
+        try:
+            for name, stage in stages.items():
+                stage.__class__ = self._watched_class(name, classes[name])
+            yield
+        finally:
+            for name, stage in stages.items():
+                stage.__class__ = classes[name]
 
-    def backward(self, name: str, stage: Any) -> Callable:
-        return self._watched(name, stage, "backward", "dout", "dx")
+    def _watched_class(self, name: str, cls: type) -> type:
+        methods: dict[str, Any] = {"__slots__": ()}  # so that the object may change its class
+        for method, given, returned in (("forward", "x", "out"), ("backward", "dout", "dx")):
+            if hasattr(cls, method):
+                methods[method] = self._watched(name, method, getattr(cls, method), given, returned)
+        if "forward" in methods and getattr(cls, "__call__", None) is cls.forward:
+            methods["__call__"] = methods["forward"]  # __call__ = forward; any other __call__ calls it
+        return type(cls.__name__, (cls,), methods)
 
-    def _watched(self, name: str, stage: Any, method: str, given_name: str, returned_name: str) -> Callable:
-        function = getattr(stage, method)
-
-        def call(given):
+    def _watched(self, name: str, method: str, function: Callable, given_name: str, returned_name: str):
+        def call(stage, given, *more, **options):
             before = {given_name: np.copy(given), **{p: np.copy(a) for p, a in weights_of(stage).items()}}
             self.given[name, given_name] = before[given_name]
-            returned = function(given)
+            returned = function(stage, given, *more, **options)
             self.run.keep((name, returned_name), returned)
             after = {given_name: given, **weights_of(stage)}
             for tensor, array in before.items():
@@ -105,20 +114,6 @@ class Watch:
             return returned
 
         return call
-
-    @contextmanager
-    def all(self, stages: Mapping[str, Any]):
-        """While this lasts, the methods of the stages are watched."""
-        for name, stage in stages.items():
-            for method in ("forward", "backward"):
-                if hasattr(stage, method):
-                    setattr(stage, method, getattr(self, method)(name, stage))
-        try:
-            yield
-        finally:
-            for stage in stages.values():
-                for method in ("forward", "backward"):
-                    vars(stage).pop(method, None)
 
     def check_order(self, names: list[str], method: str, last: Any) -> None:
         """Whether every stage was called, and was given what the one before it returned."""
