@@ -97,7 +97,7 @@ class Watch:
         for method, given, returned in (("forward", "x", "out"), ("backward", "dout", "dx")):
             if hasattr(cls, method):
                 methods[method] = self._watched(name, method, getattr(cls, method), given, returned)
-        if "forward" in methods and getattr(cls, "__call__", None) is cls.forward:
+        if "forward" in methods and inspect.getattr_static(cls, "__call__", None) is cls.forward:
             methods["__call__"] = methods["forward"]  # __call__ = forward; any other __call__ calls it
         return type(cls.__name__, (cls,), methods)
 
