@@ -5,11 +5,8 @@ chapter's own loop, and the convolution ladder. The sides of a table take turns 
 of each turn is what counts: absolute times move with the machine.
 """
 
-import importlib.metadata
-import importlib.util
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -18,7 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from examples.program import Parser, fail, run, whole_number
+from examples.data import add_flags, from_flags
+from examples.program import Parser, fail, in_words, machine, run, whole_number
 
 TABLES = ["step", "epoch", "ladder"]
 THREADS = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"]
@@ -34,15 +32,14 @@ def main(argv=None) -> int:
     add("--images", type=whole_number(1), default=1280, help="images that a side sees in one turn, about")
     add("--epochs", type=whole_number(1), default=3, help="turns of every side of the epoch table")
     add("--device", choices=["cpu", "cuda"], default="cpu", help="of PyTorch in the epoch table")
-    add("--dataset", choices=["auto", "mnist", "digits"], default="auto", help="auto: mnist, else digits")
-    add("--data-dir", type=Path, default=Path("data"), help="folder that holds or gets MNIST/raw")
+    add_flags(parser)
     add("--json", type=Path, help="also write the figures to this file")
     args = parser.parse_args(argv)
     if args.json and not args.json.parent.is_dir():
         fail(f"--json {args.json} cannot be written: there is no folder {args.json.parent}")
 
-    figures: dict[str, Any] = {"machine": describe_machine()}
-    print(", ".join(f"{name} {value}" for name, value in figures["machine"].items()))
+    figures: dict[str, Any] = {"machine": machine()}
+    print(in_words(figures["machine"]))
     if "step" in args.only:
         counts = args.threads or sorted({1, figures["machine"]["cores"]})
         figures["step"] = [row for threads in counts for row in measure_steps(args, threads)]
@@ -56,20 +53,6 @@ def main(argv=None) -> int:
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return 0
-
-
-def describe_machine() -> dict[str, Any]:
-    import torch
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    machine: dict[str, Any] = {"machine": platform.machine(), "cores": cores}
-    machine["Python"] = platform.python_version()
-    for name in ("numpy", "scipy", "torch", "jax", "flax"):
-        if importlib.util.find_spec(name):
-            machine[name] = importlib.metadata.version(name)
-    if torch.cuda.is_available():
-        machine["GPU"] = torch.cuda.get_device_name()
-    return machine
 
 
 def in_new_process(command: list, **environment: str) -> Any:
@@ -122,14 +105,10 @@ def measure_epochs(args) -> list[dict]:
     """One epoch, batch 64: the chapter's loop, and train_mnist's with either backend."""
     import numpy as np
 
-    from examples import data
     from examples.processes import Processes
     from examples.sides import numpy_side, torch_side
 
-    try:
-        dataset, _ = data.load(args.dataset, args.data_dir)
-    except data.DataError as error:
-        fail(str(error))
+    dataset = from_flags(args)
     images = len(dataset.train_images)
 
     def with_backend(side):

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from examples.program import Parser, fail
+
 MEAN, STD = 0.1307, 0.3081  # of MNIST's training pixels, in 0..1
 MIRRORS = [
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -78,6 +80,27 @@ def load(name: str, data_dir: Path) -> tuple[Dataset, str]:
         if name == "mnist":
             raise
         return load_digits(), f"{error.reason}: training on the 1,797 embedded 8x8 digits instead"
+
+
+def add_flags(parser: Parser) -> None:
+    """--dataset and --data-dir."""
+    parser.add_argument(
+        "--dataset", choices=["auto", "mnist", "digits"], default="auto", help="auto: mnist, else digits"
+    )
+    parser.add_argument(
+        "--data-dir", type=Path, default=Path("data"), help="folder that holds or gets MNIST/raw"
+    )
+
+
+def from_flags(args) -> Dataset:
+    """The data set that the flags ask for; says so if it is another than MNIST, fails in one line."""
+    try:
+        dataset, instead = load(args.dataset, args.data_dir)
+    except DataError as error:
+        fail(str(error))
+    if instead:
+        print(instead, flush=True)
+    return dataset
 
 
 def load_mnist(data_dir: Path) -> Dataset:

@@ -1,41 +1,78 @@
-"""The pictures of the examples: the chapter's colours, constrained layout, a unit on every axis."""
+"""The pictures of the examples: the chapter's colours, constrained layout, a unit on every axis.
+
+The five colours are told apart by everybody only together with a marker, a line style or a label of their
+own, which every picture here gives them.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from examples.program import fail
+
 BLUE, GREEN, RED, AMBER, INDIGO = "#3b82f6", "#059669", "#dc2626", "#d97706", "#4f46e5"
 
 
-def training_curves(log: list[dict], title: str) -> Figure:
-    """Training loss and test accuracy by epoch, side by side, from the entries of a metrics.jsonl."""
-    epochs, losses, accuracies = (
-        [entry[name] for entry in log] for name in ("epoch", "train_loss", "test_accuracy")
-    )
+def save(figure: Figure, path: Path) -> None:
+    """Write a picture, PNG or SVG by its name, into a folder that is made if need be; print where."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=150)
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}")
+    print(f"picture: {os.fspath(path)}", flush=True)
+
+
+def training_curves(logs: dict[str, list[dict]], title: str) -> Figure:
+    """Training loss and test accuracy by epoch, side by side; a line for each name with its metrics.jsonl."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(epochs, losses, "o-", color=INDIGO)
+    styles = zip(("o-", "s--", "^-.", "D:"), (INDIGO, AMBER, GREEN, RED), strict=True)
+    for (name, log), (style, color) in zip(logs.items(), styles, strict=False):
+        epochs = [entry["epoch"] for entry in log]
+        left.plot(epochs, [entry["train_loss"] for entry in log], style, color=color, label=name)
+        right.plot(epochs, [entry["test_accuracy"] for entry in log], style, color=color, label=name)
     left.set(xlabel="epoch", ylabel="training loss (nats)", ylim=(0, None))
-    right.plot(epochs, accuracies, "o-", color=GREEN)
     right.set(xlabel="epoch", ylabel="test accuracy (%)")
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if len(logs) > 1:
+            axes.legend()
     figure.suptitle(title)
     return figure
 
 
-def filters(rows: dict[str, np.ndarray], title: str) -> Figure:
-    """One row of filters (F, KH, KW) for each name, all on one colour scale around 0."""
-    count = len(next(iter(rows.values())))
-    figure = Figure(figsize=(1.8 * count + 1.6, 1.9 * len(rows) + 0.8), layout="constrained")
-    grid = figure.subplots(len(rows), count, squeeze=False)
-    limit = max(float(np.abs(weights).max()) for weights in rows.values())
-    for axes_row, (name, weights) in zip(grid, rows.items(), strict=True):
-        for index, (axes, weight) in enumerate(zip(axes_row, weights, strict=True)):
-            image = axes.imshow(weight, cmap="RdBu_r", vmin=-limit, vmax=limit)
-            axes.set(xticks=[], yticks=[], title=f"filter {index}")
-        axes_row[0].set_ylabel(name, fontsize=12)
-    figure.colorbar(image, ax=grid, label="weight", shrink=0.8)
+def image_grid(
+    images: np.ndarray, columns: int, title: str, *, name: str, unit: str, rows: Sequence[str] = ()
+) -> Figure:
+    """Small images (K, H, W), `columns` to a row, on one colour scale.
+
+    name  of one image: "filter" gives filter 0, filter 1, ... above them
+    unit  of the colour bar. Where values are of both signs its middle is 0, blue below and red above.
+    rows  what stands to the left of each row; then each row counts for itself
+    """
+    count = -(-len(images) // columns)
+    figure = Figure(figsize=(1.25 * columns + 1.6, 1.5 * count + 0.9), layout="constrained")
+    grid = figure.subplots(count, columns, squeeze=False)
+    low, high = float(images.min()), float(images.max())
+    colors = {"cmap": "viridis", "vmin": low, "vmax": high}
+    if low < 0 < high:
+        limit = max(-low, high)
+        colors = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for index, (axes, image) in enumerate(zip(grid.flat, images, strict=False)):
+        shown = axes.imshow(image, **colors)
+        axes.set(xticks=[], yticks=[])
+        axes.set_axis_on()
+        axes.set_title(f"{name} {index % columns if rows else index}", fontsize=9)
+    for axes, label in zip(grid[:, 0], rows, strict=False):
+        axes.set_ylabel(label)
+    figure.colorbar(shown, ax=grid, label=unit, shrink=0.9)
     figure.suptitle(title)
     return figure

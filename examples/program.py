@@ -1,12 +1,15 @@
 """What the programs here share: a user's error is one line on stderr and exit code 2."""
 
 import argparse
+import importlib.metadata
+import importlib.util
 import math
 import os
+import platform
 import signal
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 def fail(message: str, code: int = 2, all_say_so: bool = False) -> NoReturn:
@@ -50,6 +53,26 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         fail(f"{message} (see --help)")
+
+
+def machine() -> dict[str, Any]:
+    """What a figure depends on besides its seed: hardware and versions."""
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    found: dict[str, Any] = {"machine": platform.machine(), "cores": cores}
+    found["Python"] = platform.python_version()
+    for name in ("numpy", "scipy", "torch", "jax", "flax"):
+        if importlib.util.find_spec(name):
+            found[name] = importlib.metadata.version(name)
+    found["threads"] = torch.get_num_threads()
+    if torch.cuda.is_available():
+        found["GPU"] = torch.cuda.get_device_name()
+    return found
+
+
+def in_words(facts: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in facts.items())
 
 
 def whole_number(at_least: int):

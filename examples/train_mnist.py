@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from examples import processes
+from examples.data import add_flags
 from examples.processes import Processes
 from examples.program import Parser, fail, positive_number, run, whole_number
 
@@ -19,8 +20,7 @@ def make_parser() -> Parser:
     add = parser.add_argument
     add("--backend", choices=["torch", "numpy"], default="torch", help="who computes")
     add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where torch computes")
-    add("--dataset", choices=["auto", "mnist", "digits"], default="auto", help="auto: mnist, else digits")
-    add("--data-dir", type=Path, default=Path("data"), help="folder that holds or gets MNIST/raw")
+    add_flags(parser)
     add("--epochs", type=whole_number(0), default=5, help="passes over the training set; 0 only evaluates")
     add("--batch-size", type=whole_number(1), default=64, help="images to an optimiser step")
     add("--lr", type=positive_number, default=1e-3, help="learning rate of Adam")
@@ -148,7 +148,7 @@ def train(args, dataset, group: Processes, folder: Path, say) -> float:
         from examples.figures import training_curves
 
         title = f"MNISTCNN on {dataset.name}, {args.backend} on {device}, seed {args.seed}"
-        curves = training_curves(log, title)
+        curves = training_curves({args.backend: log}, title)
         with replacing(folder / "training_curves.png") as path:
             curves.savefig(path, dpi=150)
     return log[-1]["test_accuracy"]

@@ -11,9 +11,9 @@ import torch
 
 import tinycnn_numpy
 import tinycnn_torch
-from examples.figures import filters
-from examples.program import Parser, fail, run, whole_number
-from parity import copy_weights
+from examples.figures import image_grid, save
+from examples.program import Parser, run, whole_number
+from parity import copy_weights, numpy_state
 
 
 def line_patterns(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -57,15 +57,10 @@ def main(argv=None) -> int:
 
     print(f"accuracy on these images: NumPy {tinycnn_numpy.evaluate(model, images, labels):.1f} %,", end=" ")
     print(f"PyTorch {tinycnn_torch.evaluate(module, *tensors):.1f} %")
-    rows = {"NumPy": model.state_dict()["conv.weight"], "PyTorch": module.state_dict()["conv.weight"].numpy()}
-    path = args.output_dir / "tinycnn_filters.png"
-    try:
-        args.output_dir.mkdir(parents=True, exist_ok=True)
-        title = "TinyCNN on synthetic line patterns: the learned filters of both sides"
-        filters({name: weight[:, 0] for name, weight in rows.items()}, title).savefig(path, dpi=150)
-    except OSError as error:
-        fail(f"--output-dir {args.output_dir} cannot be written: {error.strerror}")
-    print(f"filters: {path}")
+    both = np.concatenate([numpy_state(side)["conv.weight"][:, 0] for side in (model, module)])
+    title = "TinyCNN on synthetic line patterns: the learned filters of both sides"
+    picture = image_grid(both, 4, title, name="filter", unit="weight", rows=["NumPy", "PyTorch"])
+    save(picture, args.output_dir / "tinycnn_filters.png")
     return 0
 
 

@@ -92,7 +92,7 @@ class Watch:
             for name, stage in stages.items():
                 stage.__class__ = classes[name]
 
-    def _watched_class(self, name: str, cls: type) -> type:
+    def _watched_class(self, name: str, cls: Any) -> type:
         methods: dict[str, Any] = {"__slots__": ()}  # so that the object may change its class
         for method, given, returned in (("forward", "x", "out"), ("backward", "dout", "dx")):
             if hasattr(cls, method):

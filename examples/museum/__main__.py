@@ -5,17 +5,15 @@
 """
 
 import json
-import platform
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from examples.data import DataError, load
+from examples.data import add_flags, from_flags
 from examples.museum.exercise import exercise, solution
 from examples.museum.exhibit import EXHIBITS, Exhibit
 from examples.museum.measure import Finding, accuracy, examine
-from examples.program import Parser, fail, run, whole_number
+from examples.program import Parser, fail, in_words, machine, run, whole_number
 
 CHOSEN = "name or number of an exhibit"
 
@@ -29,8 +27,7 @@ def main(argv=None) -> int:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these bugs, or all that replace one class")
     parser.add_argument("--train", action="store_true", help="also train TinyCNN and MNISTCNN with every bug")
     parser.add_argument("--images", type=whole_number(50), default=6000, help="training images of MNISTCNN")
-    parser.add_argument("--dataset", choices=["auto", "mnist", "digits"], default="auto", help="for --train")
-    parser.add_argument("--data-dir", type=Path, default=Path("data"), help="folder that holds MNIST/raw")
+    add_flags(parser)
     parser.add_argument("--json", type=Path, help="also write the matrix to this file")
     parser.add_argument("--exercise", metavar="BUG", help=f"print a find-the-bug exercise: {CHOSEN}")
     parser.add_argument("--solution", metavar="BUG", help=f"print what is wrong: {CHOSEN}")
@@ -49,15 +46,11 @@ def main(argv=None) -> int:
 
     torch.set_num_threads(1)
     data, baseline = None, {}
-    versions = f"NumPy {np.__version__}, PyTorch {torch.__version__}"
-    machine = f"{platform.machine()}, Python {platform.python_version()}, {versions}"
-    print(f"{len(chosen)} bugs, seeds {args.first_seed} to {args.first_seed + args.seeds - 1}; {machine}")
+    last_seed = args.first_seed + args.seeds - 1
+    print(f"{len(chosen)} bugs, seeds {args.first_seed} to {last_seed}; {in_words(machine())}")
     if args.train:
-        try:
-            data, remark = load(args.dataset, args.data_dir)
-        except DataError as error:
-            fail(str(error))
-        print(*([remark] if remark else []), f"trained on {args.images:,} images of {data}", sep="\n")
+        data = from_flags(args)
+        print(f"trained on {args.images:,} images of {data}")
         baseline = {kind: accuracy(None, data, args.images, kind) for kind in ("Adam", "SGD", "AvgPool2D")}
         print("accuracy of the right TinyCNN and MNISTCNN, trained by Adam, by SGD, with average pooling:")
         print("  " + ";  ".join(", ".join(f"{a:.1f} %" for a in b.values()) for b in baseline.values()))
@@ -72,7 +65,7 @@ def main(argv=None) -> int:
             print(line(cells_of(number, found)), flush=True)
     print(*summary(findings), sep="\n")
     if args.json:
-        result = {"machine": machine, "baseline": baseline, "bugs": [to_dict(found) for found in findings]}
+        result = {"machine": machine(), "baseline": baseline, "bugs": [to_dict(found) for found in findings]}
         args.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return 0
 

@@ -1,0 +1,65 @@
+"""The networks that the exercises ask for, on both sides. Read beside tinycnn_numpy/models.py."""
+
+from collections import OrderedDict
+
+import numpy as np
+from torch import nn
+
+import tinycnn_numpy as tn
+import tinycnn_torch as tt
+
+
+class ThirdConvolution(tn.Sequential):
+    """Exercise 31.1: MNISTCNN with a third convolution; 23,946 parameters."""
+
+    def __init__(self, *, rng: np.random.Generator, dtype=np.float32):
+        super().__init__(
+            conv1=tn.Conv2D(1, 16, kernel_size=3, rng=rng, dtype=dtype),  # (N, 1, 28, 28) -> (N, 16, 26, 26)
+            relu1=tn.ReLU(),
+            pool1=tn.MaxPool2D(kernel_size=2),  # -> (N, 16, 13, 13)
+            conv2=tn.Conv2D(16, 32, kernel_size=3, rng=rng, dtype=dtype),  # -> (N, 32, 11, 11)
+            relu2=tn.ReLU(),
+            pool2=tn.MaxPool2D(kernel_size=2),  # -> (N, 32, 5, 5)
+            conv3=tn.Conv2D(32, 64, kernel_size=3, rng=rng, dtype=dtype),  # -> (N, 64, 3, 3)
+            relu3=tn.ReLU(),
+            pool3=tn.MaxPool2D(kernel_size=2),  # -> (N, 64, 1, 1): the last row and column are dropped
+            flatten=tn.Flatten(),  # -> (N, 64)
+            fc=tn.Dense(64 * 1 * 1, 10, rng=rng, dtype=dtype),  # -> (N, 10)
+        )
+
+
+class TorchThirdConvolution(nn.Sequential):
+    """The same with PyTorch's layers."""
+
+    def __init__(self):
+        super().__init__(
+            OrderedDict(
+                conv1=nn.Conv2d(1, 16, kernel_size=3),
+                relu1=nn.ReLU(),
+                pool1=nn.MaxPool2d(kernel_size=2),
+                conv2=nn.Conv2d(16, 32, kernel_size=3),
+                relu2=nn.ReLU(),
+                pool2=nn.MaxPool2d(kernel_size=2),
+                conv3=nn.Conv2d(32, 64, kernel_size=3),
+                relu3=nn.ReLU(),
+                pool3=nn.MaxPool2d(kernel_size=2),
+                flatten=nn.Flatten(),
+                fc=nn.Linear(64 * 1 * 1, 10),
+            )
+        )
+
+
+class AveragePooling(tn.MNISTCNN):
+    """Exercise 31.2: MNISTCNN that passes on the mean of a window instead of its largest entry."""
+
+    def __init__(self, *, rng: np.random.Generator, dtype=np.float32):
+        super().__init__(rng=rng, dtype=dtype)
+        self.stages |= {"pool1": tn.AvgPool2D(kernel_size=2), "pool2": tn.AvgPool2D(kernel_size=2)}
+
+
+class TorchAveragePooling(tt.MNISTCNN):
+    """The same with PyTorch's layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.pool1, self.pool2 = nn.AvgPool2d(kernel_size=2), nn.AvgPool2d(kernel_size=2)

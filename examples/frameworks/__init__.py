@@ -1,0 +1,1 @@
+"""The same CNN in four frameworks, from one weights file: python -m examples.frameworks"""

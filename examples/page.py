@@ -1,0 +1,85 @@
+"""One HTML page that opens from disk: text, tables and pictures in one file, with one style."""
+
+import base64
+import html
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from examples.program import fail
+
+STYLE = """
+:root { color-scheme: light; --line: #d1d5db; --soft: #f3f4f6; --accent: #4f46e5; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #111827; }
+body { margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
+h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
+a { color: var(--accent); }
+table { border-collapse: collapse; width: 100%; margin: 1rem 0; }
+th, td { text-align: left; vertical-align: top; padding: .45rem .7rem; border-bottom: 1px solid var(--line); }
+th { background: var(--soft); position: sticky; top: 0; }
+caption { text-align: left; font-weight: 600; padding: .4rem 0; }
+code, pre { font: .85rem/1.45 ui-monospace, Menlo, Consolas, monospace; }
+pre { margin: 0; white-space: pre-wrap; }
+img { max-width: 100%; height: auto; }
+figure { margin: 1.5rem 0; } figcaption { color: #4b5563; font-size: .9rem; }
+"""
+
+
+class Markup(str):
+    """Text that is HTML already; every other string is escaped before it goes into a page."""
+
+
+def escape(text: object) -> Markup:
+    return text if isinstance(text, Markup) else Markup(html.escape(str(text)))
+
+
+def code(text: str) -> Markup:
+    """Program text as it stands, one line or many."""
+    return Markup(f"<pre><code>{html.escape(text)}</code></pre>")
+
+
+def paragraph(text: object) -> Markup:
+    return Markup(f"<p>{escape(text)}</p>")
+
+
+def heading(text: object) -> Markup:
+    return Markup(f"<h2>{escape(text)}</h2>")
+
+
+def table(header: Sequence[object], rows: Iterable[Sequence[object]], caption: str) -> Markup:
+    """Cells are text, or Markup such as code(...)."""
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
+    body = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    title = f"<caption>{escape(caption)}</caption>"
+    return Markup(f"<table>{title}<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>")
+
+
+def picture(figure: Figure, alt: str, caption: str = "") -> Markup:
+    """A figure inside the page; `alt` says what is to be seen, for those who cannot see it."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    image = f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}">'
+    return Markup(f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>")
+
+
+def write(path: Path, title: str, parts: Iterable[Markup]) -> None:
+    """Write the page, into a folder that is made if need be; print where."""
+    text = f"""<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{escape(title)}</title><style>{STYLE}</style></head>
+<body>
+<h1>{escape(title)}</h1>
+{chr(10).join(parts)}
+</body>
+</html>
+"""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}")
+    print(f"page: {path}", flush=True)
