@@ -1,1 +1,1 @@
-"""What the chapter says, statement by statement, and what is found when it is computed: python -m examples.audit"""
+"""The chapter, statement by statement, and what is found on computing it: python -m examples.audit"""
