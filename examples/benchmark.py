@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -141,40 +140,16 @@ def measure_epochs(args) -> list[dict]:
 
 def chapter_epoch(dataset, device: str):
     """The chapter's own loop: a DataLoader makes each image out of a PIL image, .item() at every step."""
-    import numpy as np
     import torch
-    from PIL import Image
-    from torch.utils.data import DataLoader
-    from torchvision import transforms
 
-    from examples.data import MEAN, STD
+    from examples.chapter import loaders, train_epoch
     from tinycnn_torch import MNISTCNN
 
-    pixels = np.rint((dataset.train_images[:, 0] * STD + MEAN) * 255).astype(np.uint8)
-    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))])
-
-    class Digits(torch.utils.data.Dataset):
-        def __len__(self):
-            return len(pixels)
-
-        def __getitem__(self, i):
-            return transform(Image.fromarray(pixels[i])), int(dataset.train_labels[i])
-
     torch.manual_seed(0)
-    loader = DataLoader(Digits(), batch_size=64, shuffle=True)
-    model, loss_fn = MNISTCNN().to(device), torch.nn.CrossEntropyLoss()
+    loader, _ = loaders(dataset)
+    model = MNISTCNN().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
-
-    def epoch(turn: int, batches: int | None = None):
-        total = 0.0
-        for x, y in islice(loader, batches):
-            loss = loss_fn(model(x.to(device)), y.to(device))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.item()
-
-    return epoch
+    return lambda turn, batches=None: train_epoch(model, optimizer, loader, batches)
 
 
 def print_epochs(rows: list[dict]) -> None:
