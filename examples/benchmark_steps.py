@@ -123,18 +123,11 @@ def flax_side(images, labels):
     """The same network in Flax, whose images run N, H, W, C; the whole step is one compiled function."""
     import jax
     import optax
-    from flax import linen
 
-    class FlaxCNN(linen.Module):
-        @linen.compact
-        def __call__(self, x):
-            for features in (16, 32):
-                x = linen.relu(linen.Conv(features, (3, 3), padding="VALID")(x))
-                x = linen.max_pool(x, (2, 2), (2, 2))
-            return linen.Dense(10)(x.reshape(len(x), -1))
+    from examples.frameworks.flax_model import MNISTCNN
 
     pixels_last = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
-    model, adam = FlaxCNN(), optax.adam(1e-3)
+    model, adam = MNISTCNN(), optax.adam(1e-3)
     weights = model.init(jax.random.key(0), pixels_last[:1])
     moments = adam.init(weights)
 
