@@ -48,12 +48,13 @@ def heading(text: object) -> Markup:
     return Markup(f"<h2>{escape(text)}</h2>")
 
 
-def table(header: Sequence[object], rows: Iterable[Sequence[object]], caption: str) -> Markup:
-    """Cells are text, or Markup such as code(...)."""
+def table(header: Sequence[object], rows: Iterable[Sequence[object]], caption: str, kind: str = "") -> Markup:
+    """Cells are text, or Markup such as code(...). kind: the class that a page's own style speaks of."""
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
     body = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    attribute = f' class="{kind}"' if kind else ""
     title = f"<caption>{escape(caption)}</caption>"
-    return Markup(f"<table>{title}<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>")
+    return Markup(f"<table{attribute}>{title}<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>")
 
 
 def picture(figure: Figure, alt: str, caption: str = "") -> Markup:
@@ -65,12 +66,12 @@ def picture(figure: Figure, alt: str, caption: str = "") -> Markup:
     return Markup(f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>")
 
 
-def write(path: Path, title: str, parts: Iterable[Markup]) -> None:
-    """Write the page, into a folder that is made if need be; print where."""
+def write(path: Path, title: str, parts: Iterable[Markup], style: str = "") -> None:
+    """Write the page, into a folder that is made if need be; print where. style: CSS of this page alone."""
     text = f"""<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{escape(title)}</title><style>{STYLE}</style></head>
+<title>{escape(title)}</title><style>{STYLE}{style}</style></head>
 <body>
 <h1>{escape(title)}</h1>
 {chr(10).join(parts)}

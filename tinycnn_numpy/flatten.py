@@ -9,7 +9,18 @@ from tinycnn_numpy.layer import Layer
 
 
 class Flatten(Layer):
-    """x (N, C, H, W) -> out (N, C*H*W), channels slowest, as PyTorch flattens. Backward folds again."""
+    """Read an image as a row, channels slowest, as PyTorch does.
+
+    Forward:
+
+        out[n, (c*H + h)*W + w] = x[n,c,h,w]
+
+    Backward: each gradient goes back to its pixel.
+
+        dx[n,c,h,w] = dout[n, (c*H + h)*W + w]
+
+    x (N, C, H, W) -> out (N, C*H*W); fewer or more axes behind N will do as well.
+    """
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         check_array(self, "x", x, ("N", *np.shape(x)[1:]))
