@@ -4,7 +4,9 @@ A DataLoader makes every image anew out of a PIL image, one generator draws weig
 is read at every step, and the loss of an epoch is the mean over its batches.
 """
 
+from collections.abc import Callable
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,8 +59,10 @@ def evaluate(model: nn.Module, loader: DataLoader) -> float:
     return 100 * correct / len(loader.dataset)  # type: ignore[arg-type]
 
 
-def train(dataset: data.Dataset, seed: int, epochs: int = 5) -> list[dict]:
-    """A log like that of recipe.train. The random numbers are drawn in the chapter's order."""
+def train(
+    dataset: data.Dataset, seed: int, epochs: int = 5, each_epoch: Callable[[dict], Any] = print
+) -> list[dict]:
+    """A log like that of recipe.train, of MNISTCNN. Random numbers are drawn in the chapter's order."""
     torch.manual_seed(seed)
     model = MNISTCNN()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
@@ -68,9 +72,7 @@ def train(dataset: data.Dataset, seed: int, epochs: int = 5) -> list[dict]:
         loss = train_epoch(model, optimizer, train_loader)
         accuracy = evaluate(model, test_loader)
         log.append({"epoch": epoch, "train_loss": loss, "test_accuracy": accuracy})
-        print(
-            f"{dataset.name}: epoch {epoch}/{epochs}, train loss {loss:.4f}, test accuracy {accuracy:.2f} %"
-        )
+        each_epoch(log[-1])
     return log
 
 
@@ -80,7 +82,13 @@ def main(argv=None) -> int:
     parser.add_argument("--seed", type=whole_number(0), default=42, help="of weights and order")
     data.add_flags(parser)
     args = parser.parse_args(argv)
-    train(data.from_flags(args), args.seed, args.epochs)
+    dataset = data.from_flags(args)
+
+    def say(entry: dict) -> None:
+        scores = f"train loss {entry['train_loss']:.4f}, test accuracy {entry['test_accuracy']:.2f} %"
+        print(f"{dataset.name}: epoch {entry['epoch']}/{args.epochs}, {scores}", flush=True)
+
+    train(dataset, args.seed, args.epochs, say)
     return 0
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 
 from examples.program import fail
@@ -48,17 +48,35 @@ def training_curves(logs: dict[str, list[dict]], title: str) -> Figure:
 
 
 def image_grid(
-    images: np.ndarray, columns: int, title: str, *, name: str, unit: str, rows: Sequence[str] = ()
+    images: np.ndarray,
+    columns: int,
+    title: str,
+    *,
+    name: str,
+    unit: str,
+    rows: Sequence[str] = (),
+    beside: tuple[np.ndarray, str] | None = None,
 ) -> Figure:
     """Small images (K, H, W), `columns` to a row, on one colour scale.
 
-    name  of one image: "filter" gives filter 0, filter 1, ... above them
-    unit  of the colour bar. Where values are of both signs its middle is 0, blue below and red above.
-    rows  what stands to the left of each row; then each row counts for itself
+    name    of one image: "filter" gives filter 0, filter 1, ... above them
+    unit    of the colour bar. Where values are of both signs its middle is 0, blue below and red above.
+    rows    what stands to the left of each row; then each row counts for itself
+    beside  an image (H, W) in grey, to the left of all, and what stands above it
     """
     count = -(-len(images) // columns)
-    figure = Figure(figsize=(1.25 * columns + 1.6, 1.5 * count + 0.9), layout="constrained")
-    grid = figure.subplots(count, columns, squeeze=False)
+    width, height = 1.25 * columns + 1.6, 1.5 * count + 0.9
+    extra = min(height - 0.9, 2.6) if beside else 0
+    figure = Figure(figsize=(width + extra, height), layout="constrained")
+    figure.suptitle(title)
+    whole: FigureBase = figure
+    if beside:
+        left, whole = figure.subfigures(1, 2, squeeze=False, width_ratios=[extra, width])[0]
+        axes = left.subplots()
+        axes.imshow(beside[0], cmap="gray")
+        axes.set(xticks=[], yticks=[])
+        axes.set_title(beside[1], fontsize=9)
+    grid = whole.subplots(count, columns, squeeze=False)
     low, high = float(images.min()), float(images.max())
     colors = {"cmap": "viridis", "vmin": low, "vmax": high}
     if low < 0 < high:
@@ -73,6 +91,5 @@ def image_grid(
         axes.set_title(f"{name} {index % columns if rows else index}", fontsize=9)
     for axes, label in zip(grid[:, 0], rows, strict=False):
         axes.set_ylabel(label)
-    figure.colorbar(shown, ax=grid, label=unit, shrink=0.9)
-    figure.suptitle(title)
+    whole.colorbar(shown, ax=grid, label=unit, shrink=0.9)
     return figure

@@ -1,0 +1,73 @@
+"""Exercise 31.4: where the parameters of the MLP and of the CNN are, and what each is worth."""
+
+import argparse
+import contextlib
+import io
+
+import tinycnn_numpy as tn
+from examples import seeds
+from examples.compare_mlp import compare_as_asked, verdict
+from examples.data import Dataset
+from examples.exercises.shapes import Stage, stages
+from examples.figures import save
+
+QUESTION = """Write count_parameters(model): it prints every name, shape and size and returns their total.
+Which is more parameter-efficient, the MLP or the CNN, and why?"""
+
+
+def solve(dataset: Dataset, args: argparse.Namespace) -> None:
+    for model in ("MLP", "MNISTCNN"):
+        print(f"tinycnn_numpy.count_parameters of {model}; {agreement(model)}:")
+        tn.count_parameters(seeds.start(model, "numpy", 0))
+    print("The bias apart, in a forward pass of one image:")
+    print(f"{'model':10}{'stage':7}{'weights':>8}{'uses of each':>14}{'multiply-adds':>15}")
+    for model in ("MLP", "SmallMLP", "MNISTCNN"):
+        print(work_table(model, stages(seeds.start(model, "numpy", 0))))
+
+    models = ["MNISTCNN", "MLP", "SmallMLP"]
+    found = compare_as_asked(models, dataset, args)
+    for model in ("MLP", "SmallMLP"):
+        print(f"MNISTCNN - {model}, seed by seed: {found.difference('MNISTCNN', model)}")
+    print(seeds.sampling(found.last["MNISTCNN"].mean(), dataset))
+    conclusion = verdict(found.difference("MNISTCNN", "SmallMLP"), "MNISTCNN", "SmallMLP")
+    print(f"On {dataset.name}, with equally many parameters, {conclusion}.")
+    cnn, mlp = (stages(seeds.start(model, "numpy", 0)) for model in ("MNISTCNN", "MLP"))
+    times, share = multiply_adds(cnn) / multiply_adds(mlp), weights(mlp) / weights(cnn)
+    print("Weight sharing: a dense layer uses a weight once for an image, a convolution at every place.")
+    print(
+        f"MNISTCNN has 1/{share:.1f} of MLP's weights and does {times:.1f} times its multiply-adds with them."
+    )
+    save(found.curves(), args.output_dir / "parameters.png")
+
+
+def agreement(model: str) -> str:
+    """Whether count_parameters prints the same for both packages."""
+    printed = [counted(seeds.start(model, backend, 0))[1] for backend in ("numpy", "torch")]
+    return "the PyTorch model gives the same" if printed[0] == printed[1] else "PYTORCH'S IS ANOTHER"
+
+
+def counted(model) -> tuple[int, str]:
+    """What count_parameters returns and what it prints."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        total = tn.count_parameters(model)
+    return total, printed.getvalue()
+
+
+def work_table(model: str, of: list[Stage]) -> str:
+    """How often the weights of each stage are used for one image, and how many multiply-adds that makes."""
+    rows = [
+        f"{model:10}{stage.name:7}{stage.weights:8,}{stage.uses:14,}{stage.multiply_adds:15,}"
+        for stage in of
+        if stage.weights
+    ]
+    mean = multiply_adds(of) / weights(of)
+    return "\n".join([*rows, f"{model:10}{'total':7}{weights(of):8,}{mean:14.1f}{multiply_adds(of):15,}"])
+
+
+def weights(of: list[Stage]) -> int:
+    return sum(stage.weights for stage in of)
+
+
+def multiply_adds(of: list[Stage]) -> int:
+    return sum(stage.multiply_adds for stage in of)

@@ -1,0 +1,46 @@
+"""Exercise 31.1: a third convolution, its shapes, its parameters, and whether it helps."""
+
+import argparse
+
+from examples import seeds
+from examples.compare_mlp import compare_as_asked, mean_log, verdict
+from examples.data import Dataset
+from examples.exercises.shapes import stages, table
+from examples.figures import save
+
+QUESTION = """Put a third convolution (32 to 64 channels, 3 x 3), a ReLU and a max pooling in front of fc.
+How long is the flattened image then? How many parameters does the change add? Does it help?"""
+
+
+def solve(dataset: Dataset, args: argparse.Namespace) -> None:
+    model = "ThirdConvolution"
+    before, after = (stages(seeds.start(name, args.backend, 0)) for name in ("MNISTCNN", model))
+    print(table(after))
+    flat = {stage.name: stage for stage in after}["flatten"].shape[0]
+    print(
+        f"The flattened image has {flat} numbers: a 3 x 3 map has room for one 2 x 2 window, and pool3 drops"
+    )
+    print("the other 5 of its 9 places.")
+    print(f"Parameters: {in_words(parameter_changes(before, after))}")
+
+    found = compare_as_asked(["MNISTCNN", model], dataset, args)
+    difference = found.difference(model, "MNISTCNN")
+    print(f"{model} - MNISTCNN, seed by seed: {difference}")
+    print(seeds.sampling(found.last[model].mean(), dataset))
+    says = verdict(difference, model, "MNISTCNN")
+    print(f"On {dataset.name}, after {seeds.epochs_in_words(args.epochs)}, {says}.")
+    losses = ", ".join(f"{name} {mean_log(logs)[-1]['train_loss']:.4f}" for name, logs in found.logs.items())
+    print(f"Mean training loss of the last epoch: {losses}.")
+    save(found.curves(), args.output_dir / "third_convolution.png")
+
+
+def parameter_changes(before, after) -> dict[str, tuple[int, int]]:
+    """(before, after) of every stage whose number of parameters changes, and of the total."""
+    counts = [{stage.name: stage.parameters for stage in of} for of in (before, after)]
+    changes = {name: (counts[0].get(name, 0), count) for name, count in counts[1].items()}
+    changes = {name: change for name, change in changes.items() if change[0] != change[1]}
+    return changes | {"total": (sum(counts[0].values()), sum(counts[1].values()))}
+
+
+def in_words(changes: dict[str, tuple[int, int]]) -> str:
+    return ", ".join(f"{name} {old:,} -> {new:,} ({new - old:+,})" for name, (old, new) in changes.items())

@@ -1,0 +1,246 @@
+"""Accuracies over seeds: what is kept, what is trained, and what is said about it."""
+
+import dataclasses
+import json
+import re
+
+import numpy as np
+import pytest
+
+from examples import data, seeds
+from examples.data import Dataset
+from parity import numpy_state
+
+
+@pytest.fixture
+def few_digits(monkeypatch):
+    whole = data.load_digits()
+    few = Dataset(
+        "digits", whole.train_images[:130], whole.train_labels[:130], whole.test_images, whole.test_labels
+    )
+    monkeypatch.setattr(data, "load_digits", lambda: few)
+    return few
+
+
+@pytest.fixture
+def results(tmp_path):
+    return tmp_path / "runs" / "seeds.jsonl"
+
+
+@pytest.fixture
+def mnist():
+    """MNIST by name, with no images to speak of: whoever trains on it has missed the planted runs."""
+    images, labels = np.zeros((1, 1, 28, 28), np.float32), np.zeros(1, np.int64)
+    return Dataset("mnist", images, labels, images.repeat(100, axis=0), labels.repeat(100))
+
+
+def plant(results, accuracies, model="MNISTCNN", backend="torch", name="mnist", epochs=5):
+    """Finished runs of seeds 0, 1, ... with these last accuracies."""
+    results.parent.mkdir(exist_ok=True, parents=True)
+    with open(results, "a") as file:
+        for seed, accuracy in enumerate(accuracies):
+            log = [
+                {"epoch": epoch, "train_loss": 1 / epoch, "test_accuracy": accuracy - epochs + epoch}
+                for epoch in range(1, epochs + 1)
+            ]
+            key = {"dataset": name, "model": model, "backend": backend, "seed": seed, "epochs": epochs}
+            file.write(json.dumps(key | {"log": log, "machine": {}}) + "\n")
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("trained what was finished")
+
+    monkeypatch.setattr(seeds, "train", refuse)
+
+
+def fails(capsys, arguments, code=2):
+    with pytest.raises(SystemExit) as exit_:
+        arguments()
+    lines = capsys.readouterr().err.splitlines()
+    assert exit_.value.code == code and len(lines) == 1 and lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize("model", list(seeds.MODELS))
+def test_one_seed_gives_both_sides_the_same_first_weights(model):
+    ours, theirs = (numpy_state(seeds.start(model, backend, 3)) for backend in ("numpy", "torch"))
+    assert list(ours) == list(theirs)
+    for name, array in ours.items():
+        np.testing.assert_array_equal(array, theirs[name])
+    another = numpy_state(seeds.start(model, "torch", 4))
+    assert all(np.any(array != another[name]) for name, array in ours.items())
+
+
+def test_a_finished_run_is_returned_and_not_trained_again(results, mnist, no_training):
+    plant(results, [98.5, 98.9])
+    runs = seeds.logs(results, mnist, "MNISTCNN", "torch", [1, 0], 5)
+    assert seeds.last_accuracies(runs).tolist() == [98.9, 98.5] and len(runs[0]) == 5
+
+
+@pytest.mark.parametrize(
+    "other", [{"model": "MLP"}, {"backend": "numpy"}, {"name": "digits"}, {"epochs": 4}], ids=str
+)
+def test_another_run_does_not_count(other, results, mnist, no_training):
+    plant(results, [98.5], **other)
+    with pytest.raises(AssertionError, match="trained what was finished"):
+        seeds.logs(results, mnist, "MNISTCNN", "torch", [0], 5)
+
+
+def test_what_is_trained_is_kept_as_json_that_any_reader_takes(results, few_digits):
+    trained = seeds.logs(results, few_digits, "SmallMLP", "torch", range(2), 1)
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    lines = [json.loads(line, parse_constant=refuse) for line in results.read_text().splitlines()]
+    assert [line["log"] for line in lines] == trained and [line["seed"] for line in lines] == [0, 1]
+    assert all(line["machine"]["numpy"] == np.__version__ for line in lines)
+    assert list(seeds.finished(results).values()) == trained
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        '{"dataset": "mnist", "model": "MNISTCNN", "backend": "torch", "seed": 2, "epochs": 5, "log": [{"ep',
+        '{"dataset": "mnist", "model": "MNISTCNN", "backend": "torch", "seed": 2, "epochs": 5, "log": []}',
+        '{"dataset": "mnist", "model": "MNISTCNN", "backend": "torch", "seed": [], "epochs": 0, "log": []}',
+        '{"dataset": "mnist", "model": "MNISTCNN", "backend": "torch", "seed": 2, "epochs": 1, '
+        '"log": [{"epoch": 1, "train_loss": NaN, "test_accuracy": 9.8}]}',
+        '{"seed": 2}',
+        "[]",
+        "\udcff\udcfe",
+    ],
+)
+def test_a_broken_last_line_is_left_out_and_the_next_run_still_kept(broken, results, few_digits):
+    plant(results, [98.5, 98.9])
+    with open(results, "a", errors="surrogateescape") as file:
+        file.write(broken)
+    assert [key[3] for key in seeds.finished(results)] == [0, 1]
+    seeds.logs(results, few_digits, "SmallMLP", "torch", [0], 1)
+    assert [key[:2] for key in seeds.finished(results)][2:] == [("digits", "SmallMLP")]
+
+
+def test_a_run_that_another_program_finished_meanwhile_is_taken_from_there(results, few_digits, monkeypatch):
+    def train(*_, **__):
+        plant(results, [1.0, 2.0], "SmallMLP", "torch", "digits", epochs=1)
+        return [{"epoch": 1, "train_loss": 1.0, "test_accuracy": 3.0}]
+
+    monkeypatch.setattr(seeds, "train", train)
+    runs = seeds.logs(results, few_digits, "SmallMLP", "torch", range(2), 1)
+    assert seeds.last_accuracies(runs).tolist() == [3.0, 2.0]
+
+
+def test_ctrl_c_loses_the_run_under_way_alone(results, few_digits, monkeypatch):
+    def train(model, dataset, seed, epochs, each_epoch):
+        if seed == 2:
+            raise KeyboardInterrupt
+        return [{"epoch": 1, "train_loss": 1.0, "test_accuracy": 50.0 + seed}]
+
+    monkeypatch.setattr(seeds, "train", train)
+    with pytest.raises(KeyboardInterrupt):
+        seeds.logs(results, few_digits, "SmallMLP", "torch", range(3), 1)
+    assert [key[3] for key in seeds.finished(results)] == [0, 1]
+
+
+def test_results_that_cannot_be_written_are_one_line_before_any_training(
+    tmp_path, few_digits, no_training, capsys
+):
+    (tmp_path / "file").write_text("")
+    flags = ["--dataset", "digits", "--seeds", "2", "--epochs", "1", "--results"]
+    line = fails(capsys, lambda: seeds.main([*flags, str(tmp_path / "file" / "seeds.jsonl")]))
+    assert "--results" in line and line.endswith("Not a directory")
+    assert "Is a directory" in fails(capsys, lambda: seeds.main([*flags, str(tmp_path)]))
+
+
+def test_a_loss_that_is_not_finite_ends_the_program_and_is_not_kept(results, few_digits, monkeypatch, capsys):
+    log = [{"epoch": 1, "train_loss": np.nan, "test_accuracy": 9.8}]
+    monkeypatch.setattr(seeds, "train", lambda *_, **__: log)
+    line = fails(capsys, lambda: seeds.logs(results, few_digits, "MLP", "numpy", [0], 1), code=3)
+    assert "MLP, numpy, seed 0: the training loss is not finite" in line
+    assert seeds.finished(results) == {}
+
+
+def test_the_program_prints_what_numpy_computes_from_the_planted_runs(
+    results, mnist, no_training, monkeypatch, tmp_path, capsys
+):
+    torch, by_hand, mlp = [98.5, 98.75, 98.92, 99.01], [98.6, 98.75, 98.9, 98.99], [97.5, 97.7, 97.6, 98.0]
+    plant(results, torch)
+    plant(results, by_hand, backend="numpy")
+    plant(results, mlp, model="MLP")
+    plant(results, mlp, model="MLP", backend="numpy")
+    monkeypatch.setattr(data, "load", lambda *_: (mnist, ""))
+    flags = f"--dataset mnist --seeds 4 --results {results} --output-dir {tmp_path}"
+    assert seeds.main(flags.split()) == 0
+    out = capsys.readouterr().out
+    for model, backend, values in (("MNISTCNN", "numpy", by_hand), ("MNISTCNN", "torch", torch)):
+        numbers = re.search(rf"{model} +{backend} +([\d. ]+)", out).group(1).split()[:4]
+        assert numbers == [f"{f(values):.2f}" for f in (np.mean, lambda v: np.std(v, ddof=1), min, max)]
+    assert out.count("98.75 or more: 3 of 4 seeds") == 2
+    differences = np.subtract(by_hand, torch)
+    error = differences.std(ddof=1) / 2  # sqrt of 4 seeds
+    assert f"MNISTCNN, NumPy - PyTorch: {differences.mean():+.3f} +- {error:.3f} points" in out
+    assert "MLP, NumPy - PyTorch: +0.000 +- 0.000 points, the same with all 4 seeds" in out
+    assert out.startswith("mnist (1 training and 100 test images)") and (tmp_path / "seeds.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("last", "says"),
+    [
+        ([98.75, 98.74, 98.76, 98.75], "98.75 or more: 3 of 4 seeds; 98.75 is +0.0 std from the mean"),
+        ([98.85, 98.95, 99.05], "98.75 or more: 3 of 3 seeds; 98.75 is -2.0 std from the mean"),
+        ([98.5, 98.6], "98.75 or more: 0 of 2 seeds; 98.75 is +2.8 std from the mean"),
+        ([98.8, 98.8], "98.75 or more: 2 of 2 seeds"),
+    ],
+)
+def test_where_the_chapters_accuracy_stands(last, says):
+    assert seeds.placed(np.array(last)) == says
+
+
+@pytest.mark.parametrize(("name", "epochs"), [("mnist", 1), ("mnist", 4), ("digits", 5)])
+def test_the_chapters_accuracy_is_held_against_its_own_recipe_alone(
+    name, epochs, results, mnist, no_training, monkeypatch, tmp_path, capsys
+):
+    plant(results, [98.5, 98.9], name=name, epochs=epochs)
+    monkeypatch.setattr(data, "load", lambda *_: (dataclasses.replace(mnist, name=name), ""))
+    flags = f"--seeds 2 --epochs {epochs} --models MNISTCNN --backends torch --results {results}"
+    seeds.main([*flags.split(), "--output-dir", str(tmp_path)])
+    assert "98.75" not in capsys.readouterr().out
+
+
+def test_the_picture_shows_every_seed_and_the_mean():
+    last = {
+        ("MLP", "numpy"): np.array([97.0, 98.0, 97.6]),
+        ("MNISTCNN", "torch"): np.array([98.5, 98.9, 99.0]),
+    }
+    axes = seeds.dots(last, "mnist", printed=98.75).axes[0]
+    for line, values in zip(axes.get_lines(), last.values(), strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), values)
+        assert line.get_linestyle() == "None"
+    bars = [collection.get_segments()[0] for collection in axes.collections]
+    assert [bar[0, 1] for bar in bars] == pytest.approx([97.533333, 98.8, 98.75])
+    assert bars[2][:, 0].tolist() == [0.55, 1.45]  # under MNISTCNN alone
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["MLP\nNumPy", "MNISTCNN\nPyTorch"]
+    assert axes.get_ylabel() == "test accuracy (%)" and axes.get_xlabel()
+
+
+def test_the_smallest_run(results, few_digits, tmp_path, capsys):
+    flags = f"--dataset digits --seeds 2 --epochs 1 --models SmallMLP --results {results}"
+    seeds.main([*flags.split(), "--output-dir", str(tmp_path)])
+    out = capsys.readouterr().out
+    assert out.startswith("digits (130 training") and "SmallMLP, NumPy - PyTorch" in out
+    assert (tmp_path / "seeds.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_test_images_are_a_sample_too(mnist):
+    assert "the same 100 test images" in seeds.sampling(90.0, mnist) and "by 3.00" in seeds.sampling(
+        90.0, mnist
+    )
+
+
+def test_help_and_a_mistyped_flag(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        seeds.main(["--help"])
+    assert exit_.value.code == 0 and "--results" in capsys.readouterr().out
+    assert "expected a whole number >= 2" in fails(capsys, lambda: seeds.main(["--seeds", "1"]))
