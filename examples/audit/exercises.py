@@ -1,0 +1,59 @@
+"""The exercises: what they state or suggest."""
+
+from examples import seeds
+from examples.audit.claim import claim, exactly, holds, only_if
+from examples.audit.networks import size_of
+from examples.exercises.models import TorchThirdConvolution
+from examples.exercises.paired import paired
+from examples.exercises.parameters import counted
+from examples.exercises.shapes import stages
+from examples.exercises.third_convolution import in_words, parameter_changes
+from tinycnn_torch import MLP, MNISTCNN
+
+
+def difference(lab, first: str, second: str = "MNISTCNN"):
+    lab.mnist()
+    return paired(lab.last(first), lab.last(second))
+
+
+@claim("exercise 31.1", "a third convolution fits between conv2 and fc", by="examples.exercises 31.1")
+def third_convolution(lab):
+    shape = {stage.name: stage.shape for stage in stages(TorchThirdConvolution())}
+    text = f"conv3 gives {shape['conv3']}, pool3 {shape['pool3']}: flattened {shape['flatten'][0]} numbers"
+    return holds(shape["flatten"] == (64,), text)
+
+
+@claim("exercise 31.1", "it adds parameters", by="examples.exercises 31.1")
+def third_convolution_parameters(lab):
+    changes = parameter_changes(stages(MNISTCNN()), stages(TorchThirdConvolution()))
+    before, after = changes["total"]
+    return holds(after > before, in_words(changes))
+
+
+@claim("exercise 31.1", "it may improve the accuracy", by="examples.exercises 31.1")
+def third_convolution_helps(lab):
+    found = difference(lab, "ThirdConvolution")
+    return (
+        holds(found.winner == 1, str(found)) if found.winner else only_if(f"not told by these seeds: {found}")
+    )
+
+
+@claim("exercise 31.2", "average and max pooling differ in accuracy", by="examples.exercises 31.2")
+def average_pooling(lab):
+    found = difference(lab, "AveragePooling")
+    return holds(found.winner != 0, f"average - max: {found}")
+
+
+@claim("exercise 31.3", "conv2 gives 32 maps of 11 x 11", by="examples.exercises 31.3")
+def second_maps(lab):
+    return exactly((32, 11, 11), {stage.name: stage.shape for stage in stages(MNISTCNN())}["conv2"])
+
+
+@claim("exercise 31.4", "the CNN is the more parameter-efficient one", by="examples.exercises 31.4")
+def parameter_efficiency(lab):
+    """Against the MLP, and against an MLP of the same size."""
+    small = counted(seeds.start("SmallMLP", "numpy", 0))[0]
+    found = difference(lab, "MNISTCNN", "SmallMLP")
+    sizes = [size_of(model) for model in (MNISTCNN(), MLP())]
+    text = f"{sizes[0]:,} against {sizes[1]:,}; against an MLP of {small:,} parameters: {found}"
+    return holds(found.winner == 1 and sizes[0] < sizes[1], text)

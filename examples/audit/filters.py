@@ -1,0 +1,82 @@
+"""Section 31.3: what the first layer has learned."""
+
+import warnings
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from examples.audit.claim import claim, confirmed, exactly, holds, only_if, wrong
+from examples.audit.networks import shapes
+from examples.edges import edge_share, first_filters, fixed_accuracies, p_value, untrained_filters
+from examples.exercises.paired import paired
+from examples.figures import image_grid
+from tinycnn_torch import MNISTCNN
+
+PRINTED_RANGE = (-0.702, 0.590)
+
+
+@claim("31.3", "the first layer's filters have shape (16, 1, 3, 3)", by="examples.features")
+def filter_shape(lab):
+    return exactly((16, 1, 3, 3), tuple(MNISTCNN().state_dict()["conv1.weight"].shape))
+
+
+@claim("31.3", "their values run from -0.702 to 0.590", by="examples.features")
+def filter_range(lab):
+    lab.mnist()
+    weight = first_filters(lab.networks[0])
+    found = round(float(weight.min()), 3), round(float(weight.max()), 3)
+    if found == PRINTED_RANGE:
+        return confirmed(str(found))
+    text = f"{found[0]} to {found[1]} from seed 0: another one from every seed"
+    near = all(1 / 2 < ours / printed < 2 for ours, printed in zip(found, PRINTED_RANGE, strict=True))
+    return only_if(text) if near else wrong(text)
+
+
+@claim("31.3", "tight_layout() arranges the filters and their colour bar", by="examples.features")
+def tight_layout(lab):
+    filters = np.zeros((16, 3, 3))
+    with warnings.catch_warnings(record=True) as theirs:
+        warnings.simplefilter("always")
+        figure = Figure()
+        axes = figure.subplots(2, 8)
+        figure.colorbar(axes[0, 0].imshow(filters[0]), ax=axes)
+        figure.tight_layout()
+    with warnings.catch_warnings(record=True) as ours:
+        warnings.simplefilter("always")
+        image_grid(filters, 8, "", name="filter", unit="weight").draw_without_rendering()
+    text = f'it warns: "{theirs[0].message}"' if theirs else "without a warning"
+    return holds(not theirs, f"{text}; constrained layout gives {len(ours)} warnings")
+
+
+@claim("31.3", "16 feature maps of 26 x 26 after the first convolution", by="examples.features")
+def first_maps(lab):
+    return exactly((16, 26, 26), shapes()["relu1"].shape)
+
+
+@claim("31.3", "the first filters have become edge detectors", by="examples.edges")
+def edges(lab):
+    learned = np.stack([first_filters(network) for network in lab.networks])
+    shares = [edge_share(filters).reshape(-1, 16) for filters in (learned, untrained_filters(1000))]
+    p = p_value(*(share.mean(axis=1) for share in shares))
+    half, null = (100 * float((share > 0.5).mean()) for share in shares)
+    text = (
+        f"{shares[0].mean():.2f} of their energy is an edge's, of untrained ones {shares[1].mean():.2f} "
+        f"(p = {p:.2g}); {half:.0f} % have more than half, of untrained ones {null:.0f} %"
+    )
+    if p >= 0.05:
+        return wrong(text)
+    return confirmed(text) if half > 50 else only_if(f"{text}: they lean towards edges, most are none")
+
+
+@claim("31.3", "edge detection is the optimal first step", by="examples.edges")
+def optimal(lab):
+    """Fixed edges against fixed random and fixed learned filters; the rest is trained for two epochs."""
+    found = fixed_accuracies(lab.dataset, [first_filters(network) for network in lab.networks], 2)
+    gains = {kind: paired(found["edges"], found[kind]) for kind in ("random", "learned")}
+    means = ", ".join(f"{kind} {accuracies.mean():.2f} %" for kind, accuracies in found.items())
+    told = "; ".join(f"edges - {kind} {gain.mean:+.2f} +- {gain.error:.2f}" for kind, gain in gains.items())
+    text = f"test accuracy with fixed first filters: {means}; {told}"
+    winners = [gain.winner for gain in gains.values()]
+    return (
+        confirmed(text) if winners == [1, 1] else wrong(f"{text}: not shown" if min(winners) == 0 else text)
+    )

@@ -1,0 +1,113 @@
+"""Section 31.5: the same network elsewhere. Needs the extra `frameworks`."""
+
+import importlib
+import warnings
+from typing import Any
+
+import numpy as np
+
+import tinycnn_numpy as tn
+from examples.audit.claim import CONFIRMED, NotHereError, claim, confirmed, exactly, holds, only_if, wrong
+from examples.audit.networks import size_of
+from examples.frameworks.adam import adam_updates, epsilon_of
+from examples.frameworks.compare import parity_report
+from parity import smooth_input
+from tinycnn_torch import MNISTCNN
+
+
+def needs(*modules: str) -> None:
+    """Raises NotHereError for a module that is not installed."""
+    for module in modules:
+        try:
+            importlib.import_module(f"examples.frameworks.{module}")
+        except ImportError as error:
+            raise NotHereError(f"{error}: pip install -e '.[frameworks]'") from error
+
+
+def parity_of(framework: str):
+    rng = np.random.default_rng(5)
+    model = tn.MNISTCNN(rng=rng, dtype=np.float64)
+    x = smooth_input(model, (3, 1, 28, 28), np.float64, rng)
+    return parity_report(framework, model.state_dict(), x, np.array([3, 1, 4]))
+
+
+def same_network(framework: str):
+    report = parity_of(framework)
+    worst = max(row.ratio for row in report.rows)
+    text = f"{report.summary()}: logits, loss and gradients, largest error / bound {worst:.2f}"
+    return holds(report.ok, text)
+
+
+@claim("31.5", "the Keras network is the same", by="examples.frameworks")
+def keras_network(lab):
+    needs("keras_model")
+    found = same_network("keras")
+    return (
+        only_if(f"{found.computed}; once its weights are laid out for it")
+        if found.verdict == CONFIRMED
+        else found
+    )
+
+
+@claim("31.5", "Keras puts the channels last", by="examples.frameworks")
+def channels_last(lab):
+    needs("keras_model")
+    from examples.frameworks.keras_model import keras
+
+    return exactly("channels_last", keras.config.image_data_format())
+
+
+@claim("31.5", "Conv2D(..., input_shape=(28, 28, 1)) begins a Keras model", by="examples.frameworks")
+def input_shape(lab):
+    needs("keras_model")
+    from examples.frameworks.keras_model import keras
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = keras.Sequential([keras.layers.Conv2D(16, 3, input_shape=(28, 28, 1))])
+    built = f"gives {model.output_shape}"
+    return only_if(f"{built}, with a warning: use keras.Input") if caught else confirmed(built)
+
+
+@claim("31.5", "Keras's optimizer='adam' is the chapter's Adam", by="examples.frameworks")
+def adam_epsilon(lab):
+    needs("keras_model")
+    by_torch, by_keras = (epsilon_of(adam_updates(name, 1e-6, 1), 1e-6)[0] for name in ("torch", "keras"))
+    text = f"epsilon at the first step, measured: PyTorch {by_torch:.1e}, Keras {by_keras:.1e}"
+    return holds(abs(by_torch - by_keras) < 0.01 * by_torch, text)
+
+
+@claim("31.5", "the Flax network is the same", by="examples.frameworks")
+def flax_network(lab):
+    needs("printed")
+    from examples.frameworks.printed import printed_flax_parameters
+
+    printed, ours = printed_flax_parameters(), size_of(MNISTCNN())
+    return holds(printed == ours, f"{printed:,} parameters instead of {ours:,}: linen.Conv pads by default")
+
+
+@claim("31.5", "all three frameworks compute the same", by="examples.frameworks")
+def all_three(lab):
+    needs("keras_model", "flax_model", "printed")
+    from examples.frameworks.printed import printed_flax_parameters
+
+    mended = same_network("flax")
+    text = f"Flax with padding='VALID': {mended.computed}"
+    return wrong(f"not as printed; {text}") if printed_flax_parameters() != size_of(MNISTCNN()) else mended
+
+
+@claim("31.5", "Flax models are pure functions, for jit, grad and vmap", by="examples.frameworks")
+def pure(lab):
+    needs("flax_model")
+    import jax
+    from flax import linen
+
+    model: Any = linen.Dense(3)
+    x = np.random.default_rng(0).standard_normal((4, 5)).astype(np.float32)
+    weights = model.init(jax.random.key(0), x)
+    out = model.apply(weights, x)
+    others = [jax.jit(model.apply)(weights, x), jax.vmap(lambda row: model.apply(weights, row))(x)]
+    gap = max(float(abs(out - other).max()) for other in others)
+    slope = jax.grad(lambda w: jax.numpy.sum(model.apply(w, x)))(weights)["params"]["bias"]
+    text = f"jit and vmap within {gap:.0e}, grad of the summed outputs by a bias {slope[0]:.0f} for 4 rows"
+    return holds(gap < 1e-6 and bool((slope == 4).all()), text)

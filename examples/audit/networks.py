@@ -1,0 +1,242 @@
+"""Sections 31.1 and 31.2: the two networks, their shapes, sizes and lines of code."""
+
+import inspect
+import time
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+import tinycnn_numpy as tn
+import tinycnn_torch as tt
+from examples.audit.claim import claim, confirmed, exactly, holds, only_if, rounded, wrong
+from examples.data import MEAN, STD
+from examples.exercises.shapes import Stage, stages
+from examples.ladder import six_loops
+from examples.side_by_side.lines import code_lines
+from examples.train_tinycnn import line_patterns
+from parity import compare, smooth_input, twin
+
+RNG = np.random.default_rng(31)
+LAYERS = {
+    "Conv2D": tn.Conv2D(2, 3, (3, 2), rng=RNG, dtype=np.float64),
+    "ReLU": tn.ReLU(),
+    "MaxPool2D": tn.MaxPool2D(2),
+    "Flatten": tn.Flatten(),
+    "Dense": tn.Dense(5, 3, rng=RNG, dtype=np.float64),
+}
+
+
+def size_of(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def lines_of(kind: str, *methods: str) -> int:
+    cls = getattr(tn, kind)
+    return sum(len(code_lines(getattr(cls, method))) for method in methods if method in vars(cls))
+
+
+@claim("31", "the NumPy network took minutes to train on 200 synthetic images", by="examples.train_tinycnn")
+def minutes(lab):
+    images, labels = line_patterns(200, np.random.default_rng(0))
+    model = tn.TinyCNN(rng=np.random.default_rng(0), dtype=np.float64)
+    optimizer, batches = tn.SGD(model.parameters(), 0.1), np.split(np.arange(200), 10)
+    start = time.perf_counter()
+    tn.train_epoch(model, tn.CrossEntropyLoss(), optimizer, images, labels, batches)
+    ours = time.perf_counter() - start
+    start = time.perf_counter()
+    six_loops(images[:10], model.conv.weight, model.conv.bias, (1, 1), (0, 0))
+    loops = 3 * 20 * (time.perf_counter() - start)  # 200 images; the backward pass is two more of them
+    text = f"an epoch takes {ours:.2f} s here, and about {loops:.1f} s in six Python loops"
+    return confirmed(text) if ours > 10 else only_if(f"{text}: minutes for more than {60 / loops:.0f} epochs")
+
+
+@claim("31", "PyTorch processes millions of images in this chapter", by="examples.train_mnist")
+def millions(lab):
+    seen = 5 * len(lab.mnist().train_images)
+    return holds(seen >= 2_000_000, f"{seen:,}: five times {seen // 5:,}")
+
+
+@claim("31", "MNIST has 60,000 images of 28 x 28 pixels", by="examples.data")
+def mnist_images(lab):
+    return exactly((60_000, 28, 28), lab.mnist().train_images[:, 0].shape)
+
+
+@claim("31.1", "TinyCNN: 4 filters of 3 x 3 for one channel, ReLU, 2 x 2 pooling by stride 2, 2 classes")
+def tinycnn(lab):
+    conv, _, pool, _, fc = tn.TinyCNN(rng=RNG).stages.values()
+    layers = (
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,
+        pool.kernel_size,
+        pool.stride,
+        fc.out_features,
+    )
+    return exactly((1, 4, (3, 3), (2, 2), (2, 2), 2), layers)
+
+
+@claim("31.1", "each layer takes 50 to 100 lines of NumPy, forward and backward", by="examples.side_by_side")
+def lines_of_a_layer(lab):
+    counts = {kind: lines_of(kind, "forward", "backward", "backward_weights") for kind in LAYERS}
+    inside = [kind for kind, lines in counts.items() if 50 <= lines <= 100]
+    text = ", ".join(f"{kind} {lines}" for kind, lines in counts.items())
+    return wrong(text) if not inside else holds(len(inside) == len(counts), text)
+
+
+@claim("31.1", "the backward pass is about 150 lines by hand", by="examples.side_by_side")
+def lines_of_backward(lab):
+    total = sum(lines_of(kind, "backward", "backward_weights") for kind in LAYERS)
+    total += lines_of("CrossEntropyLoss", "backward") + lines_of("Sequential", "backward", "backward_weights")
+    return holds(100 <= total <= 200, f"{total} lines: five layers, the loss, the loop over the stages")
+
+
+@claim("31.1", "the backward pass is one line in PyTorch", by="examples.side_by_side")
+def one_line(lab):
+    lines = [line.strip() for line in inspect.getsource(tt.train_step).splitlines()]
+    weight = torch.ones(3, requires_grad=True)
+    for _ in range(2):  # the second time without zero_grad
+        weight.sum().backward()
+    twice = weight.grad is not None and weight.grad.tolist() == [2, 2, 2]
+    text = "loss.backward(), and zero_grad() before it: without it gradients add up"
+    return only_if(text) if twice and lines.count("loss.backward()") == 1 else wrong(text)
+
+
+@claim("31.1", "np.maximum(0, x) is nn.ReLU()", by="parity")
+def relu(lab):
+    x = np.append(RNG.standard_normal(100), [0.0, -0.0, np.nan, np.inf, -np.inf])
+    ours, theirs = np.maximum(0, x), torch.relu(torch.from_numpy(x)).numpy()
+    if not np.array_equal(ours, theirs, equal_nan=True):
+        return wrong(f"differs at x = {x[ours != theirs]}")
+    signs = np.signbit(ours) != np.signbit(theirs)
+    return (
+        only_if("equal but for the sign of zero") if signs[x == 0].any() else confirmed("equal bit for bit")
+    )
+
+
+@claim("31.1", "max pooling that remembers the argmax is nn.MaxPool2d", by="parity")
+def pooling(lab):
+    x = RNG.integers(3, size=(2, 3, 6, 7)).astype(float)  # full of ties
+    report = compare(tn.MaxPool2D(2), x)
+    return holds(report.ok, f"{report.summary()}, on images full of ties: the first of a window wins")
+
+
+@claim("31.1", "x.reshape(batch, -1) is nn.Flatten()", by="parity")
+def flatten(lab):
+    x = RNG.standard_normal((3, 2, 4, 5))
+    if not np.array_equal(x.reshape(3, -1), nn.Flatten()(torch.from_numpy(x)).numpy()):
+        return wrong("differs")
+    try:
+        x[:0].reshape(0, -1)
+    except ValueError:
+        return only_if("equal; an empty batch cannot be reshaped so, nn.Flatten takes it")
+    return confirmed("equal")
+
+
+@claim("31.1", "a dense layer by hand is nn.Linear", by="parity")
+def dense(lab):
+    report = compare(LAYERS["Dense"], RNG.standard_normal((4, 5)))
+    return holds(report.ok, f"{report.summary()}; the weight is stored (out, in), as x @ weight.T needs it")
+
+
+@claim("31.1", "Conv2D by hand is nn.Conv2d", by="parity")
+def convolution(lab):
+    report = compare(LAYERS["Conv2D"], RNG.standard_normal((3, 2, 6, 5)))
+    return holds(report.ok, report.summary())
+
+
+@claim("31.1", "what these layers compute is called a convolution", by="examples.ladder")
+def correlation(lab):
+    from scipy.signal import convolve2d, correlate2d
+
+    image, kernel = RNG.standard_normal((2, 6, 5)), RNG.standard_normal((3, 3))
+    image = image[0]
+    out = nn.functional.conv2d(torch.from_numpy(image)[None, None], torch.from_numpy(kernel)[None, None])[
+        0, 0
+    ]
+    off = [np.abs(f(image, kernel, "valid") - out.numpy()).max() for f in (correlate2d, convolve2d)]
+    text = f"SciPy's correlate2d is {off[0]:.0e} away, its convolve2d {off[1]:.1f}: the kernel is not flipped"
+    return only_if(text) if off[0] < 1e-12 < 1e-3 < off[1] else confirmed(text)
+
+
+@claim("31.1", "optimizer.step() is param -= lr * grad", by="parity")
+def update(lab):
+    weight, grad = RNG.standard_normal(50), RNG.standard_normal(50)
+    off = {}
+    for optimizer in (torch.optim.SGD, torch.optim.Adam):
+        parameter = nn.Parameter(torch.from_numpy(weight.copy()))
+        parameter.grad = torch.from_numpy(grad)
+        optimizer([parameter], lr=0.1).step()
+        off[optimizer.__name__] = float(np.abs(parameter.detach().numpy() - (weight - 0.1 * grad)).max())
+    text = f"SGD: {off['SGD']:.0e} apart; Adam, which the chapter uses: {off['Adam']:.2f} apart"
+    return only_if(text) if off["SGD"] < 1e-15 < 1e-3 < off["Adam"] else holds(off["Adam"] < 1e-15, text)
+
+
+@claim("31.1", "both implementations compute the same", by="parity")
+def same_mathematics(lab):
+    tensors, worst, ok = 0, 0.0, True
+    for model in (tn.TinyCNN(rng=RNG, dtype=np.float64), tn.MNISTCNN(rng=RNG, dtype=np.float64)):
+        side = 8 if isinstance(model, tn.TinyCNN) else 28
+        x = smooth_input(model, (5, 1, side, side), np.float64, RNG)
+        report = compare(model, x, twin(model))
+        tensors, worst = tensors + len(report.rows), max(worst, *(row.ratio for row in report.rows))
+        ok = ok and report.ok
+    return holds(ok, f"{tensors} tensors, forward and backward, float64: largest error / bound {worst:.2f}")
+
+
+TRACE = {
+    "conv1": (16, 26, 26),
+    "pool1": (16, 13, 13),
+    "conv2": (32, 11, 11),
+    "pool2": (32, 5, 5),
+    "flatten": (800,),
+    "fc": (10,),
+}
+for stage, shape in TRACE.items():
+
+    @claim("31.2", f"after {stage}: (B, {', '.join(map(str, shape))})", "examples.shapes", f"after_{stage}")
+    def after(lab, stage=stage, shape=shape):
+        return exactly(shape, shapes()[stage].shape)
+
+
+def shapes() -> dict[str, Stage]:
+    return {stage.name: stage for stage in stages(tt.MNISTCNN())}
+
+
+@claim("31.2", "MNISTCNN has 12,810 parameters", by="examples.shapes --model MNISTCNN")
+def parameters(lab):
+    sizes = {size_of(tt.MNISTCNN()), sum(a.size for a in tn.MNISTCNN(rng=RNG).state_dict().values())}
+    return exactly({12_810}, sizes) if len(sizes) > 1 else exactly(12_810, sizes.pop())
+
+
+@claim("31.2", "one image (1, 1, 28, 28) gives (1, 10)", by="examples.shapes")
+def one_image(lab):
+    return exactly((1, 10), tuple(tt.MNISTCNN()(torch.randn(1, 1, 28, 28)).shape))
+
+
+@claim("31.2", "938 training batches of 64", by="examples.train_mnist")
+def training_batches(lab):
+    return exactly(938, len(DataLoader(lab.mnist().train_labels, batch_size=64)))
+
+
+@claim("31.2", "157 test batches of 64", by="examples.train_mnist")
+def test_batches(lab):
+    return exactly(157, len(DataLoader(lab.mnist().test_labels, batch_size=64)))
+
+
+@claim("31.2", "MNIST's training pixels have mean 0.1307", by="examples.data")
+def mean(lab):
+    return rounded(0.1307, float(lab.mnist().train_images.mean(dtype=np.float64)) * STD + MEAN, 4)
+
+
+@claim("31.2", "and standard deviation 0.3081", by="examples.data")
+def deviation(lab):
+    return rounded(0.3081, float(lab.mnist().train_images.std(dtype=np.float64)) * STD, 4)
+
+
+@claim("31.2", "weights are shared: each is used at many places of an image", by="examples.shapes")
+def weight_sharing(lab):
+    uses = {name: stage.uses for name, stage in shapes().items() if stage.weights}
+    text = ", ".join(f"of {name} {count}" for name, count in uses.items())
+    return holds(uses["conv1"] > 1 and uses["conv2"] > 1, f"uses of each weight for one image: {text}")

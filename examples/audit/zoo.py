@@ -1,0 +1,64 @@
+"""Section 31.4: the pretrained models, by torchvision's own numbers, and transfer learning."""
+
+from functools import cache
+
+from examples import data, zoo
+from examples.audit.claim import Finding, claim, confirmed, holds, only_if, rounded, wrong
+from examples.transfer import train_body, transfer_accuracies
+from examples.zoo import PRINTED_LIST, PRINTED_TABLE
+
+
+@cache
+def rows() -> dict[str, zoo.Row]:
+    return {row.name: row for row in zoo.zoo_rows()}
+
+
+def in_words(verdict: str, computed: str) -> Finding:
+    """A finding out of what examples.zoo says: agrees, is cut off instead of rounded, or differs."""
+    text = f"{computed}: {verdict}"
+    return only_if(text) if verdict.startswith("cut") else holds(verdict.startswith("agrees"), text)
+
+
+@claim("31.4", "MNISTCNN has about 13,000 parameters", by="examples.shapes")
+def thirteen_thousand(lab):
+    from tinycnn_torch import MNISTCNN
+
+    return rounded(13, zoo.count(MNISTCNN()) / 1000, 0, "thousand")
+
+
+for model, printed in PRINTED_LIST.items():
+
+    @claim("31.4", f"{model} has {printed} parameters", "examples.zoo", f"parameters_of_{model}")
+    def exact_count(lab, model=model, printed=printed):
+        counted = rows()[model].parameters
+        return in_words(zoo.count_verdict(printed, counted), f"{counted:,}")
+
+
+for model, (label, _, millions, top1) in PRINTED_TABLE.items():
+
+    @claim("31.4", f"{label} has {millions} parameters", "examples.zoo", f"millions_of_{model}")
+    def millions_of(lab, model=model, printed=millions):
+        counted = rows()[model].parameters
+        return in_words(zoo.count_verdict(printed, counted), f"{counted:,}")
+
+    @claim("31.4", f"{label} has {top1} % top-1 accuracy on ImageNet", "examples.zoo", f"top1_of_{model}")
+    def top1_of(lab, model=model, printed=top1):
+        weights = rows()[model].weights
+        published = ", ".join(f"{each.name} {each.top1:.3f} %" for each in weights if each.top1 == each.top1)
+        found = in_words(zoo.top1_verdict(printed, weights), published)
+        several = sum(each.top1 == each.top1 for each in weights) > 1
+        return only_if(found.computed) if several and found == holds(True, found.computed) else found
+
+
+@claim("31.4", "fine-tuning a new head gives excellent results with very little data", by="examples.transfer")
+def transfer(lab):
+    """The digits 5 to 9 of scikit-learn from 10 images each, on a body that knows 0 to 4 of the data set."""
+    bodies = [train_body(lab.dataset, seed, 1000)[0] for seed in range(3)]
+    found = transfer_accuracies(bodies, data.load_digits(), [10], 300)
+    means = {way: float(accuracies.mean()) for way, accuracies in found.items()}
+    text = "; ".join(f"{way} {mean:.1f} %" for way, mean in means.items())
+    text = f"from 10 images a class: {text}"
+    best = max(means["frozen body"], means["whole network"])
+    if best <= max(means["from scratch"], means["frozen untrained body"]):
+        return wrong(text)
+    return confirmed(text) if best > 95 else only_if(f"{text}: better than without, not excellent")

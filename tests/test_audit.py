@@ -1,0 +1,243 @@
+"""The audit: every verdict is computed, and each kind of comparison rejects a planted wrong answer."""
+
+import dataclasses
+import importlib.util
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import tinycnn_torch as tt
+from examples import data, zoo
+from examples.audit import __main__ as audit
+from examples.audit import networks
+from examples.audit.claim import (
+    CLAIMS,
+    CONDITIONS,
+    CONFIRMED,
+    NOT_CHECKED,
+    WRONG,
+    Claim,
+    NotHereError,
+    exactly,
+    judge,
+    rounded,
+)
+from examples.audit.lab import Lab
+from examples.audit.training import ACCURACIES, LOSSES, every_epoch, placed, shifted
+from examples.audit.zoo import in_words
+
+NAMES = {claim.name: claim for claim in CLAIMS}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    whole = data.load_digits()
+    few = {"train_images": whole.train_images[:130], "train_labels": whole.train_labels[:130]}
+    return dataclasses.replace(whole, **few)
+
+
+@pytest.fixture
+def lab(digits, tmp_path):
+    """Not MNIST, and nothing trained."""
+    return Lab(digits, tmp_path / "seeds.jsonl", seeds=3, epochs=1)
+
+
+def planted(digits, tmp_path, **last):
+    """A Lab that calls its images MNIST and has these accuracies after epoch 5, of each model's seeds."""
+    lab = Lab(dataclasses.replace(digits, name="mnist"), tmp_path / "seeds.jsonl", seeds=4)
+    lab.logs = lambda model, backend="torch": [
+        [
+            {"train_loss": loss + spread, "test_accuracy": accuracy}
+            for loss, accuracy in zip(LOSSES, (*ACCURACIES[:4], accuracy), strict=True)
+        ]
+        for spread, accuracy in zip((-0.001, 0, 0, 0.001), last[model], strict=True)
+    ]
+    return lab
+
+
+def test_forty_statements_of_every_section_each_with_what_computes_it():
+    assert len(CLAIMS) >= 40 and len(NAMES) == len(CLAIMS)
+    sections = {"31.1", "31.2", "31.3", "31.4", "31.5", *(f"exercise 31.{i}" for i in (1, 2, 3, 4))}
+    assert sections <= {claim.section for claim in CLAIMS}
+    for claim in CLAIMS:
+        assert importlib.util.find_spec(claim.by.split()[0]) if claim.by else True, claim
+        file, line = re.fullmatch(r"(examples/audit/\w+\.py):(\d+)", claim.source).groups()
+        code = (audit.page.Path(__file__).parents[1] / file).read_text("utf-8").splitlines()
+        assert code[int(line) - 1].lstrip().startswith("@claim")
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (exactly(12_810, 12_810), CONFIRMED),
+        (exactly(12_811, 12_810), WRONG),
+        (exactly((16, 26, 26), (16, 28, 28)), WRONG),
+        (rounded(0.1307, 0.13066, 4), CONFIRMED),
+        (rounded(25, 25.557, 0), CONDITIONS),
+        (rounded(24, 25.557, 0), WRONG),
+        (in_words(zoo.count_verdict("11,689,513", 11_689_512), ""), WRONG),
+        (in_words(zoo.count_verdict("25M", 25_557_032), ""), CONDITIONS),
+        (placed(98.75, np.array([98.6, 98.7, 98.9])), CONFIRMED),
+        (placed(99.75, np.array([98.6, 98.7, 98.9])), WRONG),
+        (every_epoch((1, 2), np.array([[1.1, 2.1], [0.9, 2.0]]), 1), CONFIRMED),
+        (every_epoch((1, 9), np.array([[1.1, 2.1], [0.9, 2.0]]), 1), CONDITIONS),
+        (every_epoch((8, 9), np.array([[1.1, 2.1], [0.9, 2.0]]), 1), WRONG),
+    ],
+)
+def test_a_comparison_gives_the_verdict_that_it_should(found, verdict):
+    assert found.verdict == verdict
+
+
+EXPECTED = {
+    CONFIRMED: "tinycnn relu pooling dense convolution same_mathematics after_conv1 after_fc parameters "
+    "one_image weight_sharing fewer_parameters filter_shape first_maps thirteen_thousand "
+    "parameters_of_resnet50 millions_of_vgg16 top1_of_alexnet third_convolution second_maps",
+    CONDITIONS: "one_line flatten correlation update millions_of_resnet50 top1_of_resnet50 "
+    "millions_of_vit_b_16 epoch_loss",
+    WRONG: "lines_of_a_layer lines_of_backward tight_layout top1_of_efficientnet_b0 top1_of_vit_b_16",
+}
+
+
+@pytest.mark.parametrize("verdict", EXPECTED)
+def test_what_needs_no_training_comes_out_as_we_say(verdict, lab):
+    found = {name: judge(NAMES[name], lab) for name in EXPECTED[verdict].split()}
+    assert {name for name, finding in found.items() if finding.verdict != verdict} == set()
+
+
+@pytest.mark.parametrize(
+    ("stage", "module", "rejects"),
+    [
+        ("conv1", nn.Conv2d(1, 16, 3, padding=1), "after_conv1 after_pool1 after_conv2"),
+        ("conv1", nn.Conv2d(1, 16, 3, bias=False), "parameters"),
+        ("pool2", nn.MaxPool2d(2, ceil_mode=True), "after_pool2 after_flatten"),
+        ("fc", nn.Linear(800, 11), "after_fc parameters one_image"),
+    ],
+)
+def test_another_network_is_not_confirmed(stage, module, rejects, lab, monkeypatch):
+    def another():
+        model = tt.MNISTCNN()
+        model._modules[stage] = module
+        if (stage == "conv1" and module.padding != (0, 0)) or stage == "pool2":
+            model.fc = nn.Linear(32 * 6 * 6, 10)
+        return model
+
+    class Networks:
+        MNISTCNN = staticmethod(another)
+
+    monkeypatch.setattr(networks, "tt", Networks)
+    for name in rejects.split():
+        assert judge(NAMES[name], lab).verdict == WRONG, name
+
+
+def test_what_the_chapter_says_of_mnist_is_not_asked_of_other_digits(lab):
+    for name in ("mnist_images", "training_batches", "mean", "accuracy_torch", "cnn_beats_mlp", "seed_42"):
+        found = judge(NAMES[name], lab)
+        assert (found.verdict, found.computed) == (
+            NOT_CHECKED,
+            "needs MNIST, and here is digits: give --data-dir",
+        )
+    assert judge(NAMES["mnist_images"], Lab(dataclasses.replace(lab.dataset, name="mnist"), lab.results)) == (
+        exactly((60_000, 28, 28), (130, 28, 28))
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "cnn", "verdict"),
+    [
+        ("accuracy_torch", (98.6, 98.7, 98.8, 98.9), CONFIRMED),
+        ("accuracy_torch", (97.6, 97.7, 97.8, 97.9), WRONG),
+        ("between_98_and_99", (98.6, 98.7, 98.8, 98.9), CONFIRMED),
+        ("between_98_and_99", (98.6, 98.7, 98.8, 99.1), CONDITIONS),
+        ("between_98_and_99", (97.6, 97.7, 99.8, 99.1), WRONG),
+        ("target", (98.6, 98.7, 98.8, 98.1), CONFIRMED),
+        ("target", (98.6, 98.7, 98.8, 97.9), WRONG),
+        ("cnn_beats_mlp", (98.6, 98.7, 98.8, 98.9), CONFIRMED),
+        ("cnn_beats_mlp", (97.1, 96.9, 97.0, 97.1), WRONG),
+        ("losses", (98.6, 98.7, 98.8, 98.9), CONFIRMED),
+        ("test_set", (98.6, 98.6, 98.6, 98.6), CONDITIONS),
+        ("test_set", (98.7, 98.7, 98.7, 98.7), CONFIRMED),
+        ("third_convolution_helps", (98.6, 98.7, 98.8, 98.9), WRONG),
+        ("third_convolution_helps", (97.0, 97.2, 97.4, 97.3), CONFIRMED),
+        ("third_convolution_helps", (98.3, 98.1, 98.2, 98.2), CONDITIONS),
+        ("average_pooling", (98.6, 98.7, 98.8, 98.9), WRONG),
+        ("average_pooling", (99.6, 99.7, 99.6, 99.7), CONFIRMED),
+        ("parameter_efficiency", (98.6, 98.7, 98.8, 98.9), CONFIRMED),
+        ("parameter_efficiency", (93.6, 93.7, 93.8, 93.9), WRONG),
+    ],
+)
+def test_a_verdict_follows_the_accuracies(name, cnn, verdict, digits, tmp_path):
+    others = {
+        "MLP": (97.0, 97.1, 96.9, 97.0),
+        "ThirdConvolution": (98.2, 98.2, 98.1, 98.3),
+        "AveragePooling": (98.6, 98.8, 98.7, 98.9),
+        "SmallMLP": (94.0, 94.2, 94.1, 94.3),
+    }
+    assert judge(NAMES[name], planted(digits, tmp_path, MNISTCNN=cnn, **others)).verdict == verdict
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize("by", [-2, 0, 3])
+def test_a_moved_image_leaves_background_behind(axis, by):
+    image = np.random.default_rng(0).random((1, 5, 6))
+    moved = np.moveaxis(shifted(image, by, axis, -1.0), axis, 0)
+    still = np.moveaxis(image, axis, 0)
+    for row in range(len(moved)):
+        inside = 0 <= row - by < len(moved)
+        assert (moved[row] == (still[row - by] if inside else -1.0)).all()
+
+
+def test_the_network_has_no_edges_before_training(lab):
+    """The check of the edges calls untrained filters what they are."""
+    lab.networks = [tt.MNISTCNN() for _ in range(3)]
+    torch.manual_seed(0)
+    assert judge(NAMES["edges"], lab).verdict == WRONG
+    sobel = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    for network in lab.networks:
+        network.conv1.weight.data[:] = sobel
+    assert judge(NAMES["edges"], lab).verdict == CONFIRMED
+
+
+def test_without_the_extra_the_reason_is_given(lab, monkeypatch):
+    from examples.audit import frameworks
+
+    def missing(name):
+        raise ImportError(f"No module named {name!r}")
+
+    monkeypatch.setattr(frameworks.importlib, "import_module", missing)
+    found = judge(NAMES["keras_network"], lab)
+    assert found.verdict == NOT_CHECKED and "pip install -e '.[frameworks]'" in found.computed
+
+
+def test_a_mistake_of_ours_is_no_finding(lab):
+    def broken(lab):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        judge(Claim("31", "says", "", "broken", broken), lab)
+    assert judge(Claim("31", "says", "", "absent", lambda lab: lab.mnist()), lab).verdict == NOT_CHECKED
+    with pytest.raises(NotHereError):
+        lab.mnist()
+
+
+def test_the_page_shows_every_statement(digits, monkeypatch, tmp_path, capsys):
+    """Only what needs no training, so that it is fast."""
+    chosen = [NAMES[name] for name in ["tinycnn", "parameters", "lines_of_a_layer", "flatten", "mean"]]
+    monkeypatch.setattr(audit, "CLAIMS", chosen)
+    monkeypatch.setattr(data, "load_digits", lambda: digits)
+    assert audit.main(["--dataset", "digits", "--seeds", "2", "--output-dir", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    summary = "5 statements: 2 confirmed, 1 confirmed with conditions, 1 wrong as printed, 1 not checked here"
+    assert summary in out
+    page = (tmp_path / "audit.html").read_text("utf-8")
+    assert summary in page and "digits (130 training and 360 test images)" in page
+    for claim in chosen:
+        assert audit.page.escape(claim.says) in page and claim.command in page and claim.source in page
+
+
+def test_an_unknown_check_is_one_line(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        audit.main(["--only", "nonsense"])
+    assert exit_.value.code == 2 and "--only nonsense names no check" in capsys.readouterr().err
