@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from examples import data, seeds
-from examples.exercises.paired import Paired, paired
 from examples.figures import save, training_curves
+from examples.paired import Paired, paired
 from examples.program import Parser, run
 from parity import numpy_state
 

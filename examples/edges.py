@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
-from scipy import stats
 
 import tinycnn_numpy as tn
 from examples import data
 from examples.data import Dataset
 from examples.figures import BLUE, GREEN, INDIGO, RED, save
+from examples.paired import paired
 from examples.program import Parser, in_words, machine, run, whole_number
 from examples.recipe import train
 from examples.seeds import epochs_in_words, start
@@ -147,16 +147,6 @@ def share_rows(before: np.ndarray, trained: np.ndarray, untrained: np.ndarray) -
     return rows
 
 
-def mean_and_margin(values: np.ndarray) -> tuple[float, float]:
-    """The mean, and how far its 95 % interval (Student's t) reaches to either side.
-
-    Infinitely far if all values are equal, as few accuracies on a small test set may be.
-    """
-    error = np.std(values, ddof=1) / np.sqrt(len(values))
-    margin = stats.t.ppf(0.975, len(values) - 1) * error
-    return float(np.mean(values)), float(margin) if np.ptp(values) > 1e-9 else np.inf
-
-
 def fixed_filters(kind: str, seed: int, learned: np.ndarray) -> np.ndarray:
     """(16, 3, 3): "edges" at 16 angles, "random" as the network of this seed starts, or "learned".
 
@@ -206,9 +196,9 @@ def optimum_verdict(accuracies: dict[str, np.ndarray]) -> str:
     """What may be said of "optimal", given what fixed_accuracies found."""
     parts = []
     for kind in ("random", "learned"):
-        mean, margin = mean_and_margin(accuracies["edges"] - accuracies[kind])
-        what = "no difference shown" if abs(mean) <= margin else "edges better" if mean > 0 else "edges worse"
-        parts.append(f"edges minus {kind} {mean:+.2f} points, 95 % interval +-{margin:.2f}: {what}")
+        gain = paired(accuracies["edges"], accuracies[kind])
+        what = {0: "no difference shown", 1: "edges better", -1: "edges worse"}[gain.winner]
+        parts.append(f"edges minus {kind} {gain.mean:+.2f} points, 95 % interval +-{gain.margin:.2f}: {what}")
     worse = any("worse" in part for part in parts)
     better = all("better" in part for part in parts)
     end = "refuted" if worse else "supported, among these three" if better else "not shown"

@@ -18,8 +18,8 @@ import tinycnn_numpy as tn
 import tinycnn_torch as tt
 from examples import chapter, data
 from examples.exercises import models
-from examples.exercises.paired import paired
 from examples.figures import AMBER, INDIGO, RED, save
+from examples.paired import paired
 from examples.program import Parser, fail, in_words, machine, run, whole_number
 from examples.recipe import train
 from parity import copy_weights

@@ -19,8 +19,8 @@ import tinycnn_numpy as tn
 import tinycnn_torch as tt
 from examples import data
 from examples.data import Dataset
-from examples.edges import mean_and_margin
 from examples.figures import AMBER, GREEN, INDIGO, RED, save
+from examples.paired import Paired
 from examples.program import Parser, fail, in_words, machine, run, whole_number
 from examples.recipe import side_of
 from examples.seeds import start
@@ -130,9 +130,9 @@ def verdict(accuracies: dict[str, np.ndarray], sizes: Sequence[int], way: str) -
     gains = accuracies[way] - accuracies["from scratch"]
 
     def judged(values: np.ndarray) -> tuple[str, str]:
-        mean, margin = mean_and_margin(values)
-        word = "helps" if mean > margin else "harms" if mean < -margin else "no difference shown"
-        return word, f"{mean:+.1f} +-{margin:.1f}"
+        gain = Paired(values)
+        word = {0: "no difference shown", 1: "helps", -1: "harms"}[gain.winner]
+        return word, f"{gain.mean:+.1f} +-{gain.margin:.1f}"
 
     word, overall = judged(gains.mean(axis=0))
     alone = {size: judged(row) for size, row in zip(sizes, gains, strict=True)}

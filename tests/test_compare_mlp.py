@@ -5,18 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from examples import compare_mlp, data, seeds
-from examples.exercises.paired import paired
-
-
-@pytest.fixture
-def few_digits(monkeypatch):
-    whole = data.load_digits()
-    few = data.Dataset(
-        "digits", whole.train_images[:130], whole.train_labels[:130], whole.test_images, whole.test_labels
-    )
-    monkeypatch.setattr(data, "load_digits", lambda: few)
-    return few
+from examples import compare_mlp, seeds
+from examples.paired import paired
 
 
 def log_of(*accuracies):

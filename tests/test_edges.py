@@ -4,27 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from examples import data, edges
+from examples import edges
 from examples.edges import DIAGONAL, GRADIENT, ODD, PREWITT, SOBEL, edge_share
 from examples.recipe import train
 
 LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
 STEP = np.array([[-1, 1, 1]] * 3)  # an edge beside the middle
-
-
-@pytest.fixture
-def few_digits(monkeypatch):
-    """The embedded digits, fewer of them."""
-    whole = data.load_digits()
-    few = data.Dataset(
-        "digits",
-        whole.train_images[:130],
-        whole.train_labels[:130],
-        whole.test_images[:50],
-        whole.test_labels[:50],
-    )
-    monkeypatch.setattr(data, "load_digits", lambda: few)
-    return few
 
 
 def test_edges_have_share_1_at_any_angle_and_size():
@@ -97,12 +82,6 @@ def test_p_value_tells_a_shift_from_none():
     assert edges.p_value(np.full(5, 0.1), null) > 0.999
 
 
-def test_the_margin_is_students():
-    mean, margin = edges.mean_and_margin(np.array([1.0, 2.0, 3.0]))
-    assert mean == 2 and margin == pytest.approx(4.302653 / np.sqrt(3), rel=1e-6)
-    assert edges.mean_and_margin(np.array([0.3, 0.3]))[1] == np.inf
-
-
 def test_fixed_filters_differ_in_direction_alone():
     learned = edges.untrained_filters(1)[0] * np.linspace(1, 3, 16)[:, None, None]
     kinds = {kind: edges.fixed_filters(kind, 4, learned) for kind in ("edges", "random", "learned")}
@@ -172,7 +151,7 @@ def test_the_program(few_digits, tmp_path, capsys):
     flags = f"--dataset digits --seeds 2 --epochs 1 --fixed-epochs 1 --null 100 --output-dir {tmp_path}"
     assert edges.main(flags.split()) == 0
     out = capsys.readouterr().out
-    assert out.startswith("digits (130 training and 50 test images), 1 epoch, seeds 0 to 1")
+    assert out.startswith("digits (130 training and 360 test images), 1 epoch, seeds 0 to 1")
     for name in (*edges.MEASURES, "not fixed", "Sobel span, 2 of 9: trained", '"Optimal" is'):
         assert f"\n{name}" in out
     assert (tmp_path / "edges.png").read_bytes().startswith(b"\x89PNG")

@@ -15,17 +15,6 @@ from examples import benchmark, benchmark_steps, data, train_mnist, train_tinycn
 from parity import load_weights
 
 
-@pytest.fixture
-def few_digits(monkeypatch):
-    """The embedded digits, fewer of them."""
-    whole = data.load_digits()
-    few = data.Dataset(
-        "digits", whole.train_images[:130], whole.train_labels[:130], whole.test_images, whole.test_labels
-    )
-    monkeypatch.setattr(data, "load_digits", lambda: few)
-    return few
-
-
 def rows(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 

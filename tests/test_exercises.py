@@ -11,27 +11,17 @@ from torch import nn
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
-from examples import benchmark_steps, data, seeds
+from examples import benchmark_steps, seeds
 from examples.exercises import average_pooling, parameters, second_layer_maps
 from examples.exercises.__main__ import EXERCISES, main
 from examples.exercises.answers import wrong
 from examples.exercises.models import TorchAveragePooling, TorchThirdConvolution
-from examples.exercises.paired import Paired, paired
 from examples.exercises.shapes import outputs, stages
 from examples.exercises.third_convolution import parameter_changes
+from examples.paired import Paired, paired
 from parity import compare, copy_weights
 
 NEW = ["ThirdConvolution", "AveragePooling", "SmallMLP"]
-
-
-@pytest.fixture
-def few_digits(monkeypatch):
-    whole = data.load_digits()
-    few = data.Dataset(
-        "digits", whole.train_images[:130], whole.train_labels[:130], whole.test_images, whole.test_labels
-    )
-    monkeypatch.setattr(data, "load_digits", lambda: few)
-    return few
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

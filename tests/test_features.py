@@ -7,24 +7,9 @@ from safetensors.numpy import save_file
 from torch.nn import functional as F  # noqa: N812  # its usual name
 
 import tinycnn_numpy as tn
-from examples import data, features
+from examples import features
 from examples.seeds import start
 from parity import save_weights
-
-
-@pytest.fixture
-def few_digits(monkeypatch):
-    """The embedded digits, fewer of them."""
-    whole = data.load_digits()
-    few = data.Dataset(
-        "digits",
-        whole.train_images[:130],
-        whole.train_labels[:130],
-        whole.test_images[:50],
-        whole.test_labels[:50],
-    )
-    monkeypatch.setattr(data, "load_digits", lambda: few)
-    return few
 
 
 @pytest.fixture
@@ -113,7 +98,7 @@ def error_of(arguments, capsys):
 def test_errors_are_one_line(few_digits, tmp_path, capsys):
     good = tmp_path / "good.safetensors"
     save_weights(start("MNISTCNN", "numpy", 1), good)
-    assert "are 0 to 49" in error_of(f"--dataset digits --model {good} --digit 50", capsys)
+    assert "are 0 to 359" in error_of(f"--dataset digits --model {good} --digit 360", capsys)
     assert "cannot be read: No such file" in error_of(f"--model {tmp_path / 'none'}", capsys)
     assert "cannot be read" in error_of(f"--model {tmp_path}", capsys)
     text, other, broken, nan = (tmp_path / name for name in ("text", "other", "broken", "nan"))

@@ -5,19 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from examples import data, seeds, train_mnist
+from examples import seeds, train_mnist
 from examples.recipe import train
 from parity import numpy_state
-
-
-@pytest.fixture
-def few_digits(monkeypatch):
-    whole = data.load_digits()
-    few = data.Dataset(
-        "digits", whole.train_images[:130], whole.train_labels[:130], whole.test_images, whole.test_labels
-    )
-    monkeypatch.setattr(data, "load_digits", lambda: few)
-    return few
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch"])

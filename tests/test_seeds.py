@@ -13,16 +13,6 @@ from parity import numpy_state
 
 
 @pytest.fixture
-def few_digits(monkeypatch):
-    whole = data.load_digits()
-    few = Dataset(
-        "digits", whole.train_images[:130], whole.train_labels[:130], whole.test_images, whole.test_labels
-    )
-    monkeypatch.setattr(data, "load_digits", lambda: few)
-    return few
-
-
-@pytest.fixture
 def results(tmp_path):
     return tmp_path / "runs" / "seeds.jsonl"
 

@@ -4,10 +4,10 @@ from examples import seeds
 from examples.audit.claim import claim, exactly, holds, only_if
 from examples.audit.networks import size_of
 from examples.exercises.models import TorchThirdConvolution
-from examples.exercises.paired import paired
 from examples.exercises.parameters import counted
 from examples.exercises.shapes import stages
 from examples.exercises.third_convolution import in_words, parameter_changes
+from examples.paired import paired
 from tinycnn_torch import MLP, MNISTCNN
 
 

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from examples.audit.claim import claim, confirmed, exactly, holds, only_if, wrong
 from examples.audit.networks import shapes
 from examples.edges import edge_share, first_filters, fixed_accuracies, p_value, untrained_filters
-from examples.exercises.paired import paired
 from examples.figures import image_grid
+from examples.paired import paired
 from tinycnn_torch import MNISTCNN
 
 PRINTED_RANGE = (-0.702, 0.590)

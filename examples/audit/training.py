@@ -12,7 +12,7 @@ from examples import seeds
 from examples.audit.claim import claim, confirmed, holds, only_if, wrong
 from examples.audit.lab import spread, standing
 from examples.audit.networks import size_of
-from examples.exercises.paired import paired
+from examples.paired import paired
 from tinycnn_torch import MLP, MNISTCNN, evaluate
 
 LOSSES = (0.1924, 0.0637, 0.0473, 0.0394, 0.0337)  # as printed, epoch 1 to 5

@@ -35,12 +35,16 @@ class Paired:
         return float(self.differences.std(ddof=1)) / math.sqrt(len(self.differences))
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """Where the mean over all seeds lies, with 95 % confidence by Student's t; infinite if error is 0."""
+    def margin(self) -> float:
+        """How far its 95 % interval reaches to either side, by Student's t; infinitely if error is 0."""
         if self.error == 0:
-            return -math.inf, math.inf
-        reach = float(stats.t.ppf(0.975, len(self.differences) - 1)) * self.error
-        return self.mean - reach, self.mean + reach
+            return math.inf
+        return float(stats.t.ppf(0.975, len(self.differences) - 1)) * self.error
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the mean over all seeds lies, with 95 % confidence."""
+        return self.mean - self.margin, self.mean + self.margin
 
     @property
     def p(self) -> float:
