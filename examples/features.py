@@ -19,6 +19,7 @@ from examples.figures import image_grid, save
 from examples.program import Parser, fail, run, whole_number
 from examples.recipe import train
 from examples.seeds import start
+from examples.shapes import outputs
 from parity import load_numpy_state, numpy_state
 from parity.weights import Model
 
@@ -28,15 +29,9 @@ def feature_maps(model: Model, image: np.ndarray) -> dict[str, np.ndarray]:
 
     "relu1" gives (16, 26, 26) and "relu2" (32, 11, 11) for an MNISTCNN. Computed in the model's dtype.
     """
-    stages = dict(model.named_children()) if isinstance(model, torch.nn.Module) else model.stages
-    weights = numpy_state(model)
-    out = np.asarray(image, next(iter(weights.values())).dtype)[None]
-    maps = {}
-    for name, stage in stages.items():
-        torch_stage = isinstance(stage, torch.nn.Module)
-        out = stage(torch.from_numpy(out)).detach().numpy() if torch_stage else stage(out)
-        maps[name] = out[0]
-    return maps
+    x = np.asarray(image, next(iter(numpy_state(model).values())).dtype)[None]
+    maps = outputs(model, torch.from_numpy(x) if isinstance(model, torch.nn.Module) else x)
+    return {name: np.asarray(out)[0] for name, out in maps.items()}
 
 
 def largest_difference(maps: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> float:

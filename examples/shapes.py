@@ -4,6 +4,7 @@ Section 31.2 of the book: (B, 1, 28, 28) -> (B, 16, 26, 26) -> ... -> (B, 10). N
 formula of sizes: both models run, stage by stage, and where an input does not fit, the stage itself says so.
 """
 
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,20 +20,33 @@ import tinycnn_torch as tt
 from examples.figures import AMBER, BLUE, GREEN, INDIGO, save
 from examples.program import Parser, fail, run, whole_number
 from parity.report import table
+from parity.weights import Model
 
 INPUTS = {"TinyCNN": (1, 8, 8), "MNISTCNN": (1, 28, 28), "MLP": (1, 28, 28)}
 COLORS = {"Conv2D": INDIGO, "ReLU": AMBER, "MaxPool2D": GREEN, "Flatten": "#6b7280", "Dense": BLUE}
 
 
 class ShapeRow(NamedTuple):
-    """What a stage gave: its shape, how many numbers it learns, its multiply-adds, and the bytes of `out`."""
+    """What a stage gave.
+
+    shape          of `out`, batch and all
+    parameters     how many numbers it learns; weights are those without the bias
+    multiply_adds  of the forward pass, the bias apart
+    nbytes         of `out`
+    """
 
     stage: str
     kind: str
     shape: tuple[int, ...]
     parameters: int
+    weights: int
     multiply_adds: int
     nbytes: int
+
+    @property
+    def uses(self) -> int:
+        """How often each weight is multiplied for one image: a convolution needs it at every place."""
+        return self.multiply_adds // (self.weights * self.shape[0]) if self.weights else 0
 
 
 class DoesNotFitError(ValueError):
@@ -43,20 +57,31 @@ class DoesNotFitError(ValueError):
         self.stage, self.rows = stage, rows
 
 
-def trace(model: tn.Sequential | nn.Module, shape: tuple[int, ...]) -> list[ShapeRow]:
+def stages_of(model: Model) -> dict[str, Any]:
+    """The stages of a model of either side, by name."""
+    return dict(model.named_children() if isinstance(model, nn.Module) else model.named_layers())
+
+
+@torch.no_grad()
+def outputs(model: Model, x) -> dict[str, Any]:
+    """What each stage makes of the images x (N, C, H, W): arrays from arrays, tensors from tensors."""
+    found = {}
+    for name, stage in stages_of(model).items():
+        found[name] = x = stage(x)
+    return found
+
+
+def trace(model: Model, shape: tuple[int, ...] = (1, 1, 28, 28)) -> list[ShapeRow]:
     """Run a model of either side on zeros of `shape`, batch and all; a row for each stage.
 
     The multiply-adds on the NumPy side are those of its matrix products, for each entry of `out` one for each
     weight that leads to it; on the other side PyTorch counts. Raises DoesNotFitError with the error of the
     stage that refuses its input.
     """
-    hand = isinstance(model, tn.Sequential)
-    stages: dict[str, Any] = dict(
-        model.named_layers() if isinstance(model, tn.Sequential) else model.named_children()
-    )
+    hand = not isinstance(model, nn.Module)
     x: Any = np.zeros(shape, np.float32) if hand else torch.zeros(shape)
     rows: list[ShapeRow] = []
-    for name, stage in stages.items():
+    for name, stage in stages_of(model).items():
         try:
             with FlopCounterMode(display=False) as counter, torch.no_grad():
                 out = stage(x)
@@ -65,8 +90,9 @@ def trace(model: tn.Sequential | nn.Module, shape: tuple[int, ...]) -> list[Shap
         products = counter.get_total_flops() // 2
         if hand and stage.weight is not None:
             products = out.size * stage.weight[0].size
-        sizes = [p.data.size if hand else p.numel() for p in stage.parameters()]
-        rows.append(ShapeRow(name, type(stage).__name__, tuple(out.shape), sum(sizes), products, out.nbytes))
+        sizes = {name: math.prod(array.shape) for name, array in stage.state_dict().items()}
+        counts = sum(sizes.values()), sizes.get("weight", 0), products, out.nbytes
+        rows.append(ShapeRow(name, type(stage).__name__, tuple(out.shape), *counts))
         x = out
     return rows
 
@@ -79,7 +105,7 @@ def _needed(stage: Any, x: Any) -> str:
 
 
 def trace_both(
-    hand: tn.Sequential, module: nn.Module, shape: tuple[int, ...]
+    hand: tn.Layer, module: nn.Module, shape: tuple[int, ...] = (1, 1, 28, 28)
 ) -> tuple[list[tuple[ShapeRow, ShapeRow]], DoesNotFitError | None]:
     """The rows of both sides in pairs, and what ended them: the NumPy side's error, or None if all fits.
 
@@ -103,7 +129,7 @@ def trace_both(
     return list(zip(*found, strict=True)), by_hand
 
 
-def fitting_sizes(hand: tn.Sequential, shape: tuple[int, ...]) -> tuple[int, int, str]:
+def fitting_sizes(hand: tn.Layer, shape: tuple[int, ...]) -> tuple[int, int, str]:
     """By how many pixels an image may shrink and grow in height and width, and what refuses a larger one."""
     N, C, H, W = shape
     by, why = [0, 0], ""
@@ -123,8 +149,9 @@ def as_text(pairs: list[tuple[ShapeRow, ShapeRow]]) -> str:
     for ours, theirs in pairs:
         counts = [f"{ours.parameters:,}", f"{ours.multiply_adds:,}", f"{ours.nbytes:,}"]
         lines.append([ours.stage, ours.kind, theirs.kind, str(ours.shape), *counts])
-    sums = [sum(row[0][i] for row in pairs) for i in (3, 4, 5)]  # type: ignore[misc]
-    lines.append(["total", "", "", "", f"{sums[0]:,}", f"{sums[1]:,}", f"{sums[2]:,}"])
+    names = ("parameters", "multiply_adds", "nbytes")
+    sums = (sum(getattr(ours, name) for ours, _ in pairs) for name in names)
+    lines.append(["total", "", "", "", *(f"{total:,}" for total in sums)])
     widths = [max(len(line[i]) for line in lines) for i in range(7)]
     lines = [[*line[:4], *(line[i].rjust(widths[i]) for i in (4, 5, 6))] for line in lines]
     return "\n".join(table(lines))
@@ -135,7 +162,7 @@ def diagram(title: str, shape: tuple[int, ...], rows: list[ShapeRow]) -> Figure:
 
     How deep a box is goes with the square root of its channels, how long a bar is with that of its length.
     """
-    boxes = [ShapeRow("x", "", shape, 0, 0, 0), *rows]
+    boxes = [ShapeRow("x", "", shape, 0, 0, 0, 0), *rows]
     figure = Figure(figsize=(1.4 * len(boxes) + 0.4, 3.3), layout="constrained")
     axes = figure.subplots()
     axes.set_axis_off()

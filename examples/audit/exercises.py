@@ -5,9 +5,9 @@ from examples.audit.claim import claim, exactly, holds, only_if
 from examples.audit.networks import size_of
 from examples.exercises.models import TorchThirdConvolution
 from examples.exercises.parameters import counted
-from examples.exercises.shapes import stages
 from examples.exercises.third_convolution import in_words, parameter_changes
 from examples.paired import paired
+from examples.shapes import trace
 from tinycnn_torch import MLP, MNISTCNN
 
 
@@ -18,14 +18,14 @@ def difference(lab, first: str, second: str = "MNISTCNN"):
 
 @claim("exercise 31.1", "a third convolution fits between conv2 and fc", by="examples.exercises 31.1")
 def third_convolution(lab):
-    shape = {stage.name: stage.shape for stage in stages(TorchThirdConvolution())}
+    shape = {row.stage: row.shape[1:] for row in trace(TorchThirdConvolution())}
     text = f"conv3 gives {shape['conv3']}, pool3 {shape['pool3']}: flattened {shape['flatten'][0]} numbers"
     return holds(shape["flatten"] == (64,), text)
 
 
 @claim("exercise 31.1", "it adds parameters", by="examples.exercises 31.1")
 def third_convolution_parameters(lab):
-    changes = parameter_changes(stages(MNISTCNN()), stages(TorchThirdConvolution()))
+    changes = parameter_changes(trace(MNISTCNN()), trace(TorchThirdConvolution()))
     before, after = changes["total"]
     return holds(after > before, in_words(changes))
 
@@ -46,7 +46,7 @@ def average_pooling(lab):
 
 @claim("exercise 31.3", "conv2 gives 32 maps of 11 x 11", by="examples.exercises 31.3")
 def second_maps(lab):
-    return exactly((32, 11, 11), {stage.name: stage.shape for stage in stages(MNISTCNN())}["conv2"])
+    return exactly((32, 11, 11), {row.stage: row.shape[1:] for row in trace(MNISTCNN())}["conv2"])
 
 
 @claim("exercise 31.4", "the CNN is the more parameter-efficient one", by="examples.exercises 31.4")

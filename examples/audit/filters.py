@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from examples.audit.claim import claim, confirmed, exactly, holds, only_if, wrong
-from examples.audit.networks import shapes
+from examples.audit.networks import traced
 from examples.edges import edge_share, first_filters, fixed_accuracies, p_value, untrained_filters
 from examples.figures import image_grid
 from examples.paired import paired
@@ -50,7 +50,7 @@ def tight_layout(lab):
 
 @claim("31.3", "16 feature maps of 26 x 26 after the first convolution", by="examples.features")
 def first_maps(lab):
-    return exactly((16, 26, 26), shapes()["relu1"].shape)
+    return exactly((16, 26, 26), traced()["relu1"].shape[1:])
 
 
 @claim("31.3", "the first filters have become edge detectors", by="examples.edges")

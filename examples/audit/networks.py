@@ -12,8 +12,8 @@ import tinycnn_numpy as tn
 import tinycnn_torch as tt
 from examples.audit.claim import claim, confirmed, exactly, holds, only_if, rounded, wrong
 from examples.data import MEAN, STD
-from examples.exercises.shapes import Stage, stages
 from examples.ladder import six_loops
+from examples.shapes import ShapeRow, trace
 from examples.side_by_side.lines import code_lines
 from examples.train_tinycnn import line_patterns
 from parity import compare, smooth_input, twin
@@ -197,11 +197,11 @@ for stage, shape in TRACE.items():
 
     @claim("31.2", f"after {stage}: (B, {', '.join(map(str, shape))})", "examples.shapes", f"after_{stage}")
     def after(lab, stage=stage, shape=shape):
-        return exactly(shape, shapes()[stage].shape)
+        return exactly(shape, traced()[stage].shape[1:])
 
 
-def shapes() -> dict[str, Stage]:
-    return {stage.name: stage for stage in stages(tt.MNISTCNN())}
+def traced() -> dict[str, ShapeRow]:
+    return {row.stage: row for row in trace(tt.MNISTCNN())}
 
 
 @claim("31.2", "MNISTCNN has 12,810 parameters", by="examples.shapes --model MNISTCNN")
@@ -237,6 +237,6 @@ def deviation(lab):
 
 @claim("31.2", "weights are shared: each is used at many places of an image", by="examples.shapes")
 def weight_sharing(lab):
-    uses = {name: stage.uses for name, stage in shapes().items() if stage.weights}
+    uses = {name: stage.uses for name, stage in traced().items() if stage.weights}
     text = ", ".join(f"of {name} {count}" for name, count in uses.items())
     return holds(uses["conv1"] > 1 and uses["conv2"] > 1, f"uses of each weight for one image: {text}")

@@ -10,9 +10,9 @@ import tinycnn_torch as tt
 from examples import seeds
 from examples.compare_mlp import compare_as_asked, verdict
 from examples.data import Dataset
-from examples.exercises.shapes import outputs
 from examples.figures import save
 from examples.recipe import train
+from examples.shapes import outputs
 
 QUESTION = """Put average pooling in place of both max poolings, train for 5 epochs and compare the accuracy.
 How does the difference fit with what the two poolings do?"""

@@ -8,8 +8,8 @@ import tinycnn_numpy as tn
 from examples import seeds
 from examples.compare_mlp import compare_as_asked, verdict
 from examples.data import Dataset
-from examples.exercises.shapes import Stage, stages
 from examples.figures import save
+from examples.shapes import ShapeRow, trace
 
 QUESTION = """Write count_parameters(model): it prints every name, shape and size and returns their total.
 Which is more parameter-efficient, the MLP or the CNN, and why?"""
@@ -22,7 +22,7 @@ def solve(dataset: Dataset, args: argparse.Namespace) -> None:
     print("The bias apart, in a forward pass of one image:")
     print(f"{'model':10}{'stage':7}{'weights':>8}{'uses of each':>14}{'multiply-adds':>15}")
     for model in ("MLP", "SmallMLP", "MNISTCNN"):
-        print(work_table(model, stages(seeds.start(model, "numpy", 0))))
+        print(work_table(model, trace(seeds.start(model, "numpy", 0))))
 
     models = ["MNISTCNN", "MLP", "SmallMLP"]
     found = compare_as_asked(models, dataset, args)
@@ -31,7 +31,7 @@ def solve(dataset: Dataset, args: argparse.Namespace) -> None:
     print(seeds.sampling(found.last["MNISTCNN"].mean(), dataset))
     conclusion = verdict(found.difference("MNISTCNN", "SmallMLP"), "MNISTCNN", "SmallMLP")
     print(f"On {dataset.name}, with equally many parameters, {conclusion}.")
-    cnn, mlp = (stages(seeds.start(model, "numpy", 0)) for model in ("MNISTCNN", "MLP"))
+    cnn, mlp = (trace(seeds.start(model, "numpy", 0)) for model in ("MNISTCNN", "MLP"))
     times, share = multiply_adds(cnn) / multiply_adds(mlp), weights(mlp) / weights(cnn)
     print("Weight sharing: a dense layer uses a weight once for an image, a convolution at every place.")
     print(
@@ -54,20 +54,20 @@ def counted(model) -> tuple[int, str]:
     return total, printed.getvalue()
 
 
-def work_table(model: str, of: list[Stage]) -> str:
+def work_table(model: str, of: list[ShapeRow]) -> str:
     """How often the weights of each stage are used for one image, and how many multiply-adds that makes."""
     rows = [
-        f"{model:10}{stage.name:7}{stage.weights:8,}{stage.uses:14,}{stage.multiply_adds:15,}"
-        for stage in of
-        if stage.weights
+        f"{model:10}{row.stage:7}{row.weights:8,}{row.uses:14,}{row.multiply_adds:15,}"
+        for row in of
+        if row.weights
     ]
     mean = multiply_adds(of) / weights(of)
     return "\n".join([*rows, f"{model:10}{'total':7}{weights(of):8,}{mean:14.1f}{multiply_adds(of):15,}"])
 
 
-def weights(of: list[Stage]) -> int:
+def weights(of: list[ShapeRow]) -> int:
     return sum(stage.weights for stage in of)
 
 
-def multiply_adds(of: list[Stage]) -> int:
+def multiply_adds(of: list[ShapeRow]) -> int:
     return sum(stage.multiply_adds for stage in of)

@@ -10,9 +10,9 @@ from torch import nn
 import tinycnn_torch as tt
 from examples import features, seeds
 from examples.data import Dataset
-from examples.exercises.shapes import outputs
 from examples.program import fail
 from examples.recipe import train
+from examples.shapes import outputs
 from parity import copy_weights, save_weights
 
 QUESTION = """Draw the 32 feature maps of 11 x 11 behind conv2 for a test digit, in a grid of 4 x 8.

@@ -5,8 +5,8 @@ import argparse
 from examples import seeds
 from examples.compare_mlp import compare_as_asked, mean_log, verdict
 from examples.data import Dataset
-from examples.exercises.shapes import stages, table
 from examples.figures import save
+from examples.shapes import as_text, trace, trace_both
 
 QUESTION = """Put a third convolution (32 to 64 channels, 3 x 3), a ReLU and a max pooling in front of fc.
 How long is the flattened image then? How many parameters does the change add? Does it help?"""
@@ -14,9 +14,10 @@ How long is the flattened image then? How many parameters does the change add? D
 
 def solve(dataset: Dataset, args: argparse.Namespace) -> None:
     model = "ThirdConvolution"
-    before, after = (stages(seeds.start(name, args.backend, 0)) for name in ("MNISTCNN", model))
-    print(table(after))
-    flat = {stage.name: stage for stage in after}["flatten"].shape[0]
+    before, after = (trace(seeds.start(name, "numpy", 0)) for name in ("MNISTCNN", model))
+    pairs, _ = trace_both(seeds.start(model, "numpy", 0), seeds.start(model, "torch", 0))
+    print(as_text(pairs))
+    flat = {row.stage: row for row in after}["flatten"].shape[1]
     print(
         f"The flattened image has {flat} numbers: a 3 x 3 map has room for one 2 x 2 window, and pool3 drops"
     )
@@ -36,7 +37,7 @@ def solve(dataset: Dataset, args: argparse.Namespace) -> None:
 
 def parameter_changes(before, after) -> dict[str, tuple[int, int]]:
     """(before, after) of every stage whose number of parameters changes, and of the total."""
-    counts = [{stage.name: stage.parameters for stage in of} for of in (before, after)]
+    counts = [{row.stage: row.parameters for row in of} for of in (before, after)]
     changes = {name: (counts[0].get(name, 0), count) for name, count in counts[1].items()}
     changes = {name: change for name, change in changes.items() if change[0] != change[1]}
     return changes | {"total": (sum(counts[0].values()), sum(counts[1].values()))}

@@ -23,10 +23,10 @@ import tinycnn_numpy as tn
 from examples import seeds
 from examples.compare_mlp import compare
 from examples.data import MEAN, STD
-from examples.exercises.shapes import stages, table
 from examples.figures import image_grid, training_curves
 from examples.lessons.classroom import SMALL, dataset, first, show
 from examples.recipe import train
+from examples.shapes import as_text, trace_both
 
 digits = dataset()
 EPOCHS = 2 if SMALL else 5
@@ -54,8 +54,9 @@ show(picture, "ten small pictures of handwritten digits, 0 to 9")
 # %%
 model = seeds.start("MNISTCNN", "numpy", 42)
 module = seeds.start("MNISTCNN", "torch", 42)  # the same weights
-print(table(stages(model)))
-assert stages(model) == stages(module)
+pairs, refused = trace_both(model, module)  # runs both, and raises an error if they differ in anything
+print(as_text(pairs))
+assert refused is None
 
 # %% [markdown]
 # A filter costs 9 weights for each channel that it reads, wherever it stands: 144 + 16 for conv1, 4,608 + 32
