@@ -58,7 +58,7 @@ def millions(lab):
     return holds(seen >= 2_000_000, f"{seen:,}: five times {seen // 5:,}")
 
 
-@claim("31", "MNIST has 60,000 images of 28 x 28 pixels", by="examples.data")
+@claim("31", "MNIST has 60,000 images of 28 x 28 pixels", by="examples.train_mnist")
 def mnist_images(lab):
     return exactly((60_000, 28, 28), lab.mnist().train_images[:, 0].shape)
 
@@ -225,12 +225,12 @@ def test_batches(lab):
     return exactly(157, len(DataLoader(lab.mnist().test_labels, batch_size=64)))
 
 
-@claim("31.2", "MNIST's training pixels have mean 0.1307", by="examples.data")
+@claim("31.2", "MNIST's training pixels have mean 0.1307", by="examples.train_mnist")
 def mean(lab):
     return rounded(0.1307, float(lab.mnist().train_images.mean(dtype=np.float64)) * STD + MEAN, 4)
 
 
-@claim("31.2", "and standard deviation 0.3081", by="examples.data")
+@claim("31.2", "and standard deviation 0.3081", by="examples.train_mnist")
 def deviation(lab):
     return rounded(0.3081, float(lab.mnist().train_images.std(dtype=np.float64)) * STD, 4)
 

@@ -4,6 +4,7 @@ from functools import cache
 
 from examples import data, zoo
 from examples.audit.claim import Finding, claim, confirmed, holds, only_if, rounded, wrong
+from examples.paired import paired
 from examples.transfer import train_body, transfer_accuracies
 from examples.zoo import PRINTED_LIST, PRINTED_TABLE
 
@@ -55,10 +56,13 @@ def transfer(lab):
     """The digits 5 to 9 of scikit-learn from 10 images each, on a body that knows 0 to 4 of the data set."""
     bodies = [train_body(lab.dataset, seed, 1000)[0] for seed in range(3)]
     found = transfer_accuracies(bodies, data.load_digits(), [10], 300)
-    means = {way: float(accuracies.mean()) for way, accuracies in found.items()}
-    text = "; ".join(f"{way} {mean:.1f} %" for way, mean in means.items())
+    text = "; ".join(f"{way} {accuracies.mean():.1f} %" for way, accuracies in found.items())
     text = f"from 10 images a class: {text}"
-    best = max(means["frozen body"], means["whole network"])
-    if best <= max(means["from scratch"], means["frozen untrained body"]):
+    frozen = found["frozen body"][0]
+    gains = [paired(frozen, found[way][0]) for way in ("from scratch", "frozen untrained body")]
+    if min(gain.mean for gain in gains) <= 0:
         return wrong(text)
-    return confirmed(text) if best > 95 else only_if(f"{text}: better than without, not excellent")
+    if frozen.mean() > 95 and all(gain.winner == 1 for gain in gains):
+        return confirmed(text)
+    over = " and ".join(f"{gain.mean:+.1f} +- {gain.error:.1f}" for gain in gains)
+    return only_if(f"{text}: the frozen body is better than the last two by {over} points")
