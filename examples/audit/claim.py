@@ -14,17 +14,13 @@ from pathlib import Path
 from typing import Any
 
 HOUSE = Path(__file__).parents[2]
-CONFIRMED, CONDITIONS, WRONG, NOT_CHECKED = (
-    "confirmed",
-    "confirmed with conditions",
-    "wrong as printed",
-    "not checked here",
-)
+CONFIRMED, CONDITIONS, WRONG = "confirmed", "confirmed with conditions", "wrong as printed"
+NOT_SHOWN, NOT_CHECKED = "not shown", "not checked here"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What came out: one of the four verdicts, and the numbers that it rests on."""
+    """What came out: one of the five verdicts, and the numbers that it rests on."""
 
     verdict: str
     computed: str
@@ -79,6 +75,11 @@ def only_if(computed: str) -> Finding:
 
 def wrong(computed: str) -> Finding:
     return Finding(WRONG, computed)
+
+
+def open_(computed: str) -> Finding:
+    """These numbers leave it open."""
+    return Finding(NOT_SHOWN, computed)
 
 
 def holds(true: bool, computed: str) -> Finding:

@@ -8,9 +8,9 @@ import numpy as np
 
 import tinycnn_numpy as tn
 from examples.audit.claim import CONFIRMED, NotHereError, claim, confirmed, exactly, holds, only_if, wrong
-from examples.audit.networks import size_of
 from examples.frameworks.adam import adam_updates, epsilon_of
 from examples.frameworks.compare import parity_report
+from examples.zoo import count
 from parity import smooth_input
 from tinycnn_torch import MNISTCNN
 
@@ -69,7 +69,7 @@ def input_shape(lab):
     return only_if(f"{built}, with a warning: use keras.Input") if caught else confirmed(built)
 
 
-@claim("31.5", "Keras's optimizer='adam' is the chapter's Adam", by="examples.frameworks")
+@claim("31.5", "Keras's optimizer='adam' steps as PyTorch's Adam does", by="examples.frameworks")
 def adam_epsilon(lab):
     needs("keras_model")
     by_torch, by_keras = (epsilon_of(adam_updates(name, 1e-6, 1), 1e-6)[0] for name in ("torch", "keras"))
@@ -82,8 +82,10 @@ def flax_network(lab):
     needs("printed")
     from examples.frameworks.printed import printed_flax_parameters
 
-    printed, ours = printed_flax_parameters(), size_of(MNISTCNN())
-    return holds(printed == ours, f"{printed:,} parameters instead of {ours:,}: linen.Conv pads by default")
+    printed, ours = printed_flax_parameters(), count(MNISTCNN())
+    if printed == ours:
+        return confirmed(f"{ours:,} parameters")
+    return wrong(f"{printed:,} parameters instead of {ours:,}: linen.Conv pads by default")
 
 
 @claim("31.5", "all three frameworks compute the same", by="examples.frameworks")
@@ -93,7 +95,8 @@ def all_three(lab):
 
     mended = same_network("flax")
     text = f"Flax with padding='VALID': {mended.computed}"
-    return wrong(f"not as printed; {text}") if printed_flax_parameters() != size_of(MNISTCNN()) else mended
+    printed_is_ours = printed_flax_parameters() == count(MNISTCNN())
+    return only_if(text) if mended.verdict == CONFIRMED and not printed_is_ours else mended
 
 
 @claim("31.5", "Flax models are pure functions, for jit, grad and vmap", by="examples.frameworks")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy import stats
 
 from examples import seeds
 from examples.audit.claim import NotHereError
@@ -28,6 +29,12 @@ class Lab:
             raise NotHereError(f"needs MNIST, and here is {self.dataset.name}: give --data-dir")
         return self.dataset
 
+    def chapters_recipe(self) -> None:
+        """Raises NotHereError unless the runs are like the chapter's: on MNIST, five epochs."""
+        self.mnist()
+        if self.epochs != 5:
+            raise NotHereError(f"the chapter trains for 5 epochs, here: {self.epochs}")
+
     def logs(self, model: str, backend: str = "torch") -> list[list[dict]]:
         """A training log of `model` for every seed: recipe.train's."""
         return seeds.logs(self.results, self.dataset, model, backend, range(self.seeds), self.epochs)
@@ -43,16 +50,13 @@ class Lab:
     @cached_property
     def networks(self) -> list[torch.nn.Module]:
         """Trained MNISTCNNs of three seeds, for what no log tells."""
-        return [self.trained("MNISTCNN", seed) for seed in range(3)]
+        return self.trained("MNISTCNN")
 
-    @cached_property
-    def mlp(self) -> torch.nn.Module:
-        return self.trained("MLP", 0)
-
-    def trained(self, model: str, seed: int) -> torch.nn.Module:
-        network = seeds.start(model, "torch", seed)
-        train(network, self.dataset, seed, self.epochs)
-        return network
+    def trained(self, model: str) -> list[torch.nn.Module]:
+        networks = [seeds.start(model, "torch", seed) for seed in range(3)]
+        for seed, network in enumerate(networks):
+            train(network, self.dataset, seed, self.epochs)
+        return networks
 
 
 def spread(values: np.ndarray, digits: int = 2) -> str:
@@ -62,6 +66,13 @@ def spread(values: np.ndarray, digits: int = 2) -> str:
     return f"{mean} (std {std}, {low} to {high}, {len(values)} seeds)"
 
 
-def standing(printed: float, values: np.ndarray) -> float:
-    """How many standard deviations a printed value lies above the mean of ours."""
-    return float((printed - values.mean()) / values.std(ddof=1))
+def standing(printed: float, values: np.ndarray) -> tuple[float, float]:
+    """How many standard deviations a printed value lies above the mean of ours, and how many one may.
+
+    The second is Student's 95 % interval for one more value of the same kind. Raises NotHereError where all
+    values are equal.
+    """
+    if (std := values.std(ddof=1)) == 0:
+        raise NotHereError(f"all seeds give {values[0]}: more of them are needed")
+    n = len(values)
+    return float((printed - values.mean()) / std), float(stats.t.ppf(0.975, n - 1) * np.sqrt(1 + 1 / n))

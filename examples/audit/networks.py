@@ -10,26 +10,28 @@ from torch.utils.data import DataLoader
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
-from examples.audit.claim import claim, confirmed, exactly, holds, only_if, rounded, wrong
+from examples.audit.claim import NotHereError, claim, confirmed, exactly, holds, only_if, rounded, wrong
 from examples.data import MEAN, STD
 from examples.ladder import six_loops
 from examples.shapes import ShapeRow, trace
 from examples.side_by_side.lines import code_lines
 from examples.train_tinycnn import line_patterns
+from examples.zoo import count
 from parity import compare, smooth_input, twin
 
-RNG = np.random.default_rng(31)
+
+def rng() -> np.random.Generator:
+    """The same for every check, so that one alone computes what it computes among all."""
+    return np.random.default_rng(31)
+
+
 LAYERS = {
-    "Conv2D": tn.Conv2D(2, 3, (3, 2), rng=RNG, dtype=np.float64),
+    "Conv2D": tn.Conv2D(2, 3, (3, 2), rng=rng(), dtype=np.float64),
     "ReLU": tn.ReLU(),
     "MaxPool2D": tn.MaxPool2D(2),
     "Flatten": tn.Flatten(),
-    "Dense": tn.Dense(5, 3, rng=RNG, dtype=np.float64),
+    "Dense": tn.Dense(5, 3, rng=rng(), dtype=np.float64),
 }
-
-
-def size_of(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def lines_of(kind: str, *methods: str) -> int:
@@ -49,7 +51,7 @@ def minutes(lab):
     six_loops(images[:10], model.conv.weight, model.conv.bias, (1, 1), (0, 0))
     loops = 3 * 20 * (time.perf_counter() - start)  # 200 images; the backward pass is two more of them
     text = f"an epoch takes {ours:.2f} s here, and about {loops:.1f} s in six Python loops"
-    return confirmed(text) if ours > 10 else only_if(f"{text}: minutes for more than {60 / loops:.0f} epochs")
+    raise NotHereError(f"needs the code that the chapter speaks of; {text}")
 
 
 @claim("31", "PyTorch processes millions of images in this chapter", by="examples.train_mnist")
@@ -65,7 +67,7 @@ def mnist_images(lab):
 
 @claim("31.1", "TinyCNN: 4 filters of 3 x 3 for one channel, ReLU, 2 x 2 pooling by stride 2, 2 classes")
 def tinycnn(lab):
-    conv, _, pool, _, fc = tn.TinyCNN(rng=RNG).stages.values()
+    conv, _, pool, _, fc = tn.TinyCNN(rng=rng()).stages.values()
     layers = (
         conv.in_channels,
         conv.out_channels,
@@ -82,14 +84,16 @@ def lines_of_a_layer(lab):
     counts = {kind: lines_of(kind, "forward", "backward", "backward_weights") for kind in LAYERS}
     inside = [kind for kind, lines in counts.items() if 50 <= lines <= 100]
     text = ", ".join(f"{kind} {lines}" for kind, lines in counts.items())
-    return wrong(text) if not inside else holds(len(inside) == len(counts), text)
+    text = f"{text} in this library; the code that the chapter speaks of is not here"
+    return confirmed(text) if len(inside) == len(counts) else only_if(text)
 
 
 @claim("31.1", "the backward pass is about 150 lines by hand", by="examples.side_by_side")
 def lines_of_backward(lab):
     total = sum(lines_of(kind, "backward", "backward_weights") for kind in LAYERS)
     total += lines_of("CrossEntropyLoss", "backward") + lines_of("Sequential", "backward", "backward_weights")
-    return holds(100 <= total <= 200, f"{total} lines: five layers, the loss, the loop over the stages")
+    text = f"{total} lines in this library: five layers, the loss, the loop over the stages"
+    return confirmed(text) if round(total, -1) == 150 else only_if(text)
 
 
 @claim("31.1", "the backward pass is one line in PyTorch", by="examples.side_by_side")
@@ -105,7 +109,7 @@ def one_line(lab):
 
 @claim("31.1", "np.maximum(0, x) is nn.ReLU()", by="parity")
 def relu(lab):
-    x = np.append(RNG.standard_normal(100), [0.0, -0.0, np.nan, np.inf, -np.inf])
+    x = np.append(rng().standard_normal(100), [0.0, -0.0, np.nan, np.inf, -np.inf])
     ours, theirs = np.maximum(0, x), torch.relu(torch.from_numpy(x)).numpy()
     if not np.array_equal(ours, theirs, equal_nan=True):
         return wrong(f"differs at x = {x[ours != theirs]}")
@@ -117,14 +121,14 @@ def relu(lab):
 
 @claim("31.1", "max pooling that remembers the argmax is nn.MaxPool2d", by="parity")
 def pooling(lab):
-    x = RNG.integers(3, size=(2, 3, 6, 7)).astype(float)  # full of ties
+    x = rng().integers(3, size=(2, 3, 6, 7)).astype(float)  # full of ties
     report = compare(tn.MaxPool2D(2), x)
     return holds(report.ok, f"{report.summary()}, on images full of ties: the first of a window wins")
 
 
 @claim("31.1", "x.reshape(batch, -1) is nn.Flatten()", by="parity")
 def flatten(lab):
-    x = RNG.standard_normal((3, 2, 4, 5))
+    x = rng().standard_normal((3, 2, 4, 5))
     if not np.array_equal(x.reshape(3, -1), nn.Flatten()(torch.from_numpy(x)).numpy()):
         return wrong("differs")
     try:
@@ -136,13 +140,13 @@ def flatten(lab):
 
 @claim("31.1", "a dense layer by hand is nn.Linear", by="parity")
 def dense(lab):
-    report = compare(LAYERS["Dense"], RNG.standard_normal((4, 5)))
+    report = compare(LAYERS["Dense"], rng().standard_normal((4, 5)))
     return holds(report.ok, f"{report.summary()}; the weight is stored (out, in), as x @ weight.T needs it")
 
 
 @claim("31.1", "Conv2D by hand is nn.Conv2d", by="parity")
 def convolution(lab):
-    report = compare(LAYERS["Conv2D"], RNG.standard_normal((3, 2, 6, 5)))
+    report = compare(LAYERS["Conv2D"], rng().standard_normal((3, 2, 6, 5)))
     return holds(report.ok, report.summary())
 
 
@@ -150,8 +154,7 @@ def convolution(lab):
 def correlation(lab):
     from scipy.signal import convolve2d, correlate2d
 
-    image, kernel = RNG.standard_normal((2, 6, 5)), RNG.standard_normal((3, 3))
-    image = image[0]
+    image, kernel = rng().standard_normal((6, 5)), rng().standard_normal((3, 3))
     out = nn.functional.conv2d(torch.from_numpy(image)[None, None], torch.from_numpy(kernel)[None, None])[
         0, 0
     ]
@@ -162,7 +165,7 @@ def correlation(lab):
 
 @claim("31.1", "optimizer.step() is param -= lr * grad", by="parity")
 def update(lab):
-    weight, grad = RNG.standard_normal(50), RNG.standard_normal(50)
+    weight, grad = rng().standard_normal((2, 50))
     off = {}
     for optimizer in (torch.optim.SGD, torch.optim.Adam):
         parameter = nn.Parameter(torch.from_numpy(weight.copy()))
@@ -176,9 +179,9 @@ def update(lab):
 @claim("31.1", "both implementations compute the same", by="parity")
 def same_mathematics(lab):
     tensors, worst, ok = 0, 0.0, True
-    for model in (tn.TinyCNN(rng=RNG, dtype=np.float64), tn.MNISTCNN(rng=RNG, dtype=np.float64)):
+    for model in (tn.TinyCNN(rng=rng(), dtype=np.float64), tn.MNISTCNN(rng=rng(), dtype=np.float64)):
         side = 8 if isinstance(model, tn.TinyCNN) else 28
-        x = smooth_input(model, (5, 1, side, side), np.float64, RNG)
+        x = smooth_input(model, (5, 1, side, side), np.float64, rng())
         report = compare(model, x, twin(model))
         tensors, worst = tensors + len(report.rows), max(worst, *(row.ratio for row in report.rows))
         ok = ok and report.ok
@@ -206,7 +209,7 @@ def traced() -> dict[str, ShapeRow]:
 
 @claim("31.2", "MNISTCNN has 12,810 parameters", by="examples.shapes --model MNISTCNN")
 def parameters(lab):
-    sizes = {size_of(tt.MNISTCNN()), sum(a.size for a in tn.MNISTCNN(rng=RNG).state_dict().values())}
+    sizes = {count(tt.MNISTCNN()), sum(a.size for a in tn.MNISTCNN(rng=rng()).state_dict().values())}
     return exactly({12_810}, sizes) if len(sizes) > 1 else exactly(12_810, sizes.pop())
 
 

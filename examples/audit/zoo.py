@@ -3,10 +3,26 @@
 from functools import cache
 
 from examples import data, zoo
-from examples.audit.claim import Finding, claim, confirmed, holds, only_if, rounded, wrong
+from examples.audit.claim import (
+    CONFIRMED,
+    WRONG,
+    Finding,
+    claim,
+    confirmed,
+    holds,
+    only_if,
+    open_,
+    rounded,
+    wrong,
+)
 from examples.paired import paired
 from examples.transfer import train_body, transfer_accuracies
 from examples.zoo import PRINTED_LIST, PRINTED_TABLE
+
+PAPERS = {  # where a printed accuracy comes from that is not torchvision's
+    "efficientnet_b0": "of Tan and Le, arXiv 1905.11946",
+    "vit_b_16": "of Dosovitskiy et al., arXiv 2010.11929",
+}
 
 
 @cache
@@ -47,8 +63,11 @@ for model, (label, _, millions, top1) in PRINTED_TABLE.items():
         weights = rows()[model].weights
         published = ", ".join(f"{each.name} {each.top1:.3f} %" for each in weights if each.top1 == each.top1)
         found = in_words(zoo.top1_verdict(printed, weights), published)
-        several = sum(each.top1 == each.top1 for each in weights) > 1
-        return only_if(found.computed) if several and found == holds(True, found.computed) else found
+        if found.verdict == CONFIRMED and sum(each.top1 == each.top1 for each in weights) > 1:
+            return only_if(found.computed)
+        if found.verdict == WRONG and model in PAPERS:
+            return only_if(f"the figure {PAPERS[model]}; torchvision's: {found.computed}")
+        return found
 
 
 @claim("31.4", "fine-tuning a new head gives excellent results with very little data", by="examples.transfer")
@@ -60,9 +79,9 @@ def transfer(lab):
     text = f"from 10 images a class: {text}"
     frozen = found["frozen body"][0]
     gains = [paired(frozen, found[way][0]) for way in ("from scratch", "frozen untrained body")]
-    if min(gain.mean for gain in gains) <= 0:
-        return wrong(text)
-    if frozen.mean() > 95 and all(gain.winner == 1 for gain in gains):
-        return confirmed(text)
     over = " and ".join(f"{gain.mean:+.1f} +- {gain.error:.1f}" for gain in gains)
-    return only_if(f"{text}: the frozen body is better than the last two by {over} points")
+    text = f"{text}; frozen body minus the last two {over} points"
+    winners = [gain.winner for gain in gains]
+    if min(winners) < 0:
+        return wrong(text)
+    return confirmed(text) if winners == [1, 1] and frozen.mean() > 95 else open_(text)
