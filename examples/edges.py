@@ -1,7 +1,7 @@
 """Are the learned filters edge detectors, and are edge detectors the best? python -m examples.edges
 
-The chapter says (31.3) that the network "has independently discovered edge detection as the optimal first
-processing step". Both halves are measured here. How much of a filter is an edge: the share of its energy
+The chapter says (31.3) that the network has found edge detection by itself, and that this first step is
+"optimal". Both halves are measured here. How much of a filter is an edge: the share of its energy
 (the sum of its squared weights) that lies in the span of edge filters, against untrained filters and against
 chance. How good edges are: the test accuracy of a network whose first filters are fixed.
 """
@@ -9,7 +9,6 @@ chance. How good edges are: the test accuracy of a network whose first filters a
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from examples import data
 from examples.data import Dataset
 from examples.figures import BLUE, GREEN, INDIGO, RED, save
 from examples.paired import paired
-from examples.program import Parser, in_words, machine, run, whole_number
+from examples.program import Parser, in_words, machine, output_folder, run, whole_number
 from examples.recipe import train
 from examples.seeds import epochs_in_words, start
 from parity import numpy_state
@@ -253,7 +252,7 @@ def main(argv=None) -> int:
         help="the same, to train the rest with fixed filters",
     )
     add("--null", type=whole_number(100), default=2000, help="untrained networks to compare with")
-    add("--output-dir", type=Path, default=Path("runs/edges"), help="folder of the picture")
+    add("--output-dir", type=output_folder, default="runs/edges", help="folder of the picture")
     args = parser.parse_args(argv)
     dataset = data.from_flags(args)
     trained_for = epochs_in_words(args.epochs)

@@ -16,7 +16,7 @@ import tinycnn_torch as tt
 from examples import data
 from examples.data import Dataset
 from examples.figures import image_grid, save
-from examples.program import Parser, fail, run, whole_number
+from examples.program import Parser, fail, output_folder, run, whole_number
 from examples.recipe import train
 from examples.seeds import start
 from examples.shapes import outputs
@@ -92,7 +92,7 @@ def main(argv=None) -> int:
     add("--backend", choices=["torch", "numpy"], default="torch", help="who trains")
     add("--epochs", type=whole_number(1), default=5, help="passes over the training set")
     add("--seed", type=whole_number(0), default=42, help="of the weights and of the order of the images")
-    add("--output-dir", type=Path, default=Path("runs/features"), help="folder of the pictures")
+    add("--output-dir", type=output_folder, default="runs/features", help="folder of the pictures")
     args = parser.parse_args(argv)
     given = load_model(args.model) if args.model else None
     dataset = data.from_flags(args)
@@ -101,10 +101,9 @@ def main(argv=None) -> int:
     model, trained_on = given or (train_now(dataset, args.backend, args.seed, args.epochs), dataset.name)
 
     filters = numpy_state(model)["conv1.weight"]
-    print(f"First-layer filter shape: {filters.shape}")
-    print(f"Number of filters: {filters.shape[0]}")
-    print(f"Filter size: {filters.shape[2]}x{filters.shape[3]}")
-    print(f"Value range: [{filters.min():.3f}, {filters.max():.3f}]")
+    F, _, KH, KW = filters.shape
+    values = f"weights from {filters.min():.3f} to {filters.max():.3f}"
+    print(f"conv1: {F} filters of {KH} x {KW}, stored as {filters.shape}, {values}")
 
     image, label = dataset.test_images[args.digit], dataset.test_labels[args.digit]
     ours, theirs = (feature_maps(side, image) for side in both_in_float64(model))

@@ -44,10 +44,6 @@ def paragraph(text: object) -> Markup:
     return Markup(f"<p>{escape(text)}</p>")
 
 
-def heading(text: object) -> Markup:
-    return Markup(f"<h2>{escape(text)}</h2>")
-
-
 def table(header: Sequence[object], rows: Iterable[Sequence[object]], caption: str, kind: str = "") -> Markup:
     """Cells are text, or Markup such as code(...). kind: the class that a page's own style speaks of."""
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)

@@ -8,7 +8,9 @@ import os
 import platform
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 
@@ -30,11 +32,12 @@ def run(main: Callable[[], int]) -> NoReturn:
         raise Terminated
 
     signal.signal(signal.SIGTERM, terminate)
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the caller has closed it
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for a locale without é
     try:
         code = main()
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
     except BrokenPipeError:  # `| head -1`: whatever Python would still print on its way out goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
@@ -88,6 +91,16 @@ def whole_number(at_least: int):
         return value
 
     return parse
+
+
+def output_folder(text: str) -> Path:
+    """An argparse type: a folder for results, made if need be; better refused now than after the work."""
+    try:
+        Path(text).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=text):
+            return Path(text)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text} cannot be written: {error.strerror}") from None
 
 
 def positive_number(text: str) -> float:

@@ -20,7 +20,7 @@ from examples import chapter, data
 from examples.exercises import models
 from examples.figures import AMBER, INDIGO, RED, save
 from examples.paired import paired
-from examples.program import Parser, fail, in_words, machine, run, whole_number
+from examples.program import Parser, fail, in_words, machine, output_folder, run, whole_number
 from examples.recipe import train
 from parity import copy_weights
 
@@ -68,7 +68,7 @@ def add_flags(parser: Parser, seeds: int, output_dir: str) -> None:
     add("--seeds", type=whole_number(2), default=seeds, help="how many: 0, 1, 2, ...")
     add("--epochs", type=whole_number(1), default=5, help="passes over the training set")
     add("--results", type=Path, default=RESULTS, help="file of the finished runs, read and added to")
-    add("--output-dir", type=Path, default=Path(output_dir), help="folder of the pictures")
+    add("--output-dir", type=output_folder, default=output_dir, help="folder of the pictures")
     data.add_flags(parser)
 
 

@@ -5,7 +5,6 @@ formula of sizes: both models run, stage by stage, and where an input does not f
 """
 
 import math
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
 from examples.figures import AMBER, BLUE, GREEN, INDIGO, save
-from examples.program import Parser, fail, run, whole_number
+from examples.program import Parser, fail, output_folder, run, whole_number
 from parity.report import table
 from parity.weights import Model
 
@@ -216,13 +215,17 @@ def main(argv=None) -> int:
         help="of an image (default: the model's)",
     )
     parser.add_argument("--batch", type=whole_number(1), default=1, help="images")
-    parser.add_argument("--output-dir", type=Path, default=Path("runs/shapes"), help="folder of the picture")
+    parser.add_argument(
+        "--output-dir", type=output_folder, default="runs/shapes", help="folder of the picture"
+    )
     args = parser.parse_args(argv)
 
     shape = (args.batch, *(args.input or INPUTS[args.model]))
     hand, module = getattr(tn, args.model)(rng=np.random.default_rng(0)), getattr(tt, args.model)()
     try:
         pairs, refusal = trace_both(hand, module, shape)
+    except MemoryError:
+        fail(f"--input and --batch {shape} need more memory than there is")
     except ValueError as error:
         fail(f"the two sides of {args.model} differ. {error}")
     print(f"{args.model}, input {shape}, float32: both sides were run, and agree in every column")

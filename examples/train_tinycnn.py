@@ -4,15 +4,13 @@ Chapters 23 to 25 of the book: 200 images of a horizontal or a vertical line und
 start from the same weights and see the same batches; the two columns of losses are the point.
 """
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
 import tinycnn_numpy
 import tinycnn_torch
 from examples.figures import image_grid, save
-from examples.program import Parser, run, whole_number
+from examples.program import Parser, output_folder, run, whole_number
 from parity import copy_weights, numpy_state
 
 
@@ -32,7 +30,9 @@ def main(argv=None) -> int:
     parser.add_argument(
         "--seed", type=whole_number(0), default=42, help="of the images, the weights and their order"
     )
-    parser.add_argument("--output-dir", type=Path, default=Path("runs/tinycnn"), help="folder of the picture")
+    parser.add_argument(
+        "--output-dir", type=output_folder, default="runs/tinycnn", help="folder of the picture"
+    )
     args = parser.parse_args(argv)
 
     rng = np.random.default_rng(args.seed)

@@ -9,7 +9,6 @@ import inspect
 import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from examples import data
 from examples.data import Dataset
 from examples.figures import AMBER, GREEN, INDIGO, RED, save
 from examples.paired import Paired
-from examples.program import Parser, fail, in_words, machine, run, whole_number
+from examples.program import Parser, fail, in_words, machine, output_folder, run, whole_number
 from examples.recipe import side_of
 from examples.seeds import start
 from parity import copy_weights
@@ -170,7 +169,7 @@ def main(argv=None) -> int:
     add("--seeds", type=whole_number(2), default=5, help="how many: 0, 1, 2, ...")
     add("--body-steps", type=whole_number(1), default=1000, help="optimiser steps for the body")
     add("--steps", type=whole_number(1), default=200, help="optimiser steps for the new digits")
-    add("--output-dir", type=Path, default=Path("runs/transfer"), help="folder of the picture")
+    add("--output-dir", type=output_folder, default="runs/transfer", help="folder of the picture")
     args = parser.parse_args(argv)
     args.sizes = sorted(set(args.sizes))
     target = data.load_digits()

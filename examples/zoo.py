@@ -7,14 +7,13 @@ and no memory; the accuracies are those that torchvision publishes with its weig
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
 from torch import nn
 
 from examples.figures import AMBER, INDIGO, save
-from examples.program import Parser, run
+from examples.program import Parser, output_folder, run
 from tinycnn_torch import MNISTCNN
 
 # What the chapter prints: in its list, and in its table with label, year, parameters and ImageNet top-1 in %.
@@ -152,15 +151,15 @@ def picture(rows: Sequence[Row]) -> Figure:
 
 def main(argv=None) -> int:
     parser = Parser(prog="python -m examples.zoo", description=__doc__.splitlines()[0])
-    parser.add_argument("--output-dir", type=Path, default=Path("runs/zoo"), help="folder of the picture")
+    parser.add_argument("--output-dir", type=output_folder, default="runs/zoo", help="folder of the picture")
     args = parser.parse_args(argv)
     rows = zoo_rows()
 
-    print("Selected torchvision.models architectures:")
+    print("Parameters of the models in the chapter's list, counted:")
     for row in rows:
         if row.printed_in_list:
             verdict = count_verdict(row.printed_in_list, row.parameters)
-            print(f"  {row.name:25s} -- {row.parameters:>12,} parameters   chapter: {verdict}")
+            print(f"  {row.name:16}{row.parameters:>12,}  the printed count {verdict}")
     print("\nThe chapter's table, against torchvision's counts and published accuracies (ImageNet):")
     for row in sorted(rows, key=lambda row: row.year):
         if row.printed_parameters:

@@ -100,7 +100,7 @@ def test_a_picture_that_cannot_be_written_is_one_line(few_digits, tmp_path, caps
     with pytest.raises(SystemExit) as exit_:
         compare_mlp.main(flags.split())
     error = capsys.readouterr().err.splitlines()
-    assert exit_.value.code == 2 and len(error) == 1 and "compare_mlp.png cannot be written" in error[0]
+    assert exit_.value.code == 2 and len(error) == 1 and "file cannot be written" in error[0]
 
 
 def test_help(capsys):

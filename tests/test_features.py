@@ -61,7 +61,7 @@ def test_a_given_model_is_read_drawn_and_named(few_digits, tmp_path, capsys):
     save_weights(start("MNISTCNN", "numpy", 1), path, {"dataset": "mnist"})
     assert features.main(f"--dataset digits --digit 7 --model {path} --output-dir {tmp_path}".split()) == 0
     out = capsys.readouterr().out
-    assert "First-layer filter shape: (16, 1, 3, 3)\nNumber of filters: 16\nFilter size: 3x3\n" in out
+    assert "conv1: 16 filters of 3 x 3, stored as (16, 1, 3, 3), weights from " in out
     label = few_digits.test_labels[7]
     assert f"test image 7 of digits: a {label}, the network (of mnist) says" in out
     assert "train loss" not in out
@@ -83,7 +83,7 @@ def test_the_range_is_that_of_the_filters(few_digits, no_pictures, tmp_path, cap
     save_weights(model, path)
     features.main(f"--dataset digits --model {path}".split())
     out = capsys.readouterr().out
-    assert "Value range: [-0.702, 0.590]" in out and "(of an unnamed data set)" in out
+    assert "weights from -0.702 to 0.590" in out and "(of an unnamed data set)" in out
 
 
 def error_of(arguments, capsys):

@@ -78,7 +78,7 @@ def test_verdicts_on_accuracies(printed, verdict):
 def test_the_program(tmp_path, capsys):
     assert zoo.main(["--output-dir", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "  resnet18                  --   11,689,512 parameters   chapter: agrees\n" in out
+    assert "  resnet18          11,689,512  the printed count agrees\n" in out
     assert "77.9 % differs by" in out and "76.1 % agrees with IMAGENET1K_V1" in out and "12,810" in out
     assert (tmp_path / "parameters.png").read_bytes().startswith(b"\x89PNG")
 
@@ -91,4 +91,4 @@ def test_the_program_calls_wrong_figures_different(rows, monkeypatch, capsys):
     monkeypatch.setattr(zoo, "save", lambda figure, path: None)
     zoo.main([])
     out = capsys.readouterr().out
-    assert "chapter: differs by -1\n" in out and "11,689,512  differs by +1\n" in out
+    assert "the printed count differs by -1\n" in out and "11,689,512  differs by +1\n" in out

@@ -23,7 +23,7 @@ from examples.audit.claim import (
     judge,
 )
 from examples.audit.lab import Lab
-from examples.program import Parser, fail, in_words, machine, run, whole_number
+from examples.program import Parser, fail, in_words, machine, output_folder, run, whole_number
 
 STYLE = """
 td { font-size: .9rem; }
@@ -49,7 +49,7 @@ def main(argv=None) -> int:
     add("--seeds", type=whole_number(2), default=10, help="training runs of each network")
     add("--epochs", type=whole_number(1), default=5, help="of each of them")
     add("--results", type=Path, default=seeds.RESULTS, help="file of finished training runs")
-    add("--output-dir", type=Path, default=Path("runs/audit"), help="folder of audit.html")
+    add("--output-dir", type=output_folder, default="runs/audit", help="folder of audit.html")
     data.add_flags(parser)
     args = parser.parse_args(argv)
     names = [claim.name for claim in CLAIMS]

@@ -61,4 +61,4 @@ def in_words() -> str:
     return f"""The chapter's Flax snippet (section 31.5) is another network than its PyTorch and Keras ones.
 as printed:      {shapes_of(MNISTCNN())}
 padding="VALID": {shapes_of(VALID())}
-"All three frameworks implement the same mathematical operations" is true of the second, as shown below."""
+That all three frameworks compute the same is true of the second, as shown below."""

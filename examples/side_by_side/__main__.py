@@ -12,7 +12,7 @@ import tinycnn_numpy as tn
 import tinycnn_torch as tt
 from examples.figures import save
 from examples.page import write
-from examples.program import Parser, fail, run, whole_number
+from examples.program import Parser, fail, output_folder, run, whole_number
 from examples.side_by_side.lines import NoCounterpartError
 from examples.side_by_side.live import live
 from examples.side_by_side.pairs import pairs_of
@@ -39,7 +39,7 @@ def main(argv=None) -> int:
     parser = Parser(prog="python -m examples.side_by_side", description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=whole_number(0), default=42, help="of the image and the weights")
     parser.add_argument(
-        "--output-dir", type=Path, default=Path("runs/side_by_side"), help="folder of page and picture"
+        "--output-dir", type=output_folder, default="runs/side_by_side", help="folder of page and picture"
     )
     args = parser.parse_args(argv)
     build(args.output_dir, args.seed)

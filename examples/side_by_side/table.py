@@ -116,7 +116,7 @@ def as_picture(rows: list[TableRow]) -> Figure:
     drawn.auto_set_font_size(False)
     for (i, j), cell in drawn.get_celld().items():
         code = i > 0 and j > 0
-        cell.set(linewidth=0.6, edgecolor="#9ca3af", facecolor="#f0f0ff" if i % 2 == 0 else "white")
+        cell.set(linewidth=0.6, edgecolor="#9ca3af", facecolor=("white", "#eef2ff")[i % 2])
         cell.set_height(1.35 if i and "\n" in cells[i - 1][1] else 1)
         cell.PAD = 0.01 / widths[j]
         cell.set_text_props(fontsize=10.5 if code else 11, family="monospace" if code else "sans-serif")

@@ -137,9 +137,7 @@ def _update(now: Live) -> Iterable[Markup]:
         "after, PyTorch",
         "largest difference",
     ]
-    yield Markup(
-        table(header, body, "The weights before and after").replace("<table", '<table class="same"', 1)
-    )
+    yield table(header, body, "The weights before and after", kind="same")
 
 
 def _proof(now: Live) -> Iterable[Markup]:
