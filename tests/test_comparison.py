@@ -9,7 +9,7 @@ import parity.comparison
 import tinycnn_numpy as tn
 from parity.comparison import compare_loss
 from parity.report import INHERITED, MATCH, MISMATCH
-from parity.running import Run, build, describe, run_each, set_weights
+from parity.running import Run, build, describe, run_each, run_stages, set_weights
 
 
 def model_with(**wrong):
@@ -281,6 +281,110 @@ class TestRunning:
 
         run = run_each({"relu": Fails()}, {"relu": {"x": X, "dout": X}})
         assert isinstance(run, Run) and run.notes["relu", "dx"].startswith("KeyError: 'mask' in backward")
+
+
+class Doubles:
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, dout):
+        return 2 * dout
+
+
+class WithSlots:
+    __slots__ = ("factor",)
+
+    def forward(self, x):
+        self.factor = 2
+        return self.factor * x
+
+    def backward(self, dout):
+        return self.factor * dout
+
+
+class CallIsForward(WithSlots):
+    __slots__ = ()
+    __call__ = WithSlots.forward
+
+
+class CallCallsForward(Doubles):
+    def __call__(self, x):
+        return self.forward(x)
+
+
+class WithoutSelf:
+    @staticmethod
+    def forward(x):
+        return 2 * x
+
+    @staticmethod
+    def backward(dout):
+        return 2 * dout
+
+
+class InTheObject:
+    def __init__(self):
+        self.forward = self.backward = lambda array: 2 * array
+
+
+class Delegates:
+    def __init__(self):
+        self.inner = Doubles()
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+class InARow:
+    """A model of stages that it calls as its author would."""
+
+    def __init__(self, *stages):
+        self.stages = stages
+
+    def forward(self, x):
+        for stage in self.stages:
+            x = stage(x) if callable(stage) else stage.forward(x)
+        return x
+
+    def backward(self, dout):
+        for stage in reversed(self.stages):
+            dout = stage.backward(dout)
+        return dout
+
+
+class TestWatching:
+    x, dout = np.random.default_rng(0).standard_normal((2, 3, 5))
+
+    @pytest.mark.parametrize(
+        "cls", [Doubles, WithSlots, CallIsForward, CallCallsForward, WithoutSelf, InTheObject, Delegates]
+    )
+    def test_a_stage_is_watched_however_it_is_written_and_its_class_is_given_back(self, cls):
+        for stage in (cls(), cls()):
+            for model in (stage, InARow(stage)):
+                run = run_stages(model, {"double": stage}, self.x, dout=self.dout)
+                assert not run.error and not run.notes and type(stage) is cls
+                assert np.array_equal(run.arrays["double", "out"], 2 * self.x)
+                assert np.array_equal(run.arrays["double", "dx"], 2 * self.dout)
+
+    def test_two_stages_of_one_class_are_told_apart(self):
+        stages = {"first": CallIsForward(), "second": CallIsForward()}
+        run = run_stages(InARow(*stages.values()), stages, self.x, dout=self.dout)
+        factors = {"first": (2, 4), "second": (4, 2)}
+        for name, (forward, backward) in factors.items():
+            assert np.array_equal(run.arrays[name, "out"], forward * self.x)
+            assert np.array_equal(run.arrays[name, "dx"], backward * self.dout)
+
+    @pytest.mark.parametrize("method", ["forward", "backward"])
+    def test_the_classes_are_given_back_after_an_exception(self, method):
+        def fails(self, array):
+            assert type(self) is not cls
+            raise KeyError("mask")
+
+        cls = type("Fails", (Doubles,), {method: fails})
+        stages = {"first": Doubles(), "second": cls()}
+        run = run_stages(InARow(*stages.values()), stages, self.x, dout=self.dout)
+        assert run.error.startswith("KeyError: 'mask' in fails, line")
+        assert [type(stage) for stage in stages.values()] == [Doubles, cls]
 
 
 def test_the_module_of_the_caller_is_left_alone():
