@@ -56,6 +56,45 @@ def test_all_right_is_all_match():
     assert report.ok and all(row.verdict == MATCH for row in report.rows) and not report.diagnoses
 
 
+def test_the_title_says_what_was_compared_and_how():
+    layer, x = tn.Dense(5, 3, rng=np.random.default_rng(0)), np.ones((3, 5), np.float32)
+    assert str(parity.compare(layer, x)).startswith(
+        "Dense, float32, under a random upstream gradient: NumPy against PyTorch\n"
+    )
+    assert parity.compare(layer, x, labels=np.array([0, 1, 2])).title == (
+        "Dense, float32, through the loss: NumPy against PyTorch"
+    )
+
+
+def test_a_single_layer_is_compared_and_diagnosed_through_the_loss():
+    class Flipped(tn.Dense):
+        def backward_weights(self, dout):
+            super().backward_weights(-dout)
+
+    rng = np.random.default_rng(0)
+    layer, x = Flipped(5, 3, rng=rng), rng.standard_normal((3, 5)).astype(np.float32)
+    report = parity.compare(layer, x, labels=np.array([0, 1, 2]))
+    assert [(d.tensor, d.code) for d in report.diagnoses] == [
+        ("dweight", "wrong-sign"),
+        ("dbias", "wrong-sign"),
+    ]
+
+
+def test_the_upstream_gradient_is_that_of_seed_0_unless_another_is_asked_for():
+    layer, x = tn.Dense(50, 30, rng=np.random.default_rng(0)), np.ones((3, 50), np.float32)
+    errors = [[row.error for row in parity.compare(layer, x, **seed).rows] for seed in ({}, {"seed": 0})]
+    assert errors[0] == errors[1]
+    assert errors[0] != [row.error for row in parity.compare(layer, x, seed=1).rows]
+
+
+def test_a_stage_runs_by_itself_only_where_there_are_others():
+    rng = np.random.default_rng(0)
+    one, x = tn.Dense(5, 4, rng=rng), rng.standard_normal((3, 5)).astype(np.float32)
+    assert all(row.fed is None for row in parity.compare(one, x).rows)
+    two = tn.Sequential(one=one, two=tn.Dense(4, 3, rng=rng))
+    assert all(row.fed is not None for row in parity.compare(two, x).rows)
+
+
 def test_a_mistake_of_memory_shows_in_the_run():
     report = parity.compare(Remembers(), X)
     assert [d.code for d in report.diagnoses] == ["stale-cache"]
