@@ -150,6 +150,35 @@ def test_the_short_way_round_must_find_the_same():
     assert [row.tensor for row in report.mismatches] == ["dweight of backward_weights"]
 
 
+def test_a_short_way_round_that_raises_is_a_row():
+    class NoShortWay(tn.Dense):
+        def backward(self, dout):
+            super().backward_weights(dout)
+            return dout @ self.weight
+
+        def backward_weights(self, dout):
+            raise ValueError("no short way")
+
+    layer = NoShortWay(5, 3, rng=np.random.default_rng(0))
+    report = parity.compare(layer, np.random.default_rng(1).standard_normal((4, 5)).astype(np.float32))
+    assert [row.tensor for row in report.rows] == ["out", "dweight", "dbias", "dx", "(ended)"]
+    (row,) = report.mismatches
+    assert row.stage == "backward_weights" and not report.diagnoses
+    assert row.note.startswith("ValueError: no short way in backward_weights, line")
+
+
+def test_a_gradient_that_is_added_to_that_of_the_run_before_is_seen():
+    class Accumulates(tn.Dense):
+        def backward_weights(self, dout):
+            before = self.dweight
+            super().backward_weights(dout)
+            self.dweight = self.dweight if before is None else before + self.dweight
+
+    layer = Accumulates(5, 3, rng=np.random.default_rng(0))
+    report = parity.compare(layer, np.random.default_rng(1).standard_normal((4, 5)).astype(np.float32))
+    assert [row.tensor for row in report.mismatches] == ["dweight"]
+
+
 def test_a_gradient_that_is_wiped_out_is_seen():
     class Wiping(tn.Conv2D):
         def backward(self, dout):
