@@ -274,9 +274,9 @@ class TestByHand:
     def test_where_pooling_windows_overlap_their_gradients_are_added(self):
         """3 wins both windows: two terms, each with the errors of dout, spread over the image."""
         pool, x = nn.MaxPool2d((1, 2), stride=1), known([[[[1.0, 3.0, 2.0]]]])
-        dx = backward(pool, x, known([[[[-2.0, 7.0]]]], variance=0.25), torch.zeros(1, 1, 2, 2), 1.0)["dx"]
+        dx = backward(pool, x, known([[[[-2.0, 7.0]]]], variance=0.25), torch.zeros(1, 1, 2, 2), 0.5**2)["dx"]
         assert dx.value.flatten().tolist() == [0, 5, 0]
-        sum_of_two = 2 * 0.25 + 2 * (2**2 + 7**2) + 2 * 5**2
+        sum_of_two = 2 * 0.25 + 2 * 0.5**2 * (2**2 + 7**2 + 5**2)
         assert np.allclose(dx.variance.flatten(), [sum_of_two / 3, sum_of_two, sum_of_two / 3], rtol=1e-12)
 
     def test_padding_is_no_rival_in_a_pooling_window(self):
