@@ -145,16 +145,17 @@ def test_the_short_way_round_must_find_the_same():
 
         def backward(self, dout):
             dx = super().backward(dout)
-            self.dweight = self.dweight / 2
+            self.dweight, self.dbias = self.dweight / 2, self.dbias / 2
             return dx
 
         def backward_weights(self, dout):
             super().backward_weights(dout)
-            self.dweight = self.dweight * 2
+            self.dweight, self.dbias = self.dweight * 2, self.dbias * 2
 
     layer = ShortWayWrong(1, 3, (3, 2), rng=np.random.default_rng(0))
     report = parity.compare(layer, X)
-    assert [row.tensor for row in report.mismatches] == ["dweight of backward_weights"]
+    wrong = [row.tensor for row in report.mismatches]
+    assert wrong == ["dweight of backward_weights", "dbias of backward_weights"]
 
 
 def test_a_short_way_round_that_raises_is_a_row():
@@ -380,6 +381,13 @@ class TestDiagnosesOfRows:
                 np.inf,
                 "updated-too-early",
                 "weight was modified by backward: weights change in step, when all gradients are known.",
+            ),
+            (
+                "bias",
+                "was modified by forward",
+                np.inf,
+                "updated-too-early",
+                "bias was modified by forward: weights change in step, when all gradients are known.",
             ),
             (
                 "x",

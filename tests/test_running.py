@@ -1,6 +1,7 @@
 """Running anybody's code: every stage is watched, whatever it is, and what goes wrong is written down."""
 
 import dataclasses
+import importlib
 import json
 
 import numpy as np
@@ -164,11 +165,11 @@ class TestWatching:
 
     def test_what_a_stage_modifies_is_noted(self):
         class Vandal(Doubles):
-            weight = np.ones(3)
+            weight, bias = np.ones((2, 3))
 
             def forward(self, x):
                 x += 1
-                self.weight = self.weight + 1
+                self.weight, self.bias = self.weight + 1, self.bias + 1
                 return x
 
             def backward(self, dout):
@@ -180,8 +181,10 @@ class TestWatching:
         assert run.notes == {
             ("s", "x"): "was modified by forward",
             ("s", "weight"): "was modified by forward",
+            ("s", "bias"): "was modified by forward",
             ("s", "dout"): "was modified by backward",
             ("s", "dweight"): "is None, expected a NumPy array",
+            ("s", "dbias"): "is None, expected a NumPy array",
         }
 
     def test_what_a_model_does_between_its_stages_is_noted(self):
@@ -244,6 +247,10 @@ def unreadable():
     return json.loads("{")
 
 
+def absent():
+    return importlib.import_module("not.there")
+
+
 def too_narrow():
     return tn.Dense(3, 2, rng=np.random.default_rng(0)).forward(np.zeros((1, 4), np.float32))
 
@@ -254,6 +261,7 @@ class TestDescribe:
         [
             (singular, "LinAlgError: Singular matrix in singular, line"),
             (unreadable, "JSONDecodeError: Expecting property name enclosed in double quotes: line 1 "),
+            (absent, "ModuleNotFoundError: No module named 'not' in absent, line"),
             (too_narrow, "ValueError: Dense: x has shape (1, 4), expected (N, 3) in too_narrow, line"),
         ],
     )
@@ -265,6 +273,9 @@ class TestDescribe:
             deep(60)
         assert describe(error.value).startswith(text)
         assert f" in {wrong.__name__}, line" in describe(error.value)
+
+    def test_what_is_not_written_yet_is_no_exception(self):
+        assert describe(NotImplementedError("TODO")) == "not written yet"
 
     def test_without_a_text_or_a_line_there_is_none(self):
         assert describe(KeyError()) == "KeyError"
@@ -366,8 +377,16 @@ class TestRunning:
                     raise KeyError("step")
 
         run = run_case(Clears, questions("SGD", 0)[0])["first"]
-        assert set(run.notes.values()) == {"was modified by step"}
+        assert run.notes == {("steps", f"gradient {i}"): "was modified by step" for i in range(2)}
         assert run.error.startswith("KeyError: 'step' in step, line")
+
+    def test_a_class_that_cannot_be_built_has_failed_its_first_run(self):
+        class Fails(tn.ReLU):
+            def __init__(self):
+                raise KeyError("mask")
+
+        runs = run_case(Fails, questions("ReLU", 0)[0])
+        assert list(runs) == ["first"] and runs["first"].error.startswith("KeyError: 'mask' in __init__")
 
     def test_a_sequential_is_given_stages_and_weights(self):
         for case in questions("Sequential", 0):
