@@ -215,6 +215,15 @@ class TestWatching:
             ("second", "dbias"): "was never computed: backward skips this stage",
         }
 
+    def test_what_only_forward_skips_has_gradients_all_the_same(self):
+        class Skips(InARow):
+            def forward(self, x):
+                return self.stages[0].forward(x)
+
+        stages = {"first": Doubles(), "second": Doubles()}
+        run = run_stages(Skips(*stages.values()), stages, self.x, dout=self.dout)
+        assert run.notes == {("second", "out"): "was never computed: forward skips this stage"}
+
     def test_gradients_that_were_assigned_before_an_exception_are_kept_and_the_others_not_missed(self):
         class Stops(tn.Dense):
             def backward(self, dout):
