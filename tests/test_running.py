@@ -376,6 +376,14 @@ class TestRunning:
         assert run.arrays["loss", "loss"] == 0 and run.notes == {("loss", "logits"): "was modified"}
         assert run.error.startswith("KeyError: 'labels' in backward, line")
 
+    def test_a_loss_need_not_be_called(self):
+        class OnlyForward:
+            def forward(self, logits, labels):
+                return logits.sum()
+
+        data = {"logits": np.ones((2, 3)), "labels": np.array([0, 1])}
+        assert run_loss(OnlyForward(), data).arrays == {("loss", "loss"): 6}
+
     def test_an_optimiser_may_fail_and_modify(self):
         class Clears(tn.SGD):
             def step(self):
