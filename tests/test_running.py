@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import json
+import os
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import tinycnn_numpy as tn
 from parity.checkup import questions
 from parity.running import (
     Run,
+    _of_ours,
     build,
     describe,
     run_case,
@@ -282,6 +284,21 @@ class TestDescribe:
             deep(60)
         assert describe(error.value).startswith(text)
         assert f" in {wrong.__name__}, line" in describe(error.value)
+
+    @pytest.mark.parametrize(
+        ("place", "ours"),
+        [
+            ("{library}/json/decoder.py", True),
+            ("{library}/site-packages/students/relu.py", False),
+            ("{library}/site-packages/numpy/linalg/_linalg.py", True),
+            ("<__array_function__ internals>", True),
+            ("<frozen importlib._bootstrap>", True),
+            ("relu.py", False),
+        ],
+    )
+    def test_whose_file_it_is(self, place, ours):
+        place = place.format(library=os.path.dirname(os.__file__)).replace("/", os.sep)
+        assert _of_ours(place) == ours
 
     def test_what_is_not_written_yet_is_no_exception(self):
         assert describe(NotImplementedError("TODO")) == "not written yet"
