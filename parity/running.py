@@ -86,11 +86,11 @@ class Watch:
         classes = {name: type(stage) for name, stage in stages.items()}
         try:
             for name, stage in stages.items():
-                stage.__class__ = self._watched_class(name, stage)
+                object.__setattr__(stage, "__class__", self._watched_class(name, stage))
             yield
         finally:
             for name, stage in stages.items():
-                stage.__class__ = classes[name]
+                object.__setattr__(stage, "__class__", classes[name])
 
     def _watched_class(self, name: str, stage: Any) -> type:
         """Its methods are properties, which go before what the object itself has under their names."""

@@ -76,6 +76,18 @@ class Delegates:
         return getattr(self.inner, name)
 
 
+class SetsInItsOwnWay(CallCallsForward):
+    """What is set goes into a dict, as some keep their weights."""
+
+    def __setattr__(self, name, value):
+        self.__dict__[name] = value
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(Doubles):
+    pass
+
+
 class InARow:
     """A model of stages that it calls as its author would."""
 
@@ -97,7 +109,18 @@ class TestWatching:
     x, dout = np.random.default_rng(0).standard_normal((2, 3, 5))
 
     @pytest.mark.parametrize(
-        "cls", [Doubles, WithSlots, CallIsForward, CallCallsForward, WithoutSelf, InTheObject, Delegates]
+        "cls",
+        [
+            Doubles,
+            WithSlots,
+            CallIsForward,
+            CallCallsForward,
+            WithoutSelf,
+            InTheObject,
+            Delegates,
+            SetsInItsOwnWay,
+            Frozen,
+        ],
     )
     def test_a_stage_is_watched_however_it_is_written_and_its_class_is_given_back(self, cls):
         for stage in (cls(), cls()):
