@@ -103,7 +103,7 @@ class Watch:
         own_call = inspect.getattr_static(cls, "__call__", None)
         if "forward" in calls and own_call is inspect.getattr_static(cls, "forward", None):
             calls["__call__"] = calls["forward"]  # __call__ = forward; any other __call__ calls it
-        methods = {method: property(lambda _, call=call: call) for method, call in calls.items()}
+        methods = {method: _always(call) for method, call in calls.items()}
         return type(cls.__name__, (cls,), {"__slots__": (), **methods})  # the slots of its own class will do
 
     def _watched(self, name: str, stage: Any, method: str, given_name: str, returned_name: str) -> Callable:
@@ -139,6 +139,10 @@ class Watch:
         expected = self.run.arrays.get((names[-1], returned))
         if last is not None and expected is not None and not _equal(expected, np.asarray(last)):
             self.run.notes[names[-1], "result"] = "was changed by the model after the last stage"
+
+
+def _always(value: Any) -> property:
+    return property(lambda _: value)
 
 
 def _equal(a: np.ndarray, b: Any) -> bool:

@@ -81,7 +81,7 @@ def lockstep(
         parting = first(parting, flipped)
         if flipped and flipped.rounding:
             for p, q in zip(optimizer.parameters, module.parameters(), strict=True):
-                q.grad.copy_(torch.from_numpy(np.array(p.grad)))
+                q.grad = torch.from_numpy(np.array(p.grad)).to(q.device)
         optimizer.step()
         theirs.step()
         for name, value, reference in _remembered(names, optimizer, theirs):
