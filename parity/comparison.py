@@ -57,9 +57,8 @@ def compare(
     run = run_stages(layer, parts, **data, loss_fn=CrossEntropyLoss())
     theirs = trace_torch(stages, **data)
     exact = exact_run(stages, **data)
-    alone, fed, exact_fed = run, {}, exact.tensors
+    alone, fed, exact_fed = run, exact_inputs(stages, exact, data), exact.tensors
     if len(stages) > 1:
-        fed = exact_inputs(stages, exact, data)
         alone, exact_fed = run_each(parts, fed), exact_each(stages, fed)
     by_themselves = (alone, exact_fed) if len(stages) > 1 else None
     report.rows = rows_of(run, exact, x.dtype, by_themselves, theirs)
@@ -70,7 +69,7 @@ def compare(
         first = evidence_of(
             stage, name, before, earlier, exact_run(stages, **before).tensors, report.rows[:0]
         )
-        evidence = {name: [evidence_of(stage, name, data, run, exact.tensors, report.rows, first)]}
+        evidence = {name: [evidence_of(stage, name, fed[name], run, exact.tensors, report.rows, first)]}
     else:
         evidence = {
             name: [evidence_of(stage, name, fed[name], alone, exact_fed, report.rows)]

@@ -86,26 +86,33 @@ class Watch:
         classes = {name: type(stage) for name, stage in stages.items()}
         try:
             for name, stage in stages.items():
-                stage.__class__ = self._watched_class(name, classes[name])
+                object.__setattr__(stage, "__class__", self._watched_class(name, stage))
             yield
         finally:
             for name, stage in stages.items():
-                stage.__class__ = classes[name]
+                object.__setattr__(stage, "__class__", classes[name])
 
-    def _watched_class(self, name: str, cls: Any) -> type:
-        methods: dict[str, Any] = {"__slots__": ()}  # so that the object may change its class
-        for method, given, returned in (("forward", "x", "out"), ("backward", "dout", "dx")):
-            if hasattr(cls, method):
-                methods[method] = self._watched(name, method, getattr(cls, method), given, returned)
-        if "forward" in methods and inspect.getattr_static(cls, "__call__", None) is cls.forward:
-            methods["__call__"] = methods["forward"]  # __call__ = forward; any other __call__ calls it
-        return type(cls.__name__, (cls,), methods)
+    def _watched_class(self, name: str, stage: Any) -> type:
+        """Its methods are properties, which go before what the object itself has under their names."""
+        cls = type(stage)
+        calls = {
+            method: self._watched(name, stage, method, given, returned)
+            for method, given, returned in (("forward", "x", "out"), ("backward", "dout", "dx"))
+            if hasattr(stage, method)
+        }
+        own_call = inspect.getattr_static(cls, "__call__", None)
+        if "forward" in calls and own_call is inspect.getattr_static(cls, "forward", None):
+            calls["__call__"] = calls["forward"]  # __call__ = forward; any other __call__ calls it
+        methods = {method: _always(call) for method, call in calls.items()}
+        return type(cls.__name__, (cls,), {"__slots__": (), **methods})  # the slots of its own class will do
 
-    def _watched(self, name: str, method: str, function: Callable, given_name: str, returned_name: str):
-        def call(stage, given, *more, **options):
+    def _watched(self, name: str, stage: Any, method: str, given_name: str, returned_name: str) -> Callable:
+        function = getattr(stage, method)
+
+        def call(given, *more, **options):
             before = {given_name: np.copy(given), **{p: np.copy(a) for p, a in weights_of(stage).items()}}
             self.given[name, given_name] = before[given_name]
-            returned = function(stage, given, *more, **options)
+            returned = function(given, *more, **options)
             self.run.keep((name, returned_name), returned)
             after = {given_name: given, **weights_of(stage)}
             for tensor, array in before.items():
@@ -132,6 +139,10 @@ class Watch:
         expected = self.run.arrays.get((names[-1], returned))
         if last is not None and expected is not None and not _equal(expected, np.asarray(last)):
             self.run.notes[names[-1], "result"] = "was changed by the model after the last stage"
+
+
+def _always(value: Any) -> property:
+    return property(lambda _: value)
 
 
 def _equal(a: np.ndarray, b: Any) -> bool:

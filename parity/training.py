@@ -42,6 +42,13 @@ class Parting:
         return f"the two part at step {self.step}, {self.stage}: {self.what} ({why})"
 
 
+def first(before: Parting | None, now: Parting | None) -> Parting | None:
+    """Which of two to report: the earlier, unless that was rounding, which was mended, and now a mistake."""
+    if before and now and before.rounding and not now.rounding:
+        return now
+    return before or now
+
+
 def lockstep(
     model: Any, module: nn.Module, optimizer: Optimizer, images, labels, batches: Iterable
 ) -> Report:
@@ -71,7 +78,7 @@ def lockstep(
         losses.append((float(run.arrays["loss", "loss"]), float(trace["loss", "loss"])))
         own = OwnStep(len(losses), run, data, module, model, numpy_state(model))
         flipped = own.flipped(trace)
-        parting = parting or flipped
+        parting = first(parting, flipped)
         if flipped and flipped.rounding:
             for p, q in zip(optimizer.parameters, module.parameters(), strict=True):
                 q.grad = torch.from_numpy(np.array(p.grad)).to(q)
@@ -80,7 +87,7 @@ def lockstep(
         for name, value, reference in _remembered(names, optimizer, theirs):
             peaks[name] = max(peaks.get(name, 0.0), _largest(reference))
             off = _largest(value - reference) / peaks[name] if peaks[name] else 0.0
-            if parting is None and off > LOCKSTEP[images.dtype]:
+            if off > LOCKSTEP[images.dtype] and (parting is None or parting.rounding):
                 parting = own.parted(name, off)
     if not losses:
         raise ValueError("lockstep: batches is empty, expected at least one array of indices")

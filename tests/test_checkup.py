@@ -9,7 +9,9 @@ from torch import nn
 import parity
 import tinycnn_numpy as tn
 from parity.__main__ import main
-from parity.report import MATCH, MISMATCH
+from parity.checkup import Check, Checkup
+from parity.doctor import NO_KNOWN_CAUSE, Diagnosis
+from parity.report import MATCH, MISMATCH, Row
 
 GOOD = """
 import tinycnn_numpy as tn
@@ -406,3 +408,132 @@ class TestWhatMutantsFound:
                 return super().forward(x).tolist()
 
         assert "out: is a list, expected a NumPy array" in str(parity.check(Lists))
+
+
+def row_of(tensor, ratio=0.5, note="", stage="fc"):
+    return Row(stage, tensor, (2, 3), ratio, ratio, MATCH if ratio <= 1 else MISMATCH, note=note)
+
+
+FINE, OFF = row_of("out"), row_of("dx", 12.0)
+SAID = Diagnosis("fc", "dx", "wrong-sign", "it is negative.")
+
+
+class TestChecks:
+    """Of rows that are made by hand."""
+
+    @pytest.mark.parametrize(
+        ("check", "verdict", "score", "max_score", "sentence"),
+        [
+            (Check("Dense", "plain", [FINE, FINE]), "match", 2, 2, ""),
+            (Check("Dense", "plain", [FINE, OFF], diagnoses=[SAID]), "MISMATCH", 1, 2, "dx: it is negative."),
+            (Check("Dense", "plain", [FINE, OFF], error="KeyError"), "error", 0, 2, "KeyError"),
+            (Check("Dense", "plain", error="KeyError"), "error", 0, 1, "KeyError"),
+            (Check("Dense", "plain", error="not written yet"), "not written yet", 0, 1, "not written yet"),
+            (Check("Dense", "plain", skipped="takes no bias"), "skipped", 0, 0, "takes no bias"),
+        ],
+    )
+    def test_a_point_a_tensor_and_none_after_an_exception(self, check, verdict, score, max_score, sentence):
+        found = check.to_dict()
+        assert found.pop("tensors") == parity.Report("", check.rows).to_dict()["rows"]
+        assert found == {
+            "name": "Dense: plain",
+            "verdict": verdict,
+            "score": score,
+            "max_score": max_score,
+            "diagnosis": check.diagnoses[0].code if check.diagnoses else None,
+            "sentence": sentence,
+        }
+
+    def test_the_whole_table(self):
+        twice = row_of("dx, second run", 5.0), row_of("dx, third run", 5.0)
+        unknown = Diagnosis("fc", "out", NO_KNOWN_CAUSE, "wrong, no known cause")
+        checks = [
+            Check("Dense", "plain", [FINE, OFF], diagnoses=[SAID]),
+            Check(
+                "Dense", "no answer", [row_of("out", np.inf, "missing"), row_of("dx")], diagnoses=[unknown]
+            ),
+            Check("Dense", "narrow", [row_of("out", np.inf, "shape is (2,), expected (2, 3)"), row_of("dx")]),
+            Check("Dense", "again", [FINE, row_of("dx"), *twice]),
+            Check("Dense", "more", [FINE, row_of("dx"), twice[1]]),
+            Check("Dense", "broken", error="KeyError"),
+            Check("Dense", "no bias", skipped="takes no bias"),
+            Check("SGD", "plain", [row_of("0", 12.0, stage="steps"), row_of("1", stage="steps")]),
+            Check("MLP", "plain", [row_of("out", stage="fc1"), row_of("dx", 12.0, stage="fc2")]),
+            Check("Conv2D", "plain", error="not written yet"),
+        ]
+        assert str(Checkup("file.py", 7, checks, ["a remark"])).splitlines() == [
+            "file.py, seed 7",
+            "a remark",
+            "",
+            "Dense        out      dx",
+            "  plain      ok       12.00 x",
+            "  no answer  WRONG    ok",
+            "  narrow     shape    ok",
+            "  again      ok       2nd run",
+            "  more       ok       other N",
+            "  broken     error",
+            "  no bias    skipped",
+            "  -> dx [wrong-sign]: it is negative.",
+            "  -> out: missing (no answer)",
+            "  -> broken: KeyError",
+            "  -> no bias: skipped, the class takes no bias",
+            "",
+            "SGD      parameter 0  parameter 1",
+            "  plain  12.00 x      ok",
+            "",
+            "MLP      fc1  fc2",
+            "  plain  ok   12.00 x",
+            "",
+            "Conv2D   verdict",
+            "  plain  not written yet",
+            "  -> plain: not written yet",
+            "",
+            "NOT RIGHT YET: 0 of 9 checks hold, 9 of 19 points",
+        ]
+
+    def test_a_hint_is_folded_at_110_letters_and_not_within_a_word(self):
+        said = Diagnosis("fc", "dx", "wrong-sign", "minus-one " * 20)
+        lines = str(Checkup("file.py", 7, [Check("Dense", "plain", [OFF], diagnoses=[said])])).splitlines()
+        words = ["minus-one"] * 20
+        assert lines[4:7] == [
+            f"  -> dx [wrong-sign]: {' '.join(words[:8])}",
+            f"     {' '.join(words[8:18])}",
+            "     minus-one minus-one",
+        ]
+
+    def test_nothing_asked_is_nothing_right(self):
+        checkup = Checkup("file.py", 7, [Check("Dense", "no bias", skipped="takes no bias")])
+        assert not checkup.ok and checkup.summary() == "nothing was checked"
+        checkup.checks.append(Check("Dense", "plain", [FINE]))
+        assert checkup.ok and checkup.summary() == "ALL RIGHT: 1 of 1 checks hold, 1 of 1 points"
+
+    def test_a_notebook_paints_what_is_wrong(self):
+        checks = [Check("Dense", "x < 0", [FINE, OFF], diagnoses=[SAID])]
+        assert Checkup("a < b", 7, checks)._repr_html_().splitlines() == [
+            "<p><b>a &lt; b, seed 7</b></p>",
+            "<table><tr><th>Dense</th><th>out</th><th>dx</th></tr>"
+            "<tr><td style='text-align:left'>x &lt; 0</td><td>ok</td>"
+            "<td style='background:#fde2e2'>12.00 x</td></tr></table>"
+            "<ul><li>dx [wrong-sign]: it is negative.</li></ul>",
+            "<p>NOT RIGHT YET: 0 of 1 checks hold, 1 of 2 points</p>",
+        ]
+
+    def test_gradescope_reads_a_test_a_check(self):
+        checks = [
+            Check("Dense", "plain", [FINE, OFF], diagnoses=[SAID]),
+            Check("Dense", "right", [FINE]),
+            Check("Dense", "no bias", skipped="takes no bias"),
+        ]
+        assert Checkup("file.py", 7, checks, ["a remark"]).to_gradescope() == {
+            "output": "file.py\na remark\nNOT RIGHT YET: 1 of 2 checks hold, 2 of 3 points",
+            "tests": [
+                {
+                    "name": "Dense: plain",
+                    "score": 1,
+                    "max_score": 2,
+                    "status": "failed",
+                    "output": "dx: it is negative.",
+                },
+                {"name": "Dense: right", "score": 1, "max_score": 1, "status": "passed", "output": "match"},
+            ],
+        }

@@ -186,19 +186,24 @@ class TestErrorsByHand:
         first = self.state()
         sgd_errors(settings, first, np.array([-6.0]), 1, 0.25)
         assert (first["b"], first["e_b"]) == (g, e_g + 0.5 * 7)
+        assert first["b"].dtype == first["e_b"].dtype == np.float64
 
-    def test_adam(self):
-        settings = {"lr": 0.25, "betas": (0.5, 0.75), "eps": 1.0, "weight_decay": 0.25}
-        state = self.state(m=13, e_m=1, v=14 / 3, e_v=1)
-        found = adam_errors(settings, state, np.array([-6.0]), 2, 0.25)
-        e_g = 0.25 * 2 + 0.5 * (6 + 1)
-        e_m = 0.5 * 1 + 0.5 * e_g + 0.75 * (0.5 * 13 + 0.5 * 7)
-        e_v = 0.75 * 1 + 0.25 * 2 * 7 * e_g + 1 * (0.75 * 14 / 3 + 0.25 * 49)
+    @pytest.mark.parametrize(("grad", "m", "v", "eps"), [(-6, 13, 14 / 3, 1), (1.25, 0.25, 0.125, 0.25)])
+    def test_adam(self, grad, m, v, eps):
+        """The square root is 6 the first time and 1/2 the second."""
+        settings = {"lr": 0.25, "betas": (0.5, 0.75), "eps": eps, "weight_decay": 0.25}
+        state, g = self.state(m=m, e_m=1, v=v, e_v=1), grad - 1
+        found = adam_errors(settings, state, np.array([float(grad)]), 2, 0.25)
+        e_g = 0.25 * 2 + 0.5 * (abs(grad) + 1)
+        e_m = 0.5 * 1 + 0.5 * e_g + 0.75 * (0.5 * m + 0.5 * abs(g))
+        e_v = 0.75 * 1 + 0.25 * 2 * abs(g) * e_g + 1 * (0.75 * v + 0.25 * g**2)
         assert found == {"exp_avg": e_m, "exp_avg_sq": pytest.approx(e_v)}
-        m, v, below, step = 3, 15.75, 6 + 1, 0.25 * 4 / 7
-        e_root = 0.75 * 6 + e_v / (1 - 0.75**2) / (2 * 6)
-        e_step = 0.25 * e_m / 0.75 / below + step * ((e_root + 0.25 * below) / below + 6 * 0.25)
-        e_w = 2 + e_step + 0.5 * (4 + step)
+        m, v = 0.5 * m + 0.5 * g, 0.75 * v + 0.25 * g**2
+        root = math.sqrt(v / (1 - 0.75**2))
+        below, e_root = root + eps, 0.75 * root + e_v / (1 - 0.75**2) / (2 * root)
+        step = 0.25 * (m / 0.75) / below
+        e_step = 0.25 * e_m / 0.75 / below + abs(step) * ((e_root + 0.25 * below) / below + 6 * 0.25)
+        e_w = 2 + e_step + 0.5 * (4 + abs(step))
         assert state == pytest.approx({"w": -4, "e_w": e_w, "m": m, "e_m": e_m, "v": v, "e_v": e_v})
 
     def test_what_cancels_in_the_first_steps_of_adam_counts(self):
@@ -225,3 +230,14 @@ class TestErrorsByHand:
         assert (after[0]["weight"].value, after[1]["momentum_buffer"].value) == (-2.25, -7 / 2 + 3 - 2.25 / 4)
         assert list(exact_steps("SGD", {"lr": 0.25}, weight, grads)[0]) == ["weight"]
         assert list(exact_steps("Adam", {}, weight, grads)[0]) == ["weight", "exp_avg", "exp_avg_sq"]
+
+    def test_the_first_step_of_adam_is_corrected_as_the_first(self):
+        weight, grads = np.array([-4.0], np.float32), np.array([[-6.0]], np.float32)
+        settings = {"lr": 0.25, "betas": (0.5, 0.75), "eps": 1.0, "weight_decay": 0.25}
+        state = self.state(e_w=0)
+        adam_errors(settings, state, np.array([-6.0]), 1, unit(np.float32))
+        assert exact_steps("Adam", settings, weight, grads)[0]["weight"].bound == pytest.approx(state["e_w"])
+
+    def test_what_stays_0_is_held_to_the_smallest_normal_number(self):
+        (after,) = exact_steps("SGD", {"lr": 0.25}, np.zeros(2, np.float32), np.zeros((1, 2), np.float32))
+        assert after["weight"].bound.tolist() == [np.finfo(np.float32).tiny] * 2

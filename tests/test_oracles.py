@@ -62,3 +62,34 @@ def test_the_transpose_check_is_held_to_200_eps_of_the_norms():
     y, norm = np.random.default_rng(0).standard_normal((3, 5)), np.linalg.norm
     scale = norm(layer.forward(x)) * norm(y) + norm(x) * norm(layer.backward(y))
     assert row.error / row.ratio == pytest.approx(200 * np.finfo(np.float64).eps * scale / 2, rel=1e-9, abs=0)
+
+
+def test_central_differences_see_entries_that_are_exchanged():
+    class Exchanged(tn.Dense):
+        def backward(self, dout):
+            return super().backward(dout)[:, ::-1]
+
+    rng = np.random.default_rng(0)
+    layer = Exchanged(4, 3, rng=rng, dtype=np.float64)
+    assert [row.tensor for row in parity.check_gradients(layer, rng.standard_normal((5, 4))).mismatches] == [
+        "dx"
+    ]
+
+
+def test_the_reports_say_what_was_checked():
+    layer, x = tn.Dense(4, 3, bias=False, rng=np.random.default_rng(0), dtype=np.float64), np.ones((5, 4))
+    report = parity.check_gradients(layer, x)
+    assert report.title == "Dense: gradients against central differences, h = 1e-05"
+    found = [(row.stage, row.tensor, row.shape) for row in report.rows]
+    assert found == [("Dense", "dx", (5, 4)), ("Dense", "dweight", (3, 4))]
+    assert [row.error for row in report.rows] == [row.error for row in parity.check_gradients(layer, x).rows]
+    report = parity.check_adjoint(layer, x)
+    assert report.title == "Dense, float64: backward is the transpose of forward"
+    assert [(row.stage, row.tensor, row.shape) for row in report.rows] == [("Dense", "<f(x), y>", (5, 4))]
+
+
+def test_scipys_sums_of_small_integers_are_exact_whatever_their_number():
+    rng = np.random.default_rng(0)
+    x, weight = (rng.integers(-9, 10, shape).astype(float) for shape in ((1, 2, 70, 60), (1, 2, 30, 30)))
+    out = parity.correlate_images(x, weight, padding=(3, 2))
+    assert out.shape == (1, 1, 47, 35) and np.array_equal(out, np.round(out))

@@ -90,6 +90,11 @@ def test_what_is_no_answer_is_a_mismatch(value, note):
     assert row.verdict == MISMATCH and row.note == note
 
 
+def test_the_dtype_that_was_due_is_named():
+    row = judge("fc", "out", np.ones((1, 1)), exact([[1.0]]), np.float32)
+    assert (row.verdict, row.note, row.shape) == (MISMATCH, "dtype is float64, expected float32", (1, 1))
+
+
 def test_nan_in_the_bound_allows_nothing():
     right = Exact(np.array([1.0]), np.array([np.nan]), np.zeros(1))
     assert judge("fc", "out", np.array([1.1]), right, np.float64).verdict == MISMATCH
@@ -115,7 +120,7 @@ def test_columns_are_as_wide_as_their_widest_cell_and_no_line_ends_in_blanks():
 
 
 def test_a_report_without_rows_is_not_ok():
-    assert not Report("nothing").ok and "nothing was compared" in str(Report("nothing"))
+    assert not Report("nothing").ok and Report("nothing").summary() == "nothing was compared"
 
 
 def test_the_table_names_the_first_bad_row():
@@ -161,6 +166,16 @@ def test_the_summary_counts_the_undecidable_apart_and_names_a_mismatch_before_wh
     assert Report("", [good, good, open_]).summary() == "2 of 3 equal within their bounds, 1 undecidable"
     assert Report("", [good, caused, open_, bad]).summary() == "2 of 4 differ, first c dx"
     assert Report("", [good, caused]).summary() == "1 of 2 differ, first b dx"
+
+
+def test_a_notebook_shows_the_table_as_it_stands():
+    report = Report("a < b", [Row("conv", "out", (2, 3), 0.25, 0.5)])
+    table = "\n".join(str(report).splitlines()[1:])
+    assert report._repr_html_() == f"<pre>a &lt; b\n{table}</pre>"
+
+
+def test_json_is_indented_by_two():
+    assert Report("Title").to_json().startswith('{\n  "title": "Title",\n')
 
 
 def test_json_has_these_keys():

@@ -14,7 +14,21 @@ from examples.data import load_digits
 from examples.train_tinycnn import line_patterns
 from parity import compare, copy_weights, exact_run, twin
 from parity.report import MATCH, MISMATCH, UNDECIDABLE, judge
-from parity.rounding import Known, backward, cross_entropy, forward, terms, turning_points
+from parity.rounding import (
+    ROOTS,
+    TINY,
+    Known,
+    backward,
+    cross_entropy,
+    forward,
+    pixel_of,
+    spread,
+    terms,
+    turning_points,
+    unit,
+    weights_of,
+    windows_of,
+)
 from parity.running import run_stages
 from parity.trace import trace_torch
 from parity.twins import stages_of
@@ -120,6 +134,20 @@ def test_what_rounds_nothing_has_no_bound():
 def test_a_stage_without_a_rule_is_refused():
     with pytest.raises(ValueError, match=r"Tanh has no rule in parity\.rounding, expected one"):
         exact_run({"tanh": nn.Tanh()}, np.zeros((1, 2)))
+    with pytest.raises(ValueError, match=r"Tanh has no rule in parity\.rounding, expected one"):
+        backward(nn.Tanh(), known([[1.0]]), known([[1.0]]), torch.zeros(()), 1.0)
+
+
+def test_the_unit_is_that_of_the_run_and_of_the_float64_beside_it():
+    assert unit(np.float32) == pytest.approx(2**-24, rel=1e-12)
+    assert unit(np.float64) == pytest.approx(2**-53 * 2**0.5, rel=1e-12, abs=0)
+
+
+def test_no_entry_is_held_to_less_than_the_mean_nor_to_nothing():
+    """An entry that has overflowed takes no part in the mean."""
+    variance = torch.tensor([[np.inf, 6.0, 0.0], [0, 0, 0]], dtype=torch.float64)
+    assert spread(variance, images=False).tolist() == [[np.inf, 6, 1], [1, 1, 1]]
+    assert spread(variance, images=True).tolist() == [[np.inf, 6, 2], [TINY**2] * 3]
 
 
 def kink(x):
@@ -163,6 +191,14 @@ class TestUndecidable:
         model, x = kink(1.5)
         assert not exact_run(stages_of(twin(model), model), x).witnesses
         assert all(row.verdict == MATCH for row in compare(model, x).rows)
+
+    def test_a_witness_lies_within_once_its_bound_unless_said_otherwise(self):
+        model, _ = kink(1.0)
+        stages = stages_of(twin(model), model)
+        points = [np.array([[1 + k * 2**-23]], np.float32) for k in range(1, 40)]
+        assert any(
+            exact_run(stages, x, margin=2).witnesses and not exact_run(stages, x).witnesses for x in points
+        )
 
     def test_a_near_tie_in_a_pooling_window_is_a_witness_and_an_exact_one_is_not(self):
         pool = nn.MaxPool2d((1, 2))
@@ -222,6 +258,40 @@ class TestByHand:
         assert found["dbias"].variance.item() == pytest.approx(0.25 * 2 + n * (25 + 1 + 6**2))
         assert found["dbias"].slack.item() == 0.25
 
+    def test_a_mean_of_pixels(self):
+        """Each product is a pixel times 1/2, and there are no fewer roundings than those of transforms, 3."""
+        pool, x = nn.AvgPool2d((1, 2)), known([[[[1.0, 3.0]]]], variance=0.5)
+        out = forward(pool, x, 1.0)
+        assert out.value.item() == 2
+        assert out.variance.item() == pytest.approx(3 * (0.5**2 + 1.5**2 + 2**2) + 2 * 0.5 / 2**2)
+        dx = backward(pool, x, known([[[[5.0]]]], 0.25, 0.125), torch.zeros(()), 1.0)["dx"]
+        assert dx.value.flatten().tolist() == [2.5, 2.5] and dx.slack.flatten().tolist() == [0.0625] * 2
+        assert np.allclose(dx.variance, 0.25 / 2**2 + 3 * (2.5**2 + 2.5**2), rtol=1e-12)
+
+    def test_the_share_of_a_pixel_is_exact_to_the_precision_of_the_exact_run(self):
+        assert weights_of(nn.AvgPool2d((1, 41)), torch.clone)["share"].item() == 1 / 41
+
+    def test_where_pooling_windows_overlap_their_gradients_are_added(self):
+        """3 wins both windows: two terms, each with the errors of dout, spread over the image."""
+        pool, x = nn.MaxPool2d((1, 2), stride=1), known([[[[1.0, 3.0, 2.0]]]])
+        dx = backward(pool, x, known([[[[-2.0, 7.0]]]], variance=0.25), torch.zeros(1, 1, 2, 2), 0.5**2)["dx"]
+        assert dx.value.flatten().tolist() == [0, 5, 0]
+        sum_of_two = 2 * 0.25 + 2 * 0.5**2 * (2**2 + 7**2 + 5**2)
+        assert np.allclose(dx.variance.flatten(), [sum_of_two / 3, sum_of_two, sum_of_two / 3], rtol=1e-12)
+
+    def test_padding_is_no_rival_in_a_pooling_window(self):
+        """Windows (padding, -3, -3.5), (-3.5, -9, -1): the first is undecided, and the second is not."""
+        pool, found = nn.MaxPool2d((1, 3), stride=2, padding=(0, 1)), []
+        turning_points("pool", pool, known([[[[-3.0, -3.5, -9.0, -1.0]]]], 1 / 16), 1.0, found)
+        assert [(w.index, w.gap, w.bound) for w in found] == [((0, 0, 0, 1), 0.5, 2)]
+
+    @pytest.mark.parametrize("settings", [((2, 3), (1, 2), (1, 1)), ((3, 2), (2, 1), (1, 0)), (4, 3, 2)])
+    def test_an_entry_of_a_window_is_found_again_in_its_image(self, settings):
+        pool, x = nn.MaxPool2d(*settings), torch.arange(1.0, 211).reshape(1, 2, 15, 7)
+        windows = windows_of(pool, x, 0.0)
+        for index in map(tuple, windows.nonzero().tolist()):
+            assert x[pixel_of(pool, index, x.shape)] == windows[index]
+
     def test_the_loss_of_equal_logits(self):
         labels = torch.tensor([0, 1])
         loss, dlogits = cross_entropy(known([[3.0, 3.0], [-3.0, -3.0]], variance=0.5), labels, 1.0)
@@ -234,11 +304,19 @@ class TestByHand:
     def test_a_logit_of_minus_infinity_leaves_the_bounds_finite(self):
         _, dlogits = cross_entropy(known([[1.0, -np.inf, 2.0]]), torch.tensor([0]), 1.0)
         assert dlogits.variance.isfinite().all()
+        _, dlogits = cross_entropy(known([[0.5, -np.inf, 0.5]]), torch.tensor([0]), 1.0)
+        row, own = 3 * 1.5**2, 3 * 0.5**2
+        assert np.allclose(dlogits.variance, [[0.5**2 * row + own, 0, 0.5**2 * row + own]], rtol=1e-12)
+
+    def test_a_probability_of_0_is_held_to_the_smallest_normal_number(self):
+        _, dlogits = cross_entropy(known([[0.0, -1000.0]]), torch.tensor([0]), 2.0**-48)
+        assert dlogits.numpy().bound[0, 1] == pytest.approx(ROOTS * TINY, rel=1e-12, abs=0)
 
     def test_where_a_relu_decides_all_that_comes_back_is_at_stake(self):
         x, found = known([[1.0, 3.0, -1.0, -3.0]], variance=1 / 16), []
         unsure = turning_points("relu", nn.ReLU(), x, 1.0, found)
         assert unsure.tolist() == [[True, False, True, False]] and (found[0].gap, found[0].bound) == (1, 1)
+        assert forward(nn.ReLU(), x, 1.0).variance.tolist() == [[1 / 16, 1 / 16, 0, 0]]
         dout = known([[-2.0] * 4], variance=0.25, slack=0.5)
         dx = backward(nn.ReLU(), x, dout, unsure, 1.0)["dx"]
         assert dx.value.tolist() == [[-2, -2, 0, 0]] and dx.variance.tolist() == [[0.25, 0.25, 0.25, 0]]

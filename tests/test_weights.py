@@ -1,9 +1,12 @@
 """Weights that cross, in memory and through files."""
 
+import copy
 from hashlib import sha256
 
 import numpy as np
 import pytest
+import torch
+from safetensors import safe_open
 from safetensors.torch import load_file as torch_load_file
 from safetensors.torch import save_file as torch_save_file
 
@@ -49,3 +52,51 @@ def test_what_does_not_fit_is_named_and_nothing_is_loaded(target):
     with pytest.raises(ValueError, match=r"MLP: cannot load .*missing fc1.weight.*unexpected conv.weight"):
         parity.copy_weights(tn.TinyCNN(rng=np.random.default_rng(0)), target)
     assert same(parity.numpy_state(target), before)
+
+
+def test_what_a_file_is_about_can_be_written_into_it(tmp_path):
+    parity.save_weights(tn.MLP(rng=np.random.default_rng(0)), tmp_path / "mlp", {"epochs": "3"})
+    with safe_open(tmp_path / "mlp", "numpy") as file:
+        assert file.metadata() == {"epochs": "3"}
+
+
+def steps(module, optimizer, count):
+    for _ in range(count):
+        for parameter in module.parameters():
+            parameter.grad = parameter.detach() ** 2 - 1
+        optimizer.step()
+
+
+@pytest.mark.parametrize(
+    ("cls", "settings", "names"),
+    [
+        (torch.optim.Adam, {"lr": 0.1}, {"exp_avg", "exp_avg_sq", "step"}),
+        (torch.optim.SGD, {"lr": 0.1, "momentum": 0.5}, {"momentum_buffer"}),
+        (torch.optim.SGD, {"lr": 0.1}, set()),
+    ],
+)
+def test_a_pytorch_optimiser_goes_on_from_numpy_arrays(cls, settings, names):
+    """Its memory lies as its parameters lie, here not as NumPy's would."""
+    module = torch.nn.Conv2d(2, 3, (3, 2)).to(memory_format=torch.channels_last)
+    optimizer = cls(module.parameters(), **settings)
+    steps(module, optimizer, 2)
+    weights, state = copy.deepcopy(module.state_dict()), parity.numpy_state(optimizer)
+    assert state.keys() == {f"{name}.{i}" for name in names for i in (0, 1)}
+    steps(module, optimizer, 2)
+    wanted, state_wanted = parity.numpy_state(module), parity.numpy_state(optimizer)
+    module.load_state_dict(weights)
+    other = cls(module.parameters(), **settings)
+    parity.load_optimizer_state(other, state)
+    for memory in other.state[module.weight].values():
+        assert memory is None or memory.ndim == 0 or memory.stride() == module.weight.stride()
+    steps(module, other, 2)
+    assert same(parity.numpy_state(module), wanted) and same(parity.numpy_state(other), state_wanted)
+
+
+def test_a_numpy_optimiser_goes_on_from_its_own_arrays():
+    layers = [tn.Dense(2, 3, rng=np.random.default_rng(0)) for _ in range(2)]
+    first, second = (tn.Adam(layer.parameters()) for layer in layers)
+    layers[0].dweight, layers[0].dbias = np.ones((3, 2), np.float32), np.ones(3, np.float32)
+    first.step()
+    parity.load_optimizer_state(second, parity.numpy_state(first))
+    assert same(parity.numpy_state(second), parity.numpy_state(first)) and second.steps == 1
