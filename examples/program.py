@@ -33,7 +33,7 @@ def run(main: Callable[[], int]) -> NoReturn:
 
     signal.signal(signal.SIGTERM, terminate)
     for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the caller has closed it
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for a locale without é
+        stream.reconfigure(errors="backslashreplace")  # for a locale without é
     try:
         code = main()
         if sys.stdout:
