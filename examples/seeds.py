@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
-from examples import chapter, data
+from examples import data
 from examples.exercises import models
 from examples.figures import AMBER, INDIGO, RED, save
 from examples.paired import paired
@@ -159,6 +159,8 @@ def logs(
         if key not in known:
             keep(results)
             if backend == "chapter":
+                from examples import chapter  # it needs torchvision, which takes seconds to import
+
                 log = chapter.train(dataset, seed, epochs, each_epoch=bar.set_postfix)
             else:
                 log = train(start(model, backend, seed), dataset, seed, epochs, each_epoch=bar.set_postfix)
