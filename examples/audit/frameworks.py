@@ -74,7 +74,9 @@ def adam_epsilon(lab):
     needs("keras_model")
     by_torch, by_keras = (epsilon_of(adam_updates(name, 1e-6, 1), 1e-6)[0] for name in ("torch", "keras"))
     text = f"epsilon at the first step, measured: PyTorch {by_torch:.1e}, Keras {by_keras:.1e}"
-    return holds(abs(by_torch - by_keras) < 0.01 * by_torch, text)
+    if abs(by_torch - by_keras) < 0.01 * by_torch:
+        return confirmed(text)
+    return only_if(f"{text}: as long as gradients are much larger than that")
 
 
 @claim("31.5", "the Flax network is the same", by="examples.frameworks")
