@@ -30,7 +30,7 @@ td { font-size: .9rem; }
 td:last-child { font-size: .8rem; }
 td pre { white-space: pre; }
 td pre code { font-size: .75rem; }
-td:nth-child(3) { min-width: 13rem; } td:nth-child(5) { min-width: 22rem; }
+td:nth-child(3) { min-width: 13rem; } td:nth-child(5) { min-width: 17rem; }
 td span { white-space: nowrap; font-weight: 600; }
 .confirmed { color: #047857; } .conditions { color: #92400e; }
 .printed { color: #b91c1c; } .shown, .here { color: #4b5563; }

@@ -29,13 +29,13 @@ def third_convolution_parameters(lab):
     return holds(after > before, in_words(changes))
 
 
-@claim("exercise 31.1", "it may improve the accuracy", by="examples.exercises 31.1")
+@claim("exercise 31.1", "it improves the accuracy (asked, not said)", by="examples.exercises 31.1")
 def third_convolution_helps(lab):
     found = difference(lab, "ThirdConvolution")
     return holds(found.winner == 1, str(found)) if found.winner else open_(str(found))
 
 
-@claim("exercise 31.2", "average and max pooling differ in accuracy", by="examples.exercises 31.2")
+@claim("exercise 31.2", "average and max pooling differ in accuracy (asked)", by="examples.exercises 31.2")
 def average_pooling(lab):
     found = difference(lab, "AveragePooling")
     text = f"average - max: {found}"
