@@ -248,6 +248,57 @@ def test_transfer_helps_if_the_trained_body_does(frozen, verdict, lab, monkeypat
     assert judge(NAMES["transfer"], lab).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("cnn", "verdict"),
+    [((98, 95, 60), CONDITIONS), ((98, 97.9, 97.5), CONFIRMED), ((98, 70, 10), WRONG)],
+)
+def test_translation_is_judged_by_what_moving_costs(cnn, verdict, digits, tmp_path, monkeypatch):
+    """Three networks of each kind; the MLP loses 65 points, the CNN as many as planted."""
+    lab = planted(digits, tmp_path)
+    lab.networks, lab.trained = ["CNN"] * 3, lambda model: [model] * 3
+    accuracies = {
+        "CNN": [a + i / 10 for a in cnn for i in range(3)],
+        "MLP": [97, 97.1, 97.3, 80, 81, 82, 32, 33, 32],
+    }
+    found = {kind: iter(numbers) for kind, numbers in accuracies.items()}
+    monkeypatch.setattr(training, "evaluate", lambda network, images, labels: next(found[network]))
+    assert judge(NAMES["translation"], lab).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(-0.702, 0.590, CONFIRMED), (-0.6, 0.7, CONDITIONS), (-0.3, 0.7, WRONG), (0.1, 0.7, WRONG)],
+)
+def test_a_range_of_weights_is_that_of_one_seed(low, high, verdict, digits, tmp_path):
+    lab = planted(digits, tmp_path)
+    lab.networks = [tt.MNISTCNN()]
+    weight = lab.networks[0].conv1.weight.data
+    weight[:] = torch.linspace(low, high, weight.numel()).reshape(weight.shape)
+    assert judge(NAMES["filter_range"], lab).verdict == verdict
+
+
+def test_frameworks_that_agree_or_do_not(lab, monkeypatch):
+    for module in ("keras_model", "flax_model"):
+        pytest.importorskip(
+            f"examples.frameworks.{module}", reason="the extra frameworks", exc_type=ImportError
+        )
+    from examples.audit import frameworks
+    from examples.frameworks import printed
+
+    assert judge(NAMES["flax_network"], lab).verdict == WRONG
+    assert judge(NAMES["all_three"], lab).verdict == judge(NAMES["keras_network"], lab).verdict == CONDITIONS
+    assert judge(NAMES["adam_epsilon"], lab).verdict == CONDITIONS
+    monkeypatch.setattr(printed, "printed_flax_parameters", lambda: 12_810)
+    assert judge(NAMES["flax_network"], lab).verdict == judge(NAMES["all_three"], lab).verdict == CONFIRMED
+    monkeypatch.setattr(frameworks, "adam_updates", lambda name, gradient, steps: np.array([0.99]))
+    assert judge(NAMES["adam_epsilon"], lab).verdict == CONFIRMED
+    right = frameworks.parity_of("flax")
+    broken = dataclasses.replace(right.rows[0], verdict="MISMATCH", ratio=9.0)
+    report = dataclasses.replace(right, rows=[broken, *right.rows[1:]])
+    monkeypatch.setattr(frameworks, "parity_of", lambda framework: report)
+    assert judge(NAMES["keras_network"], lab).verdict == judge(NAMES["all_three"], lab).verdict == WRONG
+
+
 def test_runs_of_other_epochs_are_not_held_against_the_chapters(digits, tmp_path):
     lab = planted(digits, tmp_path, MNISTCNN=(98.6, 98.7, 98.8, 98.9))
     lab.epochs = 1
