@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +84,8 @@ def execute(notebook: NotebookNode, environment: dict[str, str]) -> None:
         extra_arguments=["--IPKernelApp.log_level=50"],  # what matters it says through its messages
     )
     try:
-        client.execute(env=environment)
+        # to its stderr a kernel writes only what goes wrong while it closes, after its last message
+        client.execute(env=environment, stderr=subprocess.DEVNULL)
     except AssertionError as error:  # nbclient took Ctrl-C or SIGTERM, ended the kernel, and stumbles over it
         raise KeyboardInterrupt from error
     except (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError) as error:
