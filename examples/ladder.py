@@ -273,7 +273,7 @@ def table(r: dict) -> str:
         f"* time and error on 1 image, one call to a turn, time multiplied by {N}",
         "  memory on all images, with the sums left out: they take none",
         "extra MB: the most that NumPy's arrays took during a call, out included; PyTorch's are not seen",
-        "error: largest difference from float64 over the bound of parity/rounding.py; right is up to 1",
+        "error: largest difference from float64 over the bound of parity/exact.py; right is up to 1",
     ]
     return "\n".join(lines)
 

@@ -3,16 +3,16 @@
 from importlib import import_module
 from typing import Any
 
-# Imported on first use: the process that runs a student's file needs parity.running alone, and no PyTorch.
+# Imported on first use: the process that runs a student's file needs parity.record alone, and no PyTorch.
 _HOMES = {
-    "check": "checkup",
-    "Checkup": "checkup",
+    "check": "student.checkup",
+    "Checkup": "student.checkup",
     "assert_parity": "comparison",
     "compare": "comparison",
     "compare_loss": "comparison",
     "compare_optimizers": "comparison",
-    "Diagnosis": "doctor",
-    "diagnose": "doctor",
+    "Diagnosis": "report",
+    "diagnose": "doctor.diagnose",
     "is_smooth": "training",
     "lockstep": "training",
     "smooth_batches": "training",
@@ -23,7 +23,7 @@ _HOMES = {
     "Report": "report",
     "Row": "report",
     "heat_map": "heatmap",
-    "exact_run": "rounding",
+    "exact_run": "exact",
     "twin": "twins",
     "twin_optimizer": "twins",
     "copy_weights": "weights",

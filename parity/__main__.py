@@ -12,11 +12,11 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     match arguments:
         case ["check", *rest]:
-            from parity.student import main as check
+            from parity.student.program import main as check
 
             return check(rest)
         case ["template", *rest]:
-            from parity.student import print_template
+            from parity.student.program import print_template
 
             return print_template(rest)
     from parity.proof import main as prove

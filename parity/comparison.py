@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from parity.doctor import Diagnosis, Evidence, diagnose
-from parity.report import INHERITED, MATCH, MISMATCH, Report, Row, judge
-from parity.rounding import Exact, ExactRun, exact_run
-from parity.running import Key, Run, catching, run_each, run_loss, run_stages, stages_by_name
-from parity.steps import exact_steps, stacked
-from parity.trace import trace_torch
+from parity.doctor.diagnose import diagnose
+from parity.doctor.evidence import Evidence
+from parity.exact import Exact, ExactRun, exact_run
+from parity.exact_optimizer import exact_steps, stacked
+from parity.record import Key, Run, catching, run_each, run_loss, run_stages, stages_by_name
+from parity.record_torch import trace_torch
+from parity.report import INHERITED, MATCH, MISMATCH, Diagnosis, Report, Row, judge
 from parity.twins import KIND_OF_MODULE, OPTIMIZERS, kind_of, settings_of, stages_of, twin
 from tinycnn_numpy import CrossEntropyLoss
 from tinycnn_numpy.optim import Optimizer

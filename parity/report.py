@@ -10,9 +10,23 @@ from typing import Any
 
 import numpy as np
 
-from parity.doctor import Diagnosis
-
 MATCH, MISMATCH, INHERITED, UNDECIDABLE = "match", "MISMATCH", "inherited", "undecidable"
+
+
+NO_KNOWN_CAUSE = "no-known-cause"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A cause by its code, and the sentence that tells a student what is wrong and what would be right."""
+
+    stage: str
+    tensor: str
+    code: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.stage} {self.tensor} [{self.code}]: {self.sentence}"
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from parity.comparison import rows_of
+from parity.exact import exact_run
+from parity.record import Run, run_stages, stages_by_name
+from parity.record_torch import Trace, trace_torch, use_plain_float32
 from parity.report import MISMATCH, Report, Row, number, within
-from parity.rounding import exact_run
-from parity.running import Run, run_stages, stages_by_name
-from parity.trace import Trace, trace_torch, use_plain_float32
 from parity.twins import stages_of, twin, twin_optimizer
 from parity.weights import load_numpy_state, numpy_state
 from tinycnn_numpy import CrossEntropyLoss, Layer

@@ -1,0 +1,198 @@
+"""Mistakes that any tensor may suffer: a factor, a sign, an order, an earlier call."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import functional_call
+from torch.nn import functional
+
+from parity.doctor.arithmetic import geometry, permutations, reordered, reordered_back
+from parity.doctor.evidence import Cause, Evidence
+
+
+def causes(tensor: str) -> Iterator[Cause]:
+    yield Cause(
+        "accumulated",
+        f"{tensor} is added to that of the call before: assign it, every backward starts anew "
+        "(PyTorch adds, hence "
+        "its zero_grad).",
+        lambda e: added_up(e, tensor),
+    )
+    remembered = {
+        "everything": ("x", "dout", "logits", "labels", "weight", "bias"),
+        "x": ("x",),
+        "x and weight": ("x", "weight"),
+        "weight": ("weight",),
+        "bias": ("bias",),
+        "dout": ("dout",),
+        "logits": ("logits",),
+        "labels": ("labels",),
+    }
+    for (what, names), which in itertools.product(remembered.items(), (previous, first)):
+        yield Cause(
+            "stale-cache",
+            f"{tensor} is computed from an earlier call ({what} is of that one): forward must "
+            "remember anew what "
+            "backward will need, and read the weights as they are now.",
+            lambda e, names=names, which=which: stale(e, tensor, names, which(e)),
+        )
+    yield Cause(
+        "gradient-missing",
+        f"{tensor} is 0 everywhere: it is never computed, or never assigned.",
+        lambda e: np.zeros_like(e.exact[tensor]),
+    )
+    yield Cause("wrong-sign", f"{tensor} has the wrong sign.", lambda e: -e.exact[tensor])
+    yield Cause(
+        "upstream-ignored",
+        f"{tensor} is as if dout were all ones: the chain rule multiplies by dout.",
+        lambda e: recomputed(e, tensor, dout=torch.ones_like(e.dout)) if "dout" in e.inputs else None,
+    )
+    yield Cause(
+        "wrong-shape",
+        f"{tensor} has the right numbers in a wrong shape (keepdims, squeeze, a reshape?).",
+        lambda e: as_given(e, tensor),
+    )
+    yield from factors(tensor)
+    yield from orders(tensor)
+
+
+def as_given(e: Evidence, tensor: str) -> np.ndarray | None:
+    shape = e.given[tensor].shape
+    return e.exact[tensor].reshape(shape) if math.prod(shape) == e.exact[tensor].size else None
+
+
+def added_up(e: Evidence, tensor: str) -> np.ndarray:
+    return e.exact[tensor] + (added_up(e.before, tensor) if e.before else 0)
+
+
+def previous(e: Evidence) -> Evidence | None:
+    return e.before
+
+
+def first(e: Evidence) -> Evidence | None:
+    return first(e.before) or e.before if e.before else None
+
+
+def stale(e: Evidence, tensor: str, names: tuple[str, ...], earlier: Evidence | None) -> Any:
+    old = {name: earlier.inputs[name] for name in names if name in e.inputs} if earlier else {}
+    return recomputed(e, tensor, **old) if old else None
+
+
+def recomputed(e: Evidence, tensor: str, **inputs: Tensor) -> Any:
+    """The right answer for other inputs."""
+    inputs = e.inputs | inputs
+    if e.kind == "CrossEntropyLoss":
+        z = inputs["logits"].clone().requires_grad_()
+        loss = functional.cross_entropy(z, inputs["labels"])
+        return loss if tensor == "loss" else torch.autograd.grad(loss, z)[0]
+    leaves: dict[str, Tensor] = {}
+    for name in ("x", "weight", "bias"):
+        if name in inputs:
+            leaves[name] = inputs[name].clone().requires_grad_()
+    weights = {name: leaf for name, leaf in leaves.items() if name != "x"}
+    out = functional_call(e.stage, weights, (leaves["x"],))
+    return out if tensor == "out" else torch.autograd.grad(out, leaves[tensor[1:]], inputs["dout"])[0]
+
+
+def factors(tensor: str) -> Iterator[Cause]:
+    loss = tensor in ("loss", "dlogits")
+    once = (
+        "the mean over the batch is taken once, in the loss"
+        if loss
+        else "the mean over the batch belongs in the loss"
+    )
+    for name in (
+        "N, the images of the batch",
+        "OH*OW, the pixels",
+        "N*OH*OW, images and pixels",
+        "KH*KW, the window",
+        "C*KH*KW, the entries of a window",
+        "the number of outputs",
+        "the number of inputs",
+        "N times the number of outputs",
+    ):
+        for power, what in ((-1, "divided"), (1, "multiplied")):
+            yield Cause(
+                "wrong-factor",
+                f"{tensor} is {what} by {name}: {once}."
+                if name[0] == "N"
+                else f"{tensor} is {what} by {name}.",
+                lambda e, name=name, power=power: e.exact[tensor] * float(counts(e)[name]) ** power,
+            )
+    if loss:
+        yield Cause(
+            "wrong-factor",
+            f"{tensor} is divided by the number of classes, not of images: the batch is axis 0.",
+            lambda e: e.exact[tensor] * (e.logits.shape[0] / e.logits.shape[1]),
+        )
+    for factor, what in (
+        (2.0, "twice what it should be"),
+        (0.5, "half of what it should be"),
+        (1 / math.log(2), "in bits: the logarithm is the natural one"),
+        (1 / math.log(10), "by the logarithm to base 10: it is the natural one"),
+    ):
+        yield Cause("wrong-factor", f"{tensor} is {what}.", lambda e, factor=factor: e.exact[tensor] * factor)
+    if tensor != "loss":  # one number is a multiple of any other
+        yield Cause(
+            "wrong-factor", f"{tensor} is a multiple of what it should be.", lambda e: multiple(e, tensor)
+        )
+
+
+def counts(e: Evidence) -> dict[str, int]:
+    """Over what a mean may have been taken."""
+    dout: Any = e.inputs.get("dout", e.inputs.get("logits"))
+    pixels = math.prod(dout.shape[2:])
+    window = math.prod(geometry(e)[0]) if e.kind in ("Conv2D", "MaxPool2D", "AvgPool2D") else 1
+    channels = e.x.shape[1] if "x" in e.inputs and e.x.ndim > 1 else 1
+    return {
+        "N, the images of the batch": len(dout),
+        "OH*OW, the pixels": pixels,
+        "N*OH*OW, images and pixels": len(dout) * pixels,
+        "KH*KW, the window": window,
+        "C*KH*KW, the entries of a window": channels * window,
+        "the number of outputs": dout.shape[1],
+        "the number of inputs": channels,
+        "N times the number of outputs": len(dout) * dout.shape[1],
+    }
+
+
+def multiple(e: Evidence, tensor: str) -> np.ndarray | None:
+    exact, given = e.exact[tensor], e.given[tensor]
+    if exact.shape != given.shape or not exact.any():
+        return None
+    return exact * (exact * given).sum() / (exact * exact).sum()
+
+
+def orders(tensor: str) -> Iterator[Cause]:
+    """The right numbers at the wrong places."""
+    for order in permutations(range(2, 5)):
+        yield Cause(
+            "axes-swapped",
+            f"the axes of {tensor} are exchanged: it is the right one transposed by {order}.",
+            lambda e, order=order: (
+                e.exact[tensor].transpose(order) if e.exact[tensor].ndim == len(order) else None
+            ),
+        )
+    for count in range(1, 5):
+        for axes in itertools.combinations(range(4), count):
+            yield Cause(
+                "reversed",
+                f"{tensor} is reversed along {'axes' if count > 1 else 'axis'} {', '.join(map(str, axes))}.",
+                lambda e, axes=axes: (
+                    np.flip(e.exact[tensor], axes) if max(axes) < e.exact[tensor].ndim else None
+                ),
+            )
+    for order in permutations(range(2, 5)):
+        for misread in (reordered, reordered_back):
+            yield Cause(
+                "reading-order",
+                f"{tensor} holds the right numbers at the wrong places, as a reshape in another order "
+                "leaves them: "
+                "bring the axes into the right order first, then reshape.",
+                lambda e, order=order, misread=misread: misread(e.exact[tensor], order),
+            )

@@ -1,0 +1,174 @@
+"""What several kinds of layers share in predicting a mistake."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from parity.doctor.evidence import Cause, Evidence, Predict
+from parity.exact import pair
+
+
+def permutations(sizes: range) -> Iterator[tuple[int, ...]]:
+    """Every other order of the axes of a tensor."""
+    for n in sizes:
+        yield from (order for order in itertools.permutations(range(n)) if order != tuple(range(n)))
+
+
+def one_of_many(
+    tensor: str, what: str, letters: str, predict: Callable[[Evidence, Callable], Any]
+) -> Iterator[Cause]:
+    """A sum of which one term is kept. predict(e, keep) multiplies by keep(array, axis), 1 at that term."""
+    for which, index in (("last", -1), ("first", 0)):
+
+        def keep(array: Tensor, axis: int, index: int = index) -> Tensor:
+            mask = torch.zeros(array.shape[axis], dtype=array.dtype)
+            mask[index] = 1
+            return mask.reshape([-1 if a == axis else 1 for a in range(array.ndim)])
+
+        yield Cause(
+            f"{which}-only",
+            f"only the {which} {what} counts: {tensor} is a sum over all of them, sum_{letters} "
+            "(`=` where `+=` is meant, or a line outside its loop or a return inside).",
+            lambda e, keep=keep: predict(e, keep),
+        )
+
+
+def misread_dout(tensor: str, predict: Callable[[Evidence, Tensor], Any]) -> Iterator[Cause]:
+    """dout taken in another order than it has. predict(e, dout) is the right tensor for another dout."""
+    pairs = f"{tensor} pairs dout[n,f,h,w] with the window that made out[n,f,h,w]"
+    for axes, what in (
+        ((0,), "images"),
+        ((2,), "rows"),
+        ((3,), "columns"),
+        ((2, 3), "pixels"),
+        ((1,), "channels"),
+    ):
+        yield Cause(
+            "reversed",
+            f"dout's {what} are taken in reverse: {pairs}.",
+            lambda e, axes=axes: predict(e, e.dout.flip(axes)) if max(axes) < e.dout.ndim else None,
+        )
+    for order in permutations(range(4, 5)):
+        for misread in (reordered, reordered_back):
+            yield Cause(
+                "reading-order",
+                f"dout is reshaped before its axes are in that order: {pairs}; transpose first, then "
+                "reshape.",
+                lambda e, order=order, misread=misread: _misread(e, order, misread, predict),
+            )
+
+
+def _misread(e: Evidence, order, misread, predict) -> Any:
+    dout = misread(e.dout.numpy(), order)
+    return None if dout is None else predict(e, torch.from_numpy(np.ascontiguousarray(dout)))
+
+
+def reordered(array: np.ndarray, order: tuple[int, ...]) -> np.ndarray | None:
+    """Transposed, then poured into the old shape."""
+    return array.transpose(order).reshape(array.shape) if array.ndim == len(order) else None
+
+
+def reordered_back(array: np.ndarray, order: tuple[int, ...]) -> np.ndarray | None:
+    """Poured into a transposed shape, then transposed back."""
+    if array.ndim != len(order):
+        return None
+    return array.reshape([array.shape[axis] for axis in order]).transpose(np.argsort(order))
+
+
+def padded_on_one_side(x: Tensor, padding, before: bool, fill: float = 0.0) -> Tensor:
+    """2 * padding on one side instead of padding on both."""
+    (PH, PW), first, last = pair(padding), 2 * before, 2 * (not before)
+    return functional.pad(x, (PW * first, PW * last, PH * first, PH * last), value=fill)
+
+
+def geometry(e: Evidence) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """kernel, stride and padding as pairs."""
+    kernel = e.weight.shape[2:] if "weight" in e.inputs else pair(e.stage.kernel_size)
+    return tuple(kernel), pair(e.stage.stride), pair(e.stage.padding)
+
+
+def scatter(e: Evidence, dwindows: Tensor, how: str = "add", stride=None, only: Any = None) -> np.ndarray:
+    """Write the gradients of windows (N, C, KH*KW, OH*OW) into the padded image, rightly or wrongly.
+
+    how     "add", "by pixel" (each window overwrites), "by kernel" (each kernel position overwrites)
+    only    a mask of windows: elsewhere nothing is written at all
+    """
+    (KH, KW), own, (PH, PW) = geometry(e)
+    (SH, SW), (N, C, H, W), (OH, OW) = stride or own, e.x.shape, e.dout.shape[2:]
+    image = np.zeros((N, C, max(H + 2 * PH, SH * OH + KH), max(W + 2 * PW, SW * OW + KW)))
+    grads = dwindows.numpy().reshape(N, C, KH, KW, OH, OW)
+    masks = np.ones_like(grads, bool) if only is None else only.numpy().reshape(grads.shape)
+    places = np.ndindex(OH, OW) if how == "by pixel" else np.ndindex(KH, KW)
+    for a, b in places:
+        if how == "by pixel":
+            view = image[:, :, a * SH : a * SH + KH, b * SW : b * SW + KW]
+            new, mask = grads[..., a, b], masks[..., a, b]
+        else:
+            view = image[:, :, a : a + SH * OH : SH, b : b + SW * OW : SW]
+            new, mask = grads[:, :, a, b], masks[:, :, a, b]
+        view[mask] = new[mask] + (view[mask] if how == "add" else 0)
+    return image[:, :, : H + 2 * PH, : W + 2 * PW]
+
+
+def cropped(e: Evidence, image: np.ndarray, top: int | None = None, left: int | None = None) -> np.ndarray:
+    """The image (H, W) inside a padded one, from another corner if one is given."""
+    (_, _, (PH, PW)), (H, W) = geometry(e), e.x.shape[2:]
+    top, left = PH if top is None else top, PW if left is None else left
+    return image[:, :, top : top + H, left : left + W]
+
+
+def back_to_pixels(dwindows: Predict, formula: str, only: Predict = None) -> Iterator[Cause]:
+    """What goes wrong when the gradients of windows are added back to the pixels that they were read from."""
+    masks = [None, only] if only else [None]
+    for how, loop in (("by pixel", "each window"), ("by kernel", "each position i, j of the kernel")):
+        for mask in masks:
+            yield Cause(
+                "window-overwritten",
+                f"where windows overlap, {loop} overwrites what those before left: a pixel collects "
+                "from all its "
+                f"windows, {formula} (`+=`, not `=`).",
+                lambda e, how=how, mask=mask: cropped(e, scatter(e, dwindows(e), how, only=mask and mask(e))),
+            )
+    for stride, what in ((lambda e: (1, 1), "1"), (lambda e: geometry(e)[0], "the kernel's size")):
+        yield Cause(
+            "stride-ignored",
+            f"dx is written as if the stride were {what}: the window of out[h,w] starts at h*S, w*S; "
+            f"{formula}.",
+            lambda e, stride=stride: cropped(e, scatter(e, dwindows(e), stride=stride(e))),
+        )
+    inside = "dx = dx_padded[:, :, PH:PH+H, PW:PW+W], what was padded on each side comes off there"
+    corners = {
+        "the top and left": lambda PH, PW: (0, 0),
+        "the bottom and right": lambda PH, PW: (2 * PH, 2 * PW),
+        "the wrong axes": lambda PH, PW: (PW, PH),
+        "the columns by the rows' padding": lambda PH, PW: (PH, PH),
+        "the rows by the columns' padding": lambda PH, PW: (PW, PW),
+    }
+    for where, corner in corners.items():
+        yield Cause(
+            "padding-cropped",
+            f"the padding is cut off at the wrong place ({where}): {inside}.",
+            lambda e, corner=corner: cropped(e, _wide(e, dwindows), *corner(*geometry(e)[2])),
+        )
+    for cut, where in (
+        (lambda image, PH, PW: image, "not at all"),
+        (lambda image, PH, PW: image[:, :, PH:-PH, PW:-PW], "by P:-P, which leaves nothing where P is 0"),
+        (lambda image, PH, PW: image[PH:-PH, PW:-PW] if PH and PW else image, "from images and channels"),
+    ):
+        yield Cause(
+            "padding-cropped",
+            f"the padding is cut off {where}: dx has the shape of x, {inside}.",
+            lambda e, cut=cut: cut(scatter(e, dwindows(e)), *geometry(e)[2]),
+        )
+
+
+def _wide(e: Evidence, dwindows) -> np.ndarray:
+    """The padded image with room for a crop that starts too far to the right or below."""
+    image, (PH, PW) = scatter(e, dwindows(e)), geometry(e)[2]
+    room = 2 * max(PH, PW)
+    return np.pad(image, [(0, 0), (0, 0), (0, room), (0, room)])

@@ -1,0 +1,168 @@
+"""Mistakes in softmax and cross-entropy."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from parity.doctor.evidence import Cause, Evidence
+
+LOG = "log p = z - max z - log(sum(exp(z - max z))), row by row"
+
+
+def log_softmax(z: Tensor, over: str) -> Tensor:
+    if over == "everything":
+        return z - z.logsumexp(dim=(0, 1))
+    return z.log_softmax(dim={"classes": 1, "batch": 0}[over])
+
+
+def right_class(values: Tensor, labels: Tensor) -> Tensor:
+    return values.gather(1, labels[:, None])[:, 0]
+
+
+def loss_causes() -> Iterator[Cause]:
+    def loss(z: Tensor, labels: Tensor, over: str = "classes") -> Tensor:
+        return -right_class(log_softmax(z, over), labels).mean()
+
+    yield from softmax_causes(loss)
+    for eps in (1e-15, 1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5):
+        for how, p_of in (
+            (f"log(p + {eps:g})", lambda p, eps=eps: p + eps),
+            (f"a p cut off at {eps:g}", lambda p, eps=eps: p.clamp(min=eps)),
+            (f"a p cut off at {eps:g} and 1 - {eps:g}", lambda p, eps=eps: p.clamp(eps, 1 - eps)),
+        ):
+            yield Cause(
+                "epsilon-in-log",
+                f"{how} caps the loss of an answer that is sure and wrong: compute {LOG}, and no "
+                "number is needed.",
+                lambda e, p_of=p_of: -p_of(right_class(e.logits.softmax(dim=1), e.labels)).log().mean(),
+            )
+    yield Cause(
+        "labels-crossed",
+        "every image is charged with every label: log_probs[np.arange(N), labels] takes one for each image, "
+        "log_probs[:, labels] takes all.",
+        lambda e: -e.logits.log_softmax(dim=1)[:, e.labels].mean(),
+    )
+    for which, index in (("last", -1), ("first", 0)):
+        yield Cause(
+            f"{which}-only",
+            f"only the {which} image counts: the loss is the mean over the batch.",
+            lambda e, index=index: -right_class(e.logits.log_softmax(dim=1), e.labels)[index],
+        )
+        yield Cause(
+            f"{which}-only",
+            f"only the {which} image counts: the loss is the mean over the batch.",
+            lambda e, index=index: -right_class(e.logits.log_softmax(dim=1), e.labels)[index] / len(e.labels),
+        )
+    yield Cause(
+        "not-summed",
+        "the loss is one number, the mean over the batch.",
+        lambda e: -right_class(e.logits.log_softmax(dim=1), e.labels),
+    )
+    yield from overflow_causes("loss")
+
+
+def softmax_causes(compute: Callable[..., Any]) -> Iterator[Cause]:
+    """Wrong probabilities or labels; compute(z, labels, over) is the loss or its gradient."""
+    for over in ("batch", "everything"):
+        yield Cause(
+            "softmax-over-batch",
+            "the probabilities sum to 1 over the wrong axis: softmax goes over the classes of each "
+            "image, axis=1.",
+            lambda e, over=over: compute(e.logits, e.labels, over),
+        )
+    yield Cause(
+        "double-softmax",
+        "softmax is taken twice: the loss expects logits, not probabilities.",
+        lambda e: compute(e.logits.softmax(dim=1), e.labels),
+    )
+    for by in (1, -1):
+        yield Cause(
+            "labels-shifted",
+            "the label beside the right one is charged: label k is column k, counted from 0.",
+            lambda e, by=by: compute(e.logits, (e.labels + by) % e.logits.shape[1]),
+        )
+
+
+def overflow_causes(tensor: str) -> Iterator[Cause]:
+    for code, shift, sentence in (
+        (
+            "log-of-softmax",
+            lambda z: z.amax(1, keepdim=True),
+            "the logarithm of a vanished probability is infinite",
+        ),
+        (
+            "max-of-batch",
+            lambda z: z.amax(),
+            "the largest logit of the batch is subtracted, not that of each row",
+        ),
+        (
+            "mean-for-max",
+            lambda z: z.mean(1, keepdim=True),
+            "the mean of the logits is subtracted: exp overflows",
+        ),
+        (
+            "no-max-shift",
+            lambda z: 0.0,
+            "exp overflows, or a row vanishes: subtract the largest logit of each row",
+        ),
+    ):
+        for log_of_probs in (True, False):
+            yield Cause(
+                code,
+                f"{sentence}: compute {LOG}.",
+                lambda e, shift=shift, log_of_probs=log_of_probs: in_precision(
+                    e, tensor, shift, log_of_probs
+                ),
+            )
+
+
+def in_precision(e: Evidence, tensor: str, shift: Callable[[Tensor], Any], log_of_probs: bool) -> Tensor:
+    """The loss or its gradient in the precision of the run, with what overflows and vanishes there."""
+    z = e.logits.to(torch.float32 if e.precision == 4 else torch.float64)
+    z = z - shift(z)
+    total = z.exp().sum(dim=1, keepdim=True)
+    log_probs = (z.exp() / total).log() if log_of_probs else z - total.log()
+    if tensor == "loss":
+        return -right_class(log_probs, e.labels).mean().double()
+    probs = z.exp() / total if log_of_probs else log_probs.exp()
+    return ((probs - functional.one_hot(e.labels, z.shape[1])) / len(z)).double()
+
+
+def dlogits_causes() -> Iterator[Cause]:
+    formula = "dlogits[n,k] = (probs[n,k] - [k is labels[n]]) / N"
+
+    def dlogits(z: Tensor, labels: Tensor, over: str = "classes") -> Tensor:
+        return (log_softmax(z, over).exp() - functional.one_hot(labels, z.shape[1])) / len(z)
+
+    for times in (lambda e: 1 / len(e.logits), lambda e: 1.0):
+        yield Cause(
+            "label-not-subtracted",
+            f"these are the probabilities, from which 1 must come off at the right class: {formula}.",
+            lambda e, times=times: e.logits.softmax(dim=1) * times(e),
+        )
+    for N in (1, None):
+        yield Cause(
+            "labels-crossed",
+            f"every image loses 1 at every label of the batch: {formula}; dlogits[np.arange(N), "
+            "labels] -= 1.",
+            lambda e, N=N: every_label(e) / (N or len(e.logits)),
+        )
+    yield Cause(
+        "softmax-not-differentiated",
+        f"this is the gradient of the probabilities, -[k is label] / p: softmax stands between, {formula}.",
+        lambda e: -functional.one_hot(e.labels, e.logits.shape[1]) / e.logits.softmax(dim=1) / len(e.logits),
+    )
+    yield from softmax_causes(dlogits)
+    yield from overflow_causes("dlogits")
+
+
+def every_label(e: Evidence) -> Tensor:
+    probs = e.logits.softmax(dim=1).clone()
+    probs[:, e.labels.unique()] -= 1
+    return probs
+
+
+CAUSES = {"loss": loss_causes, "dlogits": dlogits_causes}

@@ -1,0 +1,302 @@
+"""Mistakes in max and average pooling."""
+
+import math
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from parity.doctor.arithmetic import (
+    back_to_pixels,
+    cropped,
+    geometry,
+    misread_dout,
+    padded_on_one_side,
+    scatter,
+)
+from parity.doctor.evidence import Cause, Evidence
+from parity.exact import windows_of
+
+
+def onehot(index: Tensor, like: Tensor) -> Tensor:
+    return torch.zeros_like(like).scatter(2, index, 1.0)
+
+
+def shares(e: Evidence, rule: str, fill: float = -math.inf) -> Tensor:
+    """Which part of dout each entry of a window gets, (N, C, KH*KW, OH*OW), by a right or wrong rule."""
+    windows = windows_of(e.stage, e.x, fill)
+    KH, KW = geometry(e)[0]
+    winners = (windows == windows.amax(dim=2, keepdim=True)).double()
+    place = torch.arange(KH * KW).reshape(-1, 1)
+    first = (winners * (KH * KW - place)).argmax(dim=2, keepdim=True)
+    match rule:
+        case "first":
+            return onehot(first, winners)
+        case "last":
+            return onehot((winners * (place + 1)).argmax(dim=2, keepdim=True), winners)
+        case "by column":
+            by_column = place % KW * KH + place // KW
+            return onehot((winners * (KH * KW - by_column)).argmax(dim=2, keepdim=True), winners)
+        case "corner":
+            return onehot(torch.zeros_like(first), winners)
+        case "all":
+            return winners
+        case "shared":
+            return winners / winners.sum(dim=2, keepdim=True)
+        case "spread":
+            return torch.full_like(winners, 1 / (KH * KW))
+        case "everywhere":
+            return torch.ones_like(winners)
+    raise ValueError(f"shares: rule is {rule!r}")
+
+
+def given_back(e: Evidence, share: Tensor, dout: Tensor | None = None) -> Tensor:
+    """dx of a pooling in which `share` of dout goes back through each window."""
+    dout = e.dout if dout is None else dout
+    return torch.from_numpy(cropped(e, scatter(e, share * dout.flatten(2)[:, :, None])).copy())
+
+
+def given_back_by(rule: str, e: Evidence, dout: Tensor) -> Tensor:
+    return given_back(e, shares(e, rule), dout)
+
+
+def geometry_causes(pool) -> Iterator[Cause]:
+    """Windows of the wrong places, for either pooling."""
+    formula = "window h, w starts at row h*S - padding, column w*S - padding"
+    for stride, cut in ((1, True), (1, False), (None, False)):
+        yield Cause(
+            "stride-ignored",
+            f"the windows step by {'the size of the kernel' if stride is None else 1} whatever the "
+            "stride is: "
+            f"{formula}.",
+            lambda e, stride=stride, cut=cut: pool(e.x, e.stage.kernel_size, stride, e.stage.padding)[
+                :, :, : e.dout.shape[2] if cut else None, : e.dout.shape[3] if cut else None
+            ],
+        )
+    yield Cause(
+        "height-for-width",
+        f"the columns step by the stride of the rows: {formula}.",
+        lambda e: columns_by_row_stride(e, pool),
+    )
+    yield Cause(
+        "stride-ignored",
+        "without a stride the windows step by 1: the stride is the size of the window unless it is given.",
+        lambda e: (
+            pool(e.x, e.stage.kernel_size, 1, e.stage.padding)
+            if e.stage.stride == e.stage.kernel_size
+            else None
+        ),
+    )
+    yield Cause(
+        "padding-ignored",
+        "the image is not padded: `padding` rows and columns belong on each of its four sides.",
+        lambda e: pool(e.x, e.stage.kernel_size, e.stage.stride, 0),
+    )
+    yield Cause(
+        "rounded-up",
+        "the last, incomplete windows are kept: out has (H + 2*padding - KH) // stride + 1 rows, "
+        "rounded down.",
+        lambda e: pool(e.x, e.stage.kernel_size, e.stage.stride, e.stage.padding, ceil_mode=True),
+    )
+    yield Cause(
+        "reading-order",
+        "the tiles are cut in the wrong order: x.reshape(N, C, OH, KH, OW, KW), each axis split into "
+        "the number "
+        "of the tile and the place inside it.",
+        lambda e: tiles_interleaved(e, pool),
+    )
+
+
+def columns_by_row_stride(e: Evidence, pool) -> Tensor | None:
+    """Pixels as a flat list, in which window h, w starts at h*SH rows and w*SH (not w*SW) columns."""
+    (KH, KW), (SH, SW), (PH, PW) = geometry(e)
+    if SH == SW:
+        return None
+    fill = -math.inf if pool is functional.max_pool2d else 0.0
+    padded = functional.pad(e.x, (PW, PW, PH, PH), value=fill)
+    (rows, columns), (OH, OW) = padded.shape[2:], e.dout.shape[2:]
+    h, w, i, j = torch.meshgrid(*map(torch.arange, (OH, OW, KH, KW)), indexing="ij")
+    index = ((h * SH + i) * columns + w * SH + j).clamp(max=rows * columns - 1)
+    windows = padded.flatten(2)[:, :, index.flatten(2)]
+    return windows.amax(dim=4) if fill else windows.mean(dim=4)
+
+
+def tiles_interleaved(e: Evidence, pool) -> Tensor | None:
+    (KH, KW), stride, padding = geometry(e)
+    if stride != (KH, KW) or padding != (0, 0):
+        return None
+    (N, C), (OH, OW) = e.x.shape[:2], e.dout.shape[2:]
+    tiles = e.x[:, :, : OH * KH, : OW * KW].reshape(N, C, KH, OH, KW, OW)
+    return tiles.amax(dim=(2, 4)) if pool is functional.max_pool2d else tiles.mean(dim=(2, 4))
+
+
+def max_out_causes() -> Iterator[Cause]:
+    def mean(e):
+        return windows_of(e.stage, e.x, 0.0).mean(dim=2).reshape(e.dout.shape)
+
+    yield Cause(
+        "zero-padding",
+        "padding counts as 0 and wins over negative numbers: pad a max pool with -inf.",
+        lambda e: windows_of(e.stage, e.x, 0.0).amax(dim=2).reshape(e.dout.shape),
+    )
+    yield Cause("mean-for-largest", "out is the mean of each window: a max pool keeps the largest.", mean)
+    yield Cause(
+        "absolute-value",
+        "the largest magnitude is taken: a max pool keeps the largest number, sign included.",
+        lambda e: functional.max_pool2d(e.x.abs(), e.stage.kernel_size, e.stage.stride, e.stage.padding),
+    )
+    yield from geometry_causes(functional.max_pool2d)
+
+
+def max_dx_causes() -> Iterator[Cause]:
+    formula = "dx[n, c, h*S+i, w*S+j] += dout[n,c,h,w] where i, j is the winner"
+    for rule, code, sentence in (
+        ("last", "ties-last", "of equal numbers the last gets the gradient: PyTorch gives it to the first."),
+        (
+            "by column",
+            "ties-by-column",
+            "ties are broken column by column: the first in reading order, row by row.",
+        ),
+        ("shared", "ties-shared", "equal numbers share the gradient: PyTorch gives all of it to the first."),
+        (
+            "all",
+            "ties-all",
+            "each of several equal maxima gets the whole gradient: it must go to one, the first.",
+        ),
+        (
+            "spread",
+            "gradient-spread",
+            "the gradient is spread over the window as in average pooling: one entry won.",
+        ),
+        (
+            "everywhere",
+            "mask-missing",
+            "every entry of a window gets the gradient: only the winner moved out.",
+        ),
+        (
+            "corner",
+            "winner-misplaced",
+            "the gradient goes to the first entry of a window: it belongs to the largest.",
+        ),
+    ):
+        yield Cause(code, f"{sentence} {formula}.", lambda e, rule=rule: given_back(e, shares(e, rule)))
+    yield Cause(
+        "axes-swapped",
+        f"row and column of the winner are exchanged: its place in the window is i*KW + j. {formula}.",
+        winner_transposed,
+    )
+    yield Cause(
+        "upstream-ignored",
+        f"dx is the mask alone: {formula}.",
+        lambda e: given_back(e, shares(e, "first"), torch.ones_like(e.dout)),
+    )
+    yield Cause(
+        "zero-padding",
+        "the winners are sought among padded zeros, which win where all is negative: pad with -inf.",
+        lambda e: given_back(e, shares(e, "first", fill=0.0)),
+    )
+    for corner in ((None, None), (0, 0)):
+        yield Cause(
+            "padding-ignored",
+            f"backward seeks the winners in the image before it was padded: {formula}, all in padded "
+            "coordinates.",
+            lambda e, corner=corner: cropped(
+                e, scatter(e, unpadded_winners(e) * e.dout.flatten(2)[:, :, None]), *corner
+            ),
+        )
+    for what, keep in (("first", 0), ("last", -1)):
+        yield Cause(
+            f"{what}-only",
+            f"only the {what} window gives its gradient back: {formula}, for all h, w (a return "
+            "inside the loop?).",
+            lambda e, keep=keep: given_back(e, shares(e, "first"), one_pixel(e.dout, keep)),
+        )
+    for rule in ("first", "last", "all", "shared"):
+        yield from back_to_pixels(
+            lambda e, rule=rule: shares(e, rule) * e.dout.flatten(2)[:, :, None],
+            formula,
+            only=lambda e, rule=rule: shares(e, rule) > 0,
+        )
+    yield from misread_dout("dx", partial(given_back_by, "first"))
+
+
+def winner_transposed(e: Evidence) -> Tensor:
+    """The gradient at row j, column i of the window instead of i, j, which may lie outside of it."""
+    (KH, KW), (SH, SW), (PH, PW) = geometry(e)
+    N, C, H, W = e.x.shape
+    winner = shares(e, "first").argmax(dim=2).reshape(e.dout.shape)
+    padded = torch.zeros(N, C, H + 2 * PH + KW, W + 2 * PW + KH, dtype=e.dout.dtype)
+    n, c, h, w = torch.meshgrid(*map(torch.arange, e.dout.shape), indexing="ij")
+    padded.index_put_((n, c, h * SH + winner % KW, w * SW + winner // KW), e.dout, accumulate=True)
+    return padded[:, :, PH : PH + H, PW : PW + W]
+
+
+def one_pixel(dout: Tensor, index: int) -> Tensor:
+    kept = torch.zeros_like(dout)
+    kept[:, :, index, index] = dout[:, :, index, index]
+    return kept
+
+
+def unpadded_winners(e: Evidence) -> Tensor:
+    x = padded_on_one_side(e.x, e.stage.padding, before=False, fill=-math.inf)
+    windows = functional.unfold(x, e.stage.kernel_size, stride=e.stage.stride)
+    windows = windows.reshape(*e.x.shape[:2], -1, windows.shape[-1])
+    return onehot(windows.argmax(dim=2, keepdim=True), windows)
+
+
+def average_out_causes() -> Iterator[Cause]:
+    yield Cause(
+        "real-cells-only",
+        "padding is left out of the count: PyTorch divides by KH*KW everywhere (count_include_pad=True).",
+        lambda e: functional.avg_pool2d(
+            e.x, e.stage.kernel_size, e.stage.stride, e.stage.padding, count_include_pad=False
+        ),
+    )
+    yield Cause(
+        "largest-for-mean",
+        "out is the largest of each window: an average pool takes the mean.",
+        lambda e: windows_of(e.stage, e.x, 0.0).amax(dim=2).reshape(e.dout.shape),
+    )
+    yield from geometry_causes(functional.avg_pool2d)
+
+
+def average_dx_causes() -> Iterator[Cause]:
+    formula = "dx[n, c, h*S+i, w*S+j] += dout[n,c,h,w] / (KH*KW) for all i, j"
+    yield Cause(
+        "real-cells-only",
+        "padding is left out of the count: PyTorch divides by KH*KW everywhere (count_include_pad=True).",
+        lambda e: given_back(
+            e, shares(e, "everywhere") / windows_of(e.stage, torch.ones_like(e.x), 0.0).sum(2, keepdim=True)
+        ),
+    )
+    for rule, code, sentence in (
+        ("first", "winner-takes-all", "the gradient goes to the largest entry, as in max pooling:"),
+        ("corner", "winner-misplaced", "the gradient goes to the first entry of every window:"),
+    ):
+        yield Cause(code, f"{sentence} {formula}.", lambda e, rule=rule: given_back(e, shares(e, rule)))
+    yield Cause(
+        "stride-ignored",
+        f"every gradient is repeated side by side as if the stride were the kernel's size: {formula}.",
+        repeated_tiles,
+    )
+    for rule in ("spread", "everywhere"):
+        yield from back_to_pixels(
+            lambda e, rule=rule: shares(e, rule) * e.dout.flatten(2)[:, :, None], formula
+        )
+    yield from misread_dout("dx", partial(given_back_by, "spread"))
+
+
+def repeated_tiles(e: Evidence) -> Tensor:
+    (KH, KW), _, (PH, PW) = geometry(e)
+    H, W = e.x.shape[2:]
+    tiles = (e.dout / (KH * KW)).repeat_interleave(KH, dim=2).repeat_interleave(KW, dim=3)
+    padded = torch.zeros(*e.x.shape[:2], H + 2 * PH, W + 2 * PW, dtype=tiles.dtype)
+    rows, columns = min(padded.shape[2], tiles.shape[2]), min(padded.shape[3], tiles.shape[3])
+    padded[:, :, :rows, :columns] = tiles[:, :, :rows, :columns]
+    return padded[:, :, PH : PH + H, PW : PW + W]
+
+
+MAX_CAUSES = {"out": max_out_causes, "dx": max_dx_causes}
+AVERAGE_CAUSES = {"out": average_out_causes, "dx": average_dx_causes}

@@ -1,0 +1,1 @@
+"""Examine what a student wrote."""

@@ -1,0 +1,248 @@
+"""Run the classes of a student's file in a process of their own, so that no mistake in it reaches this one.
+
+An exception, a loop without end, sys.exit, a crash, an array too large, a flood of output: each ends as one
+line about the class that did it. This is robustness, not a sandbox: the code has the rights of whoever runs
+it, may delete files and use the network, and what it starts in a session of its own outlives it. The files of
+people whom you do not trust belong into a container.
+
+What the process says is read as data, never as code. Memory is limited on Linux only.
+"""
+
+import codecs
+import contextlib
+import io
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from parity.record import Run
+from parity.student.cases import KINDS, MODELS, Case
+from parity.student.worker import FULL, LOST, receive, send
+
+COMMAND = [sys.executable, "-P", "-B", "-u", "-X", "faulthandler", "-m", "parity.student.worker"]
+SHOWN = 2000  # characters of the output that are kept
+NOT_TRIED = "not tried, because two cases before gave no answer in time"
+FOREIGN = "the process sent what is no answer: does the code write to files that it did not open?"
+CLOSED = "the process lost its connection: does the code close files that it did not open?"
+_SIGNALS = {number.value: number.name for number in signal.Signals}
+
+
+class LoadError(Exception):
+    """The file cannot be loaded: one line says why, without the file's name."""
+
+
+class ProcessError(Exception):
+    """The process ended, or had to be ended."""
+
+
+class LateError(ProcessError):
+    """It did not answer in time."""
+
+
+class Contained:
+    """with Contained("student.py") as child: child.classes, child.ask("Conv2D", cases); then child.printed
+
+    seconds    for loading the file, and for each case. After one without an answer the other cases of that
+               class get a tenth of it (at least 1 s); after two they are not tried.
+    memory_mb  how much the code may take beside Python and its libraries
+    classes    [(name, kind)] of the classes in the file whose kind is one of parity.student.cases.KINDS
+
+    Entering raises LoadError. A process that ended is replaced by a fresh one for the next case.
+    """
+
+    def __init__(self, path: Any, seconds: float = 20.0, memory_mb: int = 2048):
+        self.path, self.seconds, self.memory_mb = Path(path), seconds, memory_mb
+        self.classes: list[tuple[str, str]] = []
+        self._process: subprocess.Popen | None = None
+        self._text, self._more = "", 0  # of what it prints
+
+    def __enter__(self) -> "Contained":
+        if not self.path.is_file():
+            raise LoadError("there is no such file")
+        self.classes = self._start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._process:
+            _kill(self._process)
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                with contextlib.suppress(OSError):  # a question that nobody read
+                    pipe.close()  # type: ignore[union-attr]
+            self._reader.join(timeout=2)  # not for ever: a process that left the group may hold the pipe
+            self._process = None
+
+    def ask(self, name: str, cases: Iterable[Case]) -> Iterator[tuple[Case, dict[str, Run]]]:
+        """Each case and what the class of this name gave; or how the process ended, as Run.error."""
+        seconds, late = self.seconds, 0
+        for case in cases:
+            runs = {"first": Run(error=NOT_TRIED)}
+            if late < 2:
+                try:
+                    if not self._process:
+                        self._start()
+                    runs = self._exchange(seconds, partial(_runs, case), (name, case))
+                    for run in runs.values():
+                        run.error = self._in_words(run.error)
+                except (LoadError, ProcessError) as reason:
+                    runs = {"first": Run(error=str(reason))}
+                    if isinstance(reason, LateError):
+                        late, seconds = late + 1, min(seconds, max(1.0, self.seconds / 10))
+            yield case, runs
+
+    @property
+    def printed(self) -> str:
+        """The beginning of what the code printed; complete after the `with` block."""
+        text = "\n".join(map(_plain, self._text.split("\n")))
+        return f"{text}\n... ({self._more:,} more characters)" if self._more else text
+
+    def _start(self) -> list[tuple[str, str]]:
+        paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
+        one_thread = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        path = os.pathsep.join(filter(None, paths))
+        python = {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8:backslashreplace"}
+        self._process = subprocess.Popen(
+            [*COMMAND, str(self.path), str(self.memory_mb)],
+            env={**os.environ, **one_thread, **python},
+            start_new_session=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._reader = threading.Thread(target=self._read, args=(self._process.stderr,), daemon=True)
+        self._reader.start()
+        try:
+            self._exchange(60 + self.seconds, _unpacked)  # NumPy is imported: from a network drive, say
+            error, classes = self._exchange(self.seconds, _classes)
+        except ProcessError as reason:
+            raise LoadError(str(reason).replace("no answer within", "not loaded within")) from None
+        if error:
+            self.__exit__()
+            raise LoadError(self._in_words(error))
+        return classes
+
+    def _read(self, pipe: Any) -> None:
+        """Take all that is printed off the pipe, so that printing never blocks, and keep the beginning."""
+        utf8 = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
+        with pipe:
+            while chunk := pipe.read1(1 << 16):
+                text = decoder.decode(chunk)
+                kept = text[: SHOWN - len(self._text)]
+                self._text, self._more = self._text + kept, self._more + len(text) - len(kept)
+
+    def _exchange(self, seconds: float, read: Callable[[bytes], Any], question: Any = None) -> Any:
+        """Ask, and give what `read` makes of the answer. Whatever is raised here has ended the process."""
+        process = self._process
+        assert process and process.stdin and process.stdout
+        answered, late = threading.Event(), threading.Event()
+        watcher = threading.Thread(target=_watch, args=(process, seconds, answered, late), daemon=True)
+        watcher.start()
+        try:
+            try:
+                if question:
+                    send(process.stdin, pickle.dumps(question))
+                message = receive(process.stdout)
+            finally:
+                answered.set()
+                watcher.join()
+            if not late.is_set():
+                return read(message)
+            where = _unpacked(message)[0]["error"].partition("KeyboardInterrupt in ")[2]
+            reason = f" It was interrupted in {where}" if where else ""
+        except (EOFError, OSError):
+            reason = "" if late.is_set() else self._how_it_ended()
+        except Exception:
+            reason = FOREIGN
+        except BaseException:  # Ctrl-C
+            self.__exit__()
+            raise
+        self.__exit__()
+        if late.is_set():
+            raise LateError(f"no answer within {seconds:g} s: a loop without end?{reason}")
+        raise ProcessError(reason)
+
+    def _how_it_ended(self) -> str:
+        assert self._process
+        try:
+            code = self._process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            return CLOSED
+        if code < 0:
+            return f"the process was ended by signal {-code} ({_SIGNALS.get(-code, '?')})"
+        reasons = {LOST: CLOSED, FULL: self._in_words("MemoryError")}
+        return reasons.get(code, f"the process ended with exit code {code} (sys.exit or os._exit?)")
+
+    def _in_words(self, error: str) -> str:
+        if error.startswith(("MemoryError", "_ArrayMemoryError")):
+            return f"out of memory: more than {self.memory_mb} MB ({error.removeprefix('_')})"
+        return error
+
+
+def _watch(
+    process: subprocess.Popen, seconds: float, answered: threading.Event, late: threading.Event
+) -> None:
+    """When the time is up interrupt the process, which then answers where it was, or else kill it."""
+    if not answered.wait(seconds):
+        late.set()
+        if os.name == "posix":
+            process.send_signal(signal.SIGINT)
+        if not answered.wait(1):
+            _kill(process)
+
+
+def _kill(process: subprocess.Popen) -> None:
+    """With all that it started; the number of a group that has a member is given to no other."""
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+
+
+def _plain(text: str) -> str:
+    """Without what would confuse a terminal or cannot be encoded."""
+    return "".join(c if c.isprintable() or c == "\t" else ascii(c)[1:-1] for c in text)
+
+
+def _unpacked(message: bytes) -> tuple[dict, bytes]:
+    text, _, data = message.partition(b"\n")
+    answer = json.loads(text)
+    return answer | {"error": _plain(answer["error"])}, data
+
+
+def _classes(message: bytes) -> tuple[str, list[tuple[str, str]]]:
+    answer, _ = _unpacked(message)
+    if answer["error"]:
+        return answer["error"], []
+    return "", [(_plain(name), KINDS[KINDS.index(kind)]) for name, kind in answer["classes"]]
+
+
+def _runs(case: Case, message: bytes) -> dict[str, Run]:
+    """Raises whatever comes to hand if this is not what parity.student.worker.pack_runs writes."""
+    answer, data = _unpacked(message)
+    if answer["error"]:
+        return {"first": Run(error=answer["error"])}
+    runs, offset = {}, 0
+    for name, told in answer["runs"].items():
+        runs[name] = run = Run(error=_plain(told["error"]), skipped=_plain(told["skipped"]))
+        run.notes = {(_plain(stage), _plain(tensor)): _plain(text) for stage, tensor, text in told["notes"]}
+        for stage, tensor, dtype, shape in told["arrays"]:
+            if np.dtype(dtype).kind not in "fiub":
+                raise ValueError(f"an array of dtype {dtype}")
+            array = np.ndarray(tuple(shape), dtype, data, offset).copy()
+            run.arrays[_plain(stage), _plain(tensor)] = array
+            offset += array.nbytes
+    expected = [*case.runs, "fed"] if case.kind in MODELS else [*case.runs]
+    if not runs or list(runs) != expected[: len(runs)]:
+        raise ValueError(f"runs {list(runs)}, expected {expected}")
+    return runs

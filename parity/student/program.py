@@ -1,0 +1,122 @@
+"""Examine the file of a student: python -m parity check student.py
+
+Everything that the file defines under a name of the library (Conv2D, ReLU, MaxPool2D, AvgPool2D, Flatten,
+Dense, CrossEntropyLoss, SGD, Adam, Sequential, TinyCNN, MNISTCNN, MLP) is held against PyTorch; a partial
+file is fine. Exit code 0 only if everything that is defined is right, 1 if not, 2 for a wrong command line.
+
+The code runs in a process of its own, with limits of time and memory. That protects the check from mistakes,
+not from malice: it is no sandbox. Run files of strangers in a container.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import torch
+
+from parity.student.cases import KINDS
+from parity.student.checkup import Check, Checkup, examine, questions
+from parity.student.process import Contained, LoadError
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse without the usage text before an error."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SystemExit(fail(f"{message} (see --help)"))
+
+
+def main(argv: list[str]) -> int:
+    parser = Parser(
+        prog="python -m parity check",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=Path, help="the Python file of a student")
+    parser.add_argument("--only", nargs="+", metavar="CLASS", help="examine these classes alone")
+    parser.add_argument("--seed", type=int, default=0, help="draws the cases (0): keep yours to hide them")
+    parser.add_argument("--seconds", type=float, default=20.0, help="time for the cases of one class (20)")
+    parser.add_argument(
+        "--memory", type=int, default=2048, metavar="MB", help="memory for the file's process (2048)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results")
+    parser.add_argument(
+        "--gradescope", type=Path, metavar="FILE", help="write the results.json that Gradescope reads"
+    )
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="draw where in each tensor the mistakes sit (.png, .svg)"
+    )
+    args = parser.parse_args(argv)
+    if not args.file.is_file():
+        return fail(f"there is no file {args.file}")
+    if args.seed < 0:
+        return fail(f"--seed is {args.seed}, expected a whole number >= 0")
+    if not args.seconds > 0 or args.memory < 1:
+        return fail(f"--seconds is {args.seconds:g} and --memory {args.memory}, expected numbers > 0")
+    for option in ("json", "gradescope", "picture"):
+        path = getattr(args, option)
+        if path and not path.parent.is_dir():
+            return fail(f"--{option} {path} cannot be written: there is no folder {path.parent}")
+    if args.picture and args.picture.suffix not in (".png", ".svg"):
+        return fail(f"--picture is {args.picture}, expected a name that ends in .png or .svg")
+
+    torch.set_num_threads(1)  # the cases are small
+    checkup = examine_file(args.file, args.seed, args.seconds, args.memory, args.only)
+    print(checkup)
+    for path, result in ((args.json, checkup.to_dict), (args.gradescope, checkup.to_gradescope)):
+        if path:
+            path.write_text(json.dumps(result(), indent=2) + "\n", encoding="utf-8")
+    if args.picture:
+        from parity.heatmap import heat_map
+
+        print(
+            f"picture: {args.picture}" if heat_map(checkup, args.picture) else "no picture: nothing to draw"
+        )
+    return 0 if checkup.ok else 1
+
+
+def examine_file(
+    path: Path, seed: int = 0, seconds: float = 20.0, memory_mb: int = 2048, only=None
+) -> Checkup:
+    """Examine every class of a file that has a counterpart in the library, or those named in `only`."""
+    checkup = Checkup(f"{path.name} against PyTorch", seed)
+    try:
+        with Contained(path, seconds=seconds, memory_mb=memory_mb) as child:
+            classes = [(name, kind) for name, kind in child.classes if not only or name in only]
+            for name in only or ():
+                if name not in dict(classes):
+                    checkup.checks.append(
+                        Check(name, "is defined", error=f"{path.name} defines no class {name}")
+                    )
+            for name, kind in classes:
+                checkup.checks += examine(name, kind, child.ask(name, questions(kind, seed)))
+            if child.printed:
+                checkup.remarks += ["it printed:", *(f"  {line}" for line in child.printed.splitlines())]
+    except LoadError as error:
+        checkup.checks.append(Check(path.name, "can be loaded", error=str(error)))
+    if not checkup.checks:
+        expected = f"defines no class to check, expected one of {', '.join(KINDS)}"
+        checkup.checks.append(Check(path.name, "defines a class to check", error=expected))
+    return checkup
+
+
+def print_template(argv: list[str]) -> int:
+    from parity.student.template import template
+
+    parser = Parser(
+        prog="python -m parity template", description="Print a file to start from: docstrings, no bodies."
+    )
+    parser.add_argument("classes", nargs="*", metavar="CLASS", help="these classes alone")
+    args = parser.parse_args(argv)
+    try:
+        print(template(args.classes or None), end="")
+    except ValueError as error:
+        return fail(str(error))
+    return 0
+
+
+def fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2

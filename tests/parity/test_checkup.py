@@ -1,0 +1,538 @@
+"""parity.check and python -m parity check: tables, scores, files, and what they refuse."""
+
+import json
+
+import numpy as np
+import pytest
+from torch import nn
+
+import parity
+import tinycnn_numpy as tn
+from parity.__main__ import main
+from parity.report import MATCH, MISMATCH, NO_KNOWN_CAUSE, Diagnosis, Row
+from parity.student.checkup import Check, Checkup
+
+GOOD = """
+import tinycnn_numpy as tn
+
+class ReLU(tn.ReLU):
+    pass
+
+class Dense(tn.Dense):
+    pass
+"""
+BAD = """
+import numpy as np
+import tinycnn_numpy as tn
+
+class ReLU:
+    def forward(self, x):
+        self.mask = x >= 0
+        return x * self.mask
+
+    def backward(self, dout):
+        return dout * self.mask
+
+class Dense(tn.Dense):
+    def backward_weights(self, dout):
+        super().backward_weights(dout)
+        self.dweight = self.dweight / len(dout)
+
+class Flatten:
+    def forward(self, x):
+        return x.reshap(len(x), -1)
+
+class AvgPool2D(tn.AvgPool2D):
+    backward = None
+
+class CrossEntropyLoss:
+    def forward(self, logits, labels):
+        raise NotImplementedError
+
+class Helper:
+    pass
+"""
+
+
+class WithoutPadding:
+    """A convolution that takes a kernel and nothing else."""
+
+    def __init__(self, in_channels, out_channels, kernel_size):
+        self.layer = tn.Conv2D(in_channels, out_channels, kernel_size, rng=np.random.default_rng(0))
+        self.weight, self.bias = self.layer.weight, self.layer.bias
+
+    def forward(self, x):
+        self.layer.weight, self.layer.bias = self.weight, self.bias
+        return self.layer.forward(x)
+
+    def backward(self, dout):
+        dx = self.layer.backward(dout)
+        self.dweight, self.dbias = self.layer.dweight, self.layer.dbias
+        return dx
+
+
+class NoGradient(tn.Dense):
+    def backward_weights(self, dout):
+        pass
+
+
+class TestCheck:
+    def test_a_class_is_known_by_an_ancestor(self):
+        class Mine(tn.MaxPool2D):
+            pass
+
+        checkup = parity.check(Mine)
+        assert checkup.ok and "ALL RIGHT: 12 of 12 checks hold" in str(checkup)
+
+    @pytest.mark.parametrize("reference", ["Conv2D", tn.Conv2D, nn.Conv2d])
+    def test_a_class_of_any_name_needs_a_reference(self, reference):
+        checkup = parity.check(WithoutPadding, reference)
+        skipped = [check.case for check in checkup.checks if check.skipped]
+        assert checkup.ok and "padding" in skipped and "nothing square" not in skipped
+        assert "takes no padding" in {check.sentence for check in checkup.checks}
+
+    def test_an_object_is_compared_with_a_module_whose_weights_it_gets(self):
+        module = nn.Conv2d(2, 3, (3, 2), stride=2, padding=1)
+        layer = tn.Conv2D(2, 3, (3, 2), stride=2, padding=1, rng=np.random.default_rng(0))
+        assert parity.check(layer, module).ok
+        layer.stride = (1, 1)
+        assert not parity.check(layer, module).ok
+
+    def test_other_seeds_ask_other_questions(self):
+        shapes = {
+            tuple(row.shape for check in parity.check(tn.Dense, seed=seed).checks for row in check.rows)
+            for seed in range(5)
+        }
+        assert len(shapes) > 2
+
+    @pytest.mark.parametrize(
+        ("code", "reference", "message"),
+        [
+            (WithoutPadding, None, "WithoutPadding has no PyTorch twin, expected one of"),
+            (WithoutPadding, "Conv3D", "check: reference is 'Conv3D', expected one of"),
+            (WithoutPadding, nn.Tanh, "check: reference is .*Tanh'>, expected one of"),
+        ],
+    )
+    def test_what_is_unclear_is_refused(self, code, reference, message):
+        with pytest.raises(ValueError, match=message):
+            parity.check(code, reference)
+
+    def test_jupyter_shows_a_table(self):
+        html = parity.check(NoGradient)._repr_html_()
+        assert "<th>dweight</th>" in html and "gradient-missing" in html and "<td>ok</td>" in html
+        assert "background" in html and html.count("<table>") == 1
+
+    def test_a_gradient_that_is_never_assigned_is_named(self):
+        checkup = parity.check(NoGradient)
+        assert {d.code for check in checkup.checks for d in check.diagnoses} == {"gradient-missing"}
+
+    def test_only_the_second_run_is_wrong_where_something_is_remembered(self):
+        class Adds(tn.Dense):
+            def backward_weights(self, dout):
+                before = self.dweight
+                super().backward_weights(dout)
+                self.dweight = self.dweight if before is None else self.dweight + before
+
+        text = str(parity.check(Adds))
+        assert "2nd run" in text and "[accumulated]" in text
+
+
+class TestProgram:
+    @pytest.fixture
+    def file(self, tmp_path):
+        def write(text):
+            path = tmp_path / "student.py"
+            path.write_text(text)
+            return str(path)
+
+        return write
+
+    def test_a_right_file_exits_0(self, file, capsys):
+        assert main(["check", file(GOOD)]) == 0
+        assert capsys.readouterr().out.endswith("ALL RIGHT: 11 of 11 checks hold, 99 of 99 points\n")
+
+    def test_a_wrong_file_exits_1_and_says_what_why_and_where(self, file, capsys):
+        assert main(["check", file(BAD), "--seed", "3"]) == 1
+        out = " ".join(capsys.readouterr().out.split())  # hints are wrapped
+        for hint in (
+            "zeros among the inputs ok WRONG",
+            "-> dx [mask-includes-zero]: dout passes where x is 0",
+            "-> dweight [wrong-factor]: dweight is divided by N",
+            "'numpy.ndarray' object has no attribute 'reshap'",
+            "in forward, line 20: return x.reshap(len(x), -1)",
+            "TypeError: 'NoneType' object is not callable",
+            "not written yet",
+            "NOT RIGHT YET:",
+        ):
+            assert hint in out
+        assert "Helper" not in out
+
+    def test_only_asks_for_some(self, file, capsys):
+        assert main(["check", file(BAD), "--only", "ReLU", "Nope"]) == 1
+        out = capsys.readouterr().out
+        assert "Dense" not in out and "student.py defines no class Nope" in out
+
+    def test_writes_json_gradescope_and_a_picture(self, file, tmp_path, capsys):
+        names = {"--json": "all.json", "--gradescope": "results.json", "--picture": "heat.png"}
+        options = [text for option, name in names.items() for text in (option, str(tmp_path / name))]
+        assert main(["check", file(BAD), *options]) == 1
+        result = json.loads((tmp_path / "all.json").read_text())
+        relu = [check for check in result["checks"] if check["name"].startswith("ReLU")]
+        assert not result["ok"] and [check["verdict"] for check in relu].count(MISMATCH) == 1
+        (wrong,) = (check for check in relu if check["verdict"] != MATCH)
+        assert wrong["name"] == "ReLU: zeros among the inputs" and wrong["diagnosis"] == "mask-includes-zero"
+        assert (wrong["score"], wrong["max_score"]) == (3, 6) and wrong["sentence"].startswith(
+            "dx: dout passes"
+        )
+        graded = json.loads((tmp_path / "results.json").read_text())
+        assert sum(test["score"] for test in graded["tests"]) == result["score"] < result["max_score"]
+        assert result["seed"] == 0 and "seed" not in (tmp_path / "results.json").read_text()
+        assert {test["status"] for test in graded["tests"]} == {"passed", "failed"}
+        assert set(graded["tests"][0]) == {"name", "score", "max_score", "status", "output"}
+        assert (tmp_path / "heat.png").read_bytes().startswith(b"\x89PNG")
+        assert f"picture: {tmp_path / 'heat.png'}" in capsys.readouterr().out
+
+    def test_nothing_wrong_gives_no_picture(self, file, tmp_path, capsys):
+        assert main(["check", file(GOOD), "--picture", str(tmp_path / "heat.svg")]) == 0
+        assert "no picture: nothing to draw" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("class Conv2D(", "can be loaded"),
+            ("class Conv2D(", "SyntaxError: '(' was never closed"),
+            ("x = 1", "defines no class to check, expected one of Conv2D, ReLU"),
+            (
+                "import tinycnn_numpy as tn\nclass Net(tn.Sequential):\n    def __init__(self): pass",
+                "no class to check",
+            ),
+        ],
+    )
+    def test_a_file_with_nothing_to_check_exits_1(self, text, message, file, capsys, tmp_path):
+        assert main(["check", file(text), "--gradescope", str(tmp_path / "g.json")]) == 1
+        assert message in capsys.readouterr().out
+        assert json.loads((tmp_path / "g.json").read_text())["tests"][0]["status"] == "failed"
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["nowhere.py"], "there is no file nowhere.py"),
+            ([], "the following arguments are required: file (see --help)"),
+            ([__file__, "--seed", "-1"], "--seed is -1, expected a whole number >= 0"),
+            ([__file__, "--seconds", "0"], "--seconds is 0 and --memory 2048, expected numbers > 0"),
+            ([__file__, "--json", "no/where"], "--json no/where cannot be written: there is no folder no"),
+            (
+                [__file__, "--picture", "a.gif"],
+                "--picture is a.gif, expected a name that ends in .png or .svg",
+            ),
+        ],
+    )
+    def test_says_in_one_line_what_is_wrong(self, arguments, message, capsys):
+        try:
+            code = main(["check", *arguments])
+        except SystemExit as exit_:
+            code = exit_.code
+        assert code == 2 and capsys.readouterr().err == f"error: {message}\n"
+
+    def test_the_template_is_loaded_and_not_written_yet(self, file, capsys):
+        assert main(["template"]) == 0
+        text = capsys.readouterr().out
+        assert main(["check", file(text)]) == 1
+        out = capsys.readouterr().out
+        assert "0 of 70 checks hold" in out and "MISMATCH" not in out and "error" not in out
+
+    def test_the_template_of_one_class(self, capsys):
+        assert main(["template", "ReLU"]) == 0
+        assert "class ReLU(Layer):" in capsys.readouterr().out
+        assert main(["template", "Conv3D"]) == 2
+        assert "error: template: names is Conv3D, expected some of" in capsys.readouterr().err
+
+
+class TestWhatABlindTestFound:
+    """Wrong classes that were named wrongly or passed, and right ones that were accused."""
+
+    def codes(self, cls, kind):
+        return {d.code for check in parity.check(cls, kind).checks for d in check.diagnoses}
+
+    def test_the_logarithm_of_softmax_is_not_called_a_wrong_shift(self):
+        class LogOfSoftmax(tn.CrossEntropyLoss):
+            def forward(self, logits, labels):
+                super().forward(logits, labels)
+                e = np.exp(logits - logits.max(axis=1, keepdims=True))
+                probs = e / e.sum(axis=1, keepdims=True)
+                return -np.log(probs[np.arange(len(labels)), labels]).mean()
+
+        assert self.codes(LogOfSoftmax, "CrossEntropyLoss") == {"log-of-softmax"}
+
+    def test_clipped_logits_have_no_known_cause(self):
+        class Clipped(tn.CrossEntropyLoss):
+            def forward(self, logits, labels):
+                return super().forward(logits.clip(-500, 500), labels)
+
+        assert self.codes(Clipped, "CrossEntropyLoss") == {"no-known-cause"}
+
+    def test_a_parameter_that_is_forgotten_is_told_from_weights_that_never_change(self):
+        class FirstOnly(tn.SGD):
+            def __init__(self, parameters, **settings):
+                super().__init__(parameters[:1], **settings)
+
+        assert self.codes(FirstOnly, "SGD") == {"parameter-forgotten"}
+
+    def test_a_model_whose_backward_skips_a_stage(self):
+        class Skips(tn.TinyCNN):
+            def backward(self, dout):
+                return self.conv.backward(self.pool.backward(self.flatten.backward(self.fc.backward(dout))))
+
+        diagnoses = [d for check in parity.check(Skips, "TinyCNN").checks for d in check.diagnoses]
+        assert ("relu", "stage-skipped") in {(d.stage, d.code) for d in diagnoses}
+
+    def test_a_model_that_changes_arrays_between_its_stages_is_accused_and_not_the_loss(self):
+        class Softmax(tn.TinyCNN):
+            def forward(self, x):
+                e = np.exp(super().forward(x))
+                return e / e.sum(axis=1, keepdims=True)
+
+        first = parity.check(Softmax, "TinyCNN").checks[0]
+        assert first.diagnoses[0].code == "changed-in-between" and first.diagnoses[0].stage == "fc"
+        assert not any(d.stage == "loss" for d in first.diagnoses)
+
+    def test_one_object_in_two_places_is_said_to_be_that(self):
+        class Shared(tn.MNISTCNN):
+            def __init__(self, *, rng, dtype):
+                super().__init__(rng=rng, dtype=dtype)
+                self.stages["relu2"] = self.stages["relu1"]
+
+        (error,) = {check.error for check in parity.check(Shared, "MNISTCNN").checks}
+        assert "Shared: relu1 and relu2 are one object, expected two" in error
+
+    def test_a_right_class_with_slots_is_not_accused(self):
+        class Slots:
+            __slots__ = ("mask",)
+
+            def forward(self, x):
+                self.mask = x > 0
+                return x * self.mask
+
+            def backward(self, dout):
+                return dout * self.mask
+
+        assert parity.check(Slots, "ReLU").ok
+
+    def test_the_shape_of_the_first_batch_kept_for_ever_is_found(self):
+        class Keeps(tn.Flatten):
+            shape = None
+
+            def forward(self, x):
+                self.shape = self.shape or x.shape
+                return super().forward(x)
+
+            def backward(self, dout):
+                return dout.reshape(self.shape)
+
+        checkup = parity.check(Keeps)
+        assert not checkup.ok and "cannot reshape array" in str(checkup)
+
+    def test_names_of_its_own_for_the_weights_are_said_to_be_that(self):
+        class OwnNames:
+            def __init__(self, in_features, out_features, bias=True):
+                self.W = np.zeros((out_features, in_features))
+
+        (error,) = {check.error for check in parity.check(OwnNames, "Dense").checks}
+        assert "OwnNames has no attribute 'weight' after __init__" in error
+
+    def test_right_numbers_in_a_wrong_shape_are_said_to_be_that(self):
+        class KeepDims(tn.Dense):
+            def backward_weights(self, dout):
+                super().backward_weights(dout)
+                if self.bias is not None:
+                    self.dbias = dout.sum(axis=0, keepdims=True)
+
+        assert self.codes(KeepDims, "Dense") == {"wrong-shape"}
+
+    def test_the_update_that_everyone_knows_from_pytorch_is_right(self):
+        class Plain(tn.SGD):
+            def step(self):
+                for p, b in zip(self.parameters, self.momentum_buffer, strict=True):
+                    g = p.grad + self.weight_decay * p.data
+                    b[...] = self.momentum * b + g
+                    p.data -= self.lr * (g + self.momentum * b if self.nesterov else b)
+
+        class Assigned(Plain):
+            def step(self):
+                for p, b in zip(self.parameters, self.momentum_buffer, strict=True):
+                    g = p.grad + self.weight_decay * p.data
+                    b[...] = self.momentum * b + g
+                    p.data = p.data - self.lr * (g + self.momentum * b if self.nesterov else b)
+
+        assert parity.check(Plain, "SGD").ok and parity.check(Assigned, "SGD").ok
+
+    def test_a_backward_that_skips_everything_the_second_time(self):
+        class Exhausted(tn.TinyCNN):
+            def __init__(self, *, rng, dtype):
+                super().__init__(rng=rng, dtype=dtype)
+                self.backwards = iter(reversed(list(self.stages.values())))
+
+            def backward(self, dout):
+                for layer in self.backwards:
+                    dout = layer.backward(dout)
+                return dout
+
+        first = parity.check(Exhausted, "TinyCNN").checks[0]
+        assert first.diagnoses[0].code == "stage-skipped"
+
+
+class TestWhatMutantsFound:
+    def test_a_skipped_check_scores_nothing(self):
+        checkup = parity.check(WithoutPadding, "Conv2D")
+        (skipped,) = {
+            (c["score"], c["max_score"]) for c in checkup.to_dict()["checks"] if c["verdict"] == "skipped"
+        }
+        assert skipped == (0, 0)
+
+    def test_what_the_json_holds(self):
+        result = parity.check(tn.ReLU, seed=3).to_dict()
+        assert result["title"] == "ReLU against PyTorch" and result["seed"] == 3
+        assert [row["tensor"] for row in result["checks"][0]["tensors"]][:3] == [
+            "out",
+            "dx",
+            "out, second run",
+        ]
+
+    def test_gradescope_shows_the_verdict_of_a_passed_test(self):
+        assert {test["output"] for test in parity.check(tn.ReLU).to_gradescope()["tests"]} == {"match"}
+
+    def test_a_list_is_called_a_list(self):
+        class Lists(tn.Flatten):
+            def forward(self, x):
+                return super().forward(x).tolist()
+
+        assert "out: is a list, expected a NumPy array" in str(parity.check(Lists))
+
+
+def row_of(tensor, ratio=0.5, note="", stage="fc"):
+    return Row(stage, tensor, (2, 3), ratio, ratio, MATCH if ratio <= 1 else MISMATCH, note=note)
+
+
+FINE, OFF = row_of("out"), row_of("dx", 12.0)
+SAID = Diagnosis("fc", "dx", "wrong-sign", "it is negative.")
+
+
+class TestChecks:
+    """Of rows that are made by hand."""
+
+    @pytest.mark.parametrize(
+        ("check", "verdict", "score", "max_score", "sentence"),
+        [
+            (Check("Dense", "plain", [FINE, FINE]), "match", 2, 2, ""),
+            (Check("Dense", "plain", [FINE, OFF], diagnoses=[SAID]), "MISMATCH", 1, 2, "dx: it is negative."),
+            (Check("Dense", "plain", [FINE, OFF], error="KeyError"), "error", 0, 2, "KeyError"),
+            (Check("Dense", "plain", error="KeyError"), "error", 0, 1, "KeyError"),
+            (Check("Dense", "plain", error="not written yet"), "not written yet", 0, 1, "not written yet"),
+            (Check("Dense", "plain", skipped="takes no bias"), "skipped", 0, 0, "takes no bias"),
+        ],
+    )
+    def test_a_point_a_tensor_and_none_after_an_exception(self, check, verdict, score, max_score, sentence):
+        found = check.to_dict()
+        assert found.pop("tensors") == parity.Report("", check.rows).to_dict()["rows"]
+        assert found == {
+            "name": "Dense: plain",
+            "verdict": verdict,
+            "score": score,
+            "max_score": max_score,
+            "diagnosis": check.diagnoses[0].code if check.diagnoses else None,
+            "sentence": sentence,
+        }
+
+    def test_the_whole_table(self):
+        twice = row_of("dx, second run", 5.0), row_of("dx, third run", 5.0)
+        unknown = Diagnosis("fc", "out", NO_KNOWN_CAUSE, "wrong, no known cause")
+        checks = [
+            Check("Dense", "plain", [FINE, OFF], diagnoses=[SAID]),
+            Check(
+                "Dense", "no answer", [row_of("out", np.inf, "missing"), row_of("dx")], diagnoses=[unknown]
+            ),
+            Check("Dense", "narrow", [row_of("out", np.inf, "shape is (2,), expected (2, 3)"), row_of("dx")]),
+            Check("Dense", "again", [FINE, row_of("dx"), *twice]),
+            Check("Dense", "more", [FINE, row_of("dx"), twice[1]]),
+            Check("Dense", "broken", error="KeyError"),
+            Check("Dense", "no bias", skipped="takes no bias"),
+            Check("SGD", "plain", [row_of("0", 12.0, stage="steps"), row_of("1", stage="steps")]),
+            Check("MLP", "plain", [row_of("out", stage="fc1"), row_of("dx", 12.0, stage="fc2")]),
+            Check("Conv2D", "plain", error="not written yet"),
+        ]
+        assert str(Checkup("file.py", 7, checks, ["a remark"])).splitlines() == [
+            "file.py, seed 7",
+            "a remark",
+            "",
+            "Dense        out      dx",
+            "  plain      ok       12.00 x",
+            "  no answer  WRONG    ok",
+            "  narrow     shape    ok",
+            "  again      ok       2nd run",
+            "  more       ok       other N",
+            "  broken     error",
+            "  no bias    skipped",
+            "  -> dx [wrong-sign]: it is negative.",
+            "  -> out: missing (no answer)",
+            "  -> broken: KeyError",
+            "  -> no bias: skipped, the class takes no bias",
+            "",
+            "SGD      parameter 0  parameter 1",
+            "  plain  12.00 x      ok",
+            "",
+            "MLP      fc1  fc2",
+            "  plain  ok   12.00 x",
+            "",
+            "Conv2D   verdict",
+            "  plain  not written yet",
+            "  -> plain: not written yet",
+            "",
+            "NOT RIGHT YET: 0 of 9 checks hold, 9 of 19 points",
+        ]
+
+    def test_a_hint_is_folded_at_110_letters_and_not_within_a_word(self):
+        said = Diagnosis("fc", "dx", "wrong-sign", "minus-one " * 20)
+        lines = str(Checkup("file.py", 7, [Check("Dense", "plain", [OFF], diagnoses=[said])])).splitlines()
+        words = ["minus-one"] * 20
+        assert lines[4:7] == [
+            f"  -> dx [wrong-sign]: {' '.join(words[:8])}",
+            f"     {' '.join(words[8:18])}",
+            "     minus-one minus-one",
+        ]
+
+    def test_nothing_asked_is_nothing_right(self):
+        checkup = Checkup("file.py", 7, [Check("Dense", "no bias", skipped="takes no bias")])
+        assert not checkup.ok and checkup.summary() == "nothing was checked"
+        checkup.checks.append(Check("Dense", "plain", [FINE]))
+        assert checkup.ok and checkup.summary() == "ALL RIGHT: 1 of 1 checks hold, 1 of 1 points"
+
+    def test_a_notebook_paints_what_is_wrong(self):
+        checks = [Check("Dense", "x < 0", [FINE, OFF], diagnoses=[SAID])]
+        assert Checkup("a < b", 7, checks)._repr_html_().splitlines() == [
+            "<p><b>a &lt; b, seed 7</b></p>",
+            "<table><tr><th>Dense</th><th>out</th><th>dx</th></tr>"
+            "<tr><td style='text-align:left'>x &lt; 0</td><td>ok</td>"
+            "<td style='background:#fde2e2'>12.00 x</td></tr></table>"
+            "<ul><li>dx [wrong-sign]: it is negative.</li></ul>",
+            "<p>NOT RIGHT YET: 0 of 1 checks hold, 1 of 2 points</p>",
+        ]
+
+    def test_gradescope_reads_a_test_a_check(self):
+        checks = [
+            Check("Dense", "plain", [FINE, OFF], diagnoses=[SAID]),
+            Check("Dense", "right", [FINE]),
+            Check("Dense", "no bias", skipped="takes no bias"),
+        ]
+        assert Checkup("file.py", 7, checks, ["a remark"]).to_gradescope() == {
+            "output": "file.py\na remark\nNOT RIGHT YET: 1 of 2 checks hold, 2 of 3 points",
+            "tests": [
+                {
+                    "name": "Dense: plain",
+                    "score": 1,
+                    "max_score": 2,
+                    "status": "failed",
+                    "output": "dx: it is negative.",
+                },
+                {"name": "Dense: right", "score": 1, "max_score": 1, "status": "passed", "output": "match"},
+            ],
+        }
