@@ -5,7 +5,7 @@ from typing import Any
 
 # Imported on first use: the process that runs a student's file needs parity.record alone, and no PyTorch.
 _HOMES = {
-    "check": "student.checkup",
+    "check": "student.examine",
     "Checkup": "student.checkup",
     "assert_parity": "comparison",
     "compare": "comparison",

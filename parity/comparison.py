@@ -1,32 +1,323 @@
-"""Hold a hand-written layer, model, loss or optimiser against PyTorch, tensor by tensor."""
+"""Hold a hand-written layer, model, loss or optimiser against PyTorch, tensor by tensor.
+
+The one pipeline, also behind the examination of a student's class and lockstep training:
+
+    Trial      what somebody's code gave for some inputs (a Run), and what is exact for them
+    rows_of    a verdict on every tensor of a trial
+    evidence   what the doctor sees of a trial, put together only if a row is wrong
+    diagnoses  what the doctor says of every wrong row
+"""
 
 import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from parity.bounds import Array
 from parity.doctor.diagnose import diagnose
 from parity.doctor.evidence import Evidence
-from parity.exact import Exact, ExactRun, exact_run
+from parity.exact import ExactRun, exact_each, exact_inputs, exact_loss, exact_run
 from parity.exact_optimizer import exact_steps, stacked
-from parity.record import Key, Run, catching, run_each, run_loss, run_stages, stages_by_name
+from parity.kinds import kind_of, names_of
+from parity.record import (
+    Fault,
+    Key,
+    Remark,
+    Run,
+    catching,
+    run_each,
+    run_loss,
+    run_optimizer,
+    run_stages,
+    set_arrays,
+    stages_by_name,
+    states_of,
+)
 from parity.record_torch import trace_torch
-from parity.report import INHERITED, MATCH, MISMATCH, Diagnosis, Report, Row, judge
-from parity.twins import KIND_OF_MODULE, OPTIMIZERS, kind_of, settings_of, stages_of, twin
+from parity.report import INHERITED, MATCH, MISMATCH, Diagnosis, Report, Row, judge, wrong
+from parity.twins import MaskedDropout, kind_of_stage, settings_of, stages_of, twin, under_one_mask
 from tinycnn_numpy import CrossEntropyLoss
 from tinycnn_numpy.optim import Optimizer
 
-Data = Mapping[str, Any]  # x, dout, labels and so on
-ENDED, NOT_REACHED, PYTORCH_IS_OFF = "(ended)", "not reached", "PyTorch itself is off, NumPy is right"
-RIGHT_ALONE = "right by itself"
+Data = Mapping[str, Array]  # x, dout, labels and so on
+ENDED = "(ended)"  # in place of a tensor's name
+NOT_REACHED = Remark(Fault.NOT_REACHED, "not reached")
+RIGHT_ALONE = Remark(Fault.RIGHT_ALONE, "right by itself")
+PYTORCH_IS_OFF = Remark(Fault.PYTORCH_IS_OFF, "PyTorch itself is off, NumPy is right")
+
+
+@dataclass
+class Subject:
+    """What one stage, loss or optimiser computes from."""
+
+    kind: str
+    inputs: Data
+    stage: nn.Module | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Trial:
+    """One run of somebody's code. `exact` and the doctor's evidence are computed when they are asked for."""
+
+    run: Run
+    name: str = ""  # "second run", say
+
+    @cached_property
+    def exact(self) -> ExactRun:
+        raise NotImplementedError
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        raise NotImplementedError
+
+    def subjects(self) -> dict[str, Subject]:
+        """By stage, what the doctor predicts mistakes from."""
+        raise NotImplementedError
+
+    def keep_masks(self, twins: Mapping[str, nn.Module]) -> None:
+        """Which share of its inputs a dropout has kept is part of what it gave."""
+        for name, stage in twins.items():
+            if isinstance(stage, MaskedDropout) and stage.mask.numel():
+                self.run.arrays[name, "kept"] = stage.mask.mean().numpy().astype(self.dtype)
+
+    def evidence(self, rows: Iterable[Row], before: "Mapping[str, Evidence]") -> dict[str, Evidence]:
+        """What the doctor sees: by stage, the run and which of its tensors `rows` found wrong."""
+        found = {}
+        wrong = [(row.stage, row.tensor) for row in rows if row.verdict == MISMATCH]
+        for name, subject in self.subjects().items():
+            right = {tensor: exact for (stage, tensor), exact in self.exact.tensors.items() if stage == name}
+            finite = {tensor: exact.bound[np.isfinite(exact.bound)] for tensor, exact in right.items()}
+            found[name] = Evidence(
+                subject.kind,
+                {key: torch.from_numpy(_widest(array)) for key, array in subject.inputs.items()},
+                given={tensor: array for (stage, tensor), array in self.run.arrays.items() if stage == name},
+                exact={tensor: exact.value for tensor, exact in right.items()},
+                wrong={tensor for stage, tensor in wrong if stage == name},
+                bound={tensor: float(bound.max(initial=0.0)) for tensor, bound in finite.items()},
+                precision=self.dtype.itemsize,
+                stage=subject.stage,
+                settings=dict(subject.settings),
+                before=before.get(name),
+            )
+        return found
+
+
+def _widest(array: Array) -> Array:
+    return np.array(array, np.float64 if array.dtype.kind == "f" else np.int64)
+
+
+@dataclass
+class StagesTrial(Trial):
+    """A layer or a model. stages: the PyTorch twins as they were before the run; data: x, dout or labels."""
+
+    stages: Mapping[str, nn.Module] = field(default_factory=dict)
+    data: Data = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.twins = under_one_mask(self.stages, self.data["x"], self.run.arrays)
+        self.keep_masks(self.twins)
+
+    @cached_property
+    def exact(self) -> ExactRun:
+        return exact_run(self.twins, **self.data)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.data["x"].dtype
+
+    def subjects(self) -> dict[str, Subject]:
+        """Of a layer alone: the evidence against a stage of a model comes from its isolated run."""
+        if len(self.twins) > 1:
+            return {}
+        return {name: subject_of(stage, self.data) for name, stage in self.twins.items()}
+
+    def isolated_inputs(self) -> dict[str, dict[str, Array]]:
+        """x and dout of every stage by itself."""
+        return exact_inputs(self.twins, self.exact, self.data["x"], self.data.get("dout"))
+
+
+@dataclass
+class IsolatedTrial(Trial):
+    """Every stage of a model by itself, on exact inputs: {stage: {x, dout}}."""
+
+    stages: Mapping[str, nn.Module] = field(default_factory=dict)
+    inputs: Mapping[str, Data] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.twins: dict[str, nn.Module] = {}
+        for name, stage in self.stages.items():
+            self.twins |= under_one_mask({name: stage}, self.inputs[name]["x"], self.run.arrays)
+        self.keep_masks(self.twins)
+
+    @cached_property
+    def exact(self) -> ExactRun:
+        return exact_each(self.twins, self.inputs)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return next(iter(self.inputs.values()))["x"].dtype
+
+    def subjects(self) -> dict[str, Subject]:
+        return {name: subject_of(stage, self.inputs[name]) for name, stage in self.twins.items()}
+
+
+def subject_of(stage: nn.Module, data: Data) -> Subject:
+    """x and dout, the arrays of the stage (its weights, running_mean, a dropout's mask), and its settings."""
+    stage = copy.deepcopy(stage).cpu().double()
+    inputs = {"x": data["x"], "dout": data["dout"]}
+    inputs |= {name: array.numpy().copy() for name, array in stage.state_dict().items()}
+    if hasattr(stage, "mask"):
+        inputs["mask"] = np.broadcast_to(stage.mask.numpy(), data["x"].shape).copy()
+    return Subject(kind_of_stage(stage).name, inputs, stage)
+
+
+@dataclass
+class LossTrial(Trial):
+    """data: logits and labels."""
+
+    data: Data = field(default_factory=dict)
+
+    @cached_property
+    def exact(self) -> ExactRun:
+        return exact_loss(self.data["logits"], self.data["labels"])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.data["logits"].dtype
+
+    def subjects(self) -> dict[str, Subject]:
+        return {"loss": Subject("CrossEntropyLoss", self.data)}
+
+
+@dataclass
+class OptimizerTrial(Trial):
+    """weights before the first step, and the gradients of all steps (steps, ...): {"0": ..., "1": ...}"""
+
+    kind: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    weights: Data = field(default_factory=dict)
+    grads: Data = field(default_factory=dict)
+
+    @cached_property
+    def exact(self) -> ExactRun:
+        found = ExactRun()
+        for name, weight in self.weights.items():
+            after = exact_steps(self.kind, dict(self.settings), weight, self.grads[name])
+            found.tensors["steps", name] = stacked(after)
+            last = {f"{name} {key}": known for key, known in after[-1].items() if key != "weight"}
+            states = {("steps", state): known for state, known in last.items()}
+            found.tensors |= {key: known for key, known in states.items() if key in self.run.arrays}
+        return found
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return next(iter(self.weights.values())).dtype
+
+    def subjects(self) -> dict[str, Subject]:
+        grads = {f"grad {name}": grad for name, grad in self.grads.items()}
+        return {"steps": Subject(self.kind, {**self.weights, **grads}, settings=self.settings)}
+
+
+def rows_of(
+    trial: Trial, isolated: Trial | None = None, theirs: Mapping[Key, Array] | None = None
+) -> list[Row]:
+    """Judge every tensor of a run.
+
+    isolated  the same model, every stage by itself on exact inputs
+    theirs    what PyTorch gave in the precision of the run
+    """
+    run, exact, name = trial.run, trial.exact, trial.name
+    meddled = (Fault.MODIFIED, Fault.CHANGED_BETWEEN)
+    rows = [wrong(*key, r, run=name) for key, r in run.remarks.items() if r.fault in meddled]
+    ended = False
+    for key, right in exact.tensors.items():
+        remark = run.remarks.get(key)
+        if run.failure and key not in run.arrays and not remark:
+            if not ended:
+                rows.append(wrong(key[0], ENDED, Remark(Fault.ENDED, str(run.failure)), run=name))
+            remark, ended = NOT_REACHED, True
+        witness = _witness(exact, key[0])
+        row = judge(*key, run.arrays.get(key), right, trial.dtype, remark=remark, witness=witness, run=name)
+        if isolated and key in isolated.exact.tensors:
+            row = _weigh(row, _judge(isolated, key), rows)
+        elif isolated and row.verdict == MISMATCH and any(not earlier.ok for earlier in rows):
+            row = dataclasses.replace(row, verdict=INHERITED)  # the loss is the library's own
+        if theirs is not None and key in theirs:
+            torchs = judge(*key, theirs[key], right, trial.dtype)
+            row = dataclasses.replace(row, torch=torchs.ratio)
+            if torchs.verdict == MISMATCH and row.ok:
+                row = dataclasses.replace(row, verdict=MISMATCH, remark=PYTORCH_IS_OFF)
+        rows.append(row)
+    if run.failure and not ended:
+        rows.append(wrong("run", ENDED, Remark(Fault.ENDED, str(run.failure)), run=name))
+    return rows
+
+
+def _judge(trial: Trial, key: Key) -> Row:
+    run, exact = trial.run, trial.exact
+    return judge(*key, run.arrays.get(key), exact.tensors[key], trial.dtype, remark=run.remarks.get(key))
+
+
+def _weigh(row: Row, alone: Row, before: Sequence[Row]) -> Row:
+    """The verdict on a stage that ran twice: with the inputs of the run, and by itself on exact ones."""
+    row = dataclasses.replace(row, isolated=alone.ratio)
+    if alone.verdict == MISMATCH:
+        return dataclasses.replace(row, verdict=MISMATCH, remark=alone.remark or row.remark)
+    if row.verdict == MISMATCH and any(earlier.verdict == MISMATCH for earlier in before):
+        return dataclasses.replace(row, verdict=INHERITED, remark=None)
+    return dataclasses.replace(row, remark=row.remark or RIGHT_ALONE) if row.verdict == MISMATCH else row
+
+
+def _witness(exact: ExactRun, stage: str) -> str:
+    """One that a gradient of `stage` has passed on its way back, if there is any."""
+    order = [name for name, tensor in exact.tensors if tensor == "out"]
+    later = order[order.index(stage) :] if stage in order else []
+    return next((str(witness) for witness in exact.witnesses if witness.stage in later), "")
+
+
+def evidence_of(trials: Iterable[Trial], rows: Sequence[Row]) -> dict[str, list[Evidence]]:
+    """By stage, the evidence of successive runs of one object, each with the run before it."""
+    found: dict[str, list[Evidence]] = {}
+    before: dict[str, Evidence] = {}
+    for trial in trials:
+        of_this_run = [row for row in rows if row.run == trial.name or isinstance(trial, IsolatedTrial)]
+        before = trial.evidence(of_this_run, before)
+        for stage, seen in before.items():
+            found.setdefault(stage, []).append(seen)
+    return found
+
+
+def diagnoses_of(rows: Iterable[Row], evidence: Mapping[str, Sequence[Evidence]]) -> list[Diagnosis]:
+    """What the doctor says of every wrong tensor."""
+    return [diagnose(row, evidence.get(row.stage, ())) for row in rows if is_to_diagnose(row)]
+
+
+def is_to_diagnose(row: Row) -> bool:
+    explained = (Fault.NOT_REACHED, Fault.PYTORCH_IS_OFF)
+    return row.verdict == MISMATCH and row.tensor != ENDED and row.fault not in explained
+
+
+def report_of(title: str, rows: list[Row], trials: Sequence[Trial]) -> Report:
+    """The end of the pipeline. trials: those that are evidence, in the order in which they ran."""
+    evidence = evidence_of(trials, rows) if any(map(is_to_diagnose, rows)) else {}
+    return Report(title, rows, diagnoses_of(rows, evidence))
 
 
 def compare(
-    layer: Any, x: np.ndarray, module: nn.Module | None = None, *, dout=None, labels=None, seed: int = 0
+    layer: Any,
+    x: Array,
+    module: nn.Module | None = None,
+    *,
+    dout: Array | None = None,
+    labels: Array | None = None,
+    seed: int = 0,
 ) -> Report:
     """Compare out, dx, dweight and dbias at every stage, each with the bound that rounding allows.
 
@@ -40,47 +331,80 @@ def compare(
 
     The layer runs twice, first on other data: what is remembered or added up from then shows as a mismatch.
     Each stage of a model runs once more by itself on exact inputs, which tells a stage that is wrong from
-    one that inherits the mistakes of others. What is wrong is put before the doctor.
+    one that inherits the mistakes of others. Each mismatch is diagnosed. Running statistics are put back.
     """
-    module = twin(layer) if module is None else module
+    module = copy.deepcopy(twin(layer) if module is None else module)
     stages = stages_of(module, layer)
     parts = dict.fromkeys(stages, layer) if module in stages.values() else stages_by_name(layer, list(stages))
-    rng = np.random.default_rng(seed)
-    shape = exact_run(stages, x).tensors[list(stages)[-1], "out"].value.shape
-    before = {"x": rng.permuted(x, axis=0) + x.dtype.type(0.5), "dout": _normal(rng, shape, x.dtype)}
-    data = {"x": x, "labels": labels} if labels is not None else {"x": x, "dout": dout}
-    if labels is None and dout is None:
-        data["dout"] = _normal(rng, shape, x.dtype)
-
-    how = "under a random upstream gradient" if labels is None else "through the loss"
-    report = Report(f"{type(layer).__name__}, {x.dtype}, {how}: NumPy against PyTorch")
-    earlier = run_stages(layer, parts, **before)
-    run = run_stages(layer, parts, **data, loss_fn=CrossEntropyLoss())
-    theirs = trace_torch(stages, **data)
-    exact = exact_run(stages, **data)
-    alone, fed, exact_fed = run, exact_inputs(stages, exact, data), exact.tensors
-    if len(stages) > 1:
-        alone, exact_fed = run_each(parts, fed), exact_each(stages, fed)
-    by_themselves = (alone, exact_fed) if len(stages) > 1 else None
-    report.rows = rows_of(run, exact, x.dtype, by_themselves, theirs)
-    report.rows += _rows_of_backward_weights(layer, parts, data, exact, report)
-
-    if len(stages) == 1:
-        ((name, stage),) = stages.items()
-        first = evidence_of(
-            stage, name, before, earlier, exact_run(stages, **before).tensors, report.rows[:0]
-        )
-        evidence = {name: [evidence_of(stage, name, fed[name], run, exact.tensors, report.rows, first)]}
+    rng, shape = np.random.default_rng(seed), output_shape(module, x)
+    other = {"x": rng.permuted(x, axis=0) + x.dtype.type(0.5), "dout": _normal(rng, shape, x.dtype)}
+    if labels is not None:
+        data, how = {"x": x, "labels": labels}, "through the loss"
     else:
-        evidence = {
-            name: [evidence_of(stage, name, fed[name], alone, exact_fed, report.rows)]
-            for name, stage in stages.items()
-        }
-    report.diagnoses = diagnoses_of(report.rows, evidence)
-    return report
+        drawn = _normal(rng, shape, x.dtype) if dout is None else dout
+        data = {"x": x, "dout": drawn}
+        how = f"under a {'random' if dout is None else 'given'} upstream gradient"
+
+    states = {name: states_of(part) for name, part in parts.items()}
+
+    def put_back() -> None:
+        for name, part in parts.items():
+            set_arrays(part, states[name])
+
+    earlier = StagesTrial(run_stages(layer, parts, **other), "earlier run", stages, other)
+    put_back()
+    trial = StagesTrial(
+        run_stages(layer, parts, **data, loss_fn=CrossEntropyLoss()), stages=stages, data=data
+    )
+    put_back()
+    isolated = None
+    if len(stages) > 1:
+        inputs = trial.isolated_inputs()
+        isolated = IsolatedTrial(run_each(parts, inputs), stages=stages, inputs=inputs)
+        put_back()
+    rows = rows_of(trial, isolated, trace_torch(copy.deepcopy(trial.twins), **data))
+    rows += _rows_of_backward_weights(layer, parts, trial, rows)
+    put_back()
+    title = f"{type(layer).__name__}, {x.dtype}, {how}: NumPy against PyTorch"
+    return report_of(title, rows, [isolated] if isolated else [earlier, trial])
 
 
-def assert_parity(layer: Any, x: np.ndarray, module: nn.Module | None = None, **options) -> Report:
+def output_shape(module: nn.Module, x: Array) -> tuple[int, ...]:
+    """The shape of module(x), of which nothing is computed."""
+    on_no_device = copy.deepcopy(module).double().to("meta")
+    return tuple(on_no_device(torch.empty(x.shape, dtype=torch.float64, device="meta")).shape)
+
+
+def _normal(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Array:
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def _rows_of_backward_weights(
+    layer: Any, parts: Mapping[str, Any], trial: StagesTrial, rows: Sequence[Row]
+) -> list[Row]:
+    """backward_weights, which training calls, must find the same gradients; a row where it alone does not."""
+    if not hasattr(layer, "backward_weights") or any(row.tensor == ENDED for row in rows):
+        return []
+    if any(isinstance(stage, nn.Dropout) and stage.training for stage in trial.stages.values()):
+        return []  # another forward draws another mask
+    data, run = trial.data, Run()
+    dout = data["dout"] if "dout" in data else trial.exact.tensors["loss", "dlogits"].value
+    with catching(run):
+        layer.forward(data["x"].copy())
+        layer.backward_weights(dout.astype(trial.dtype))
+    if run.failure:
+        return [wrong("backward_weights", ENDED, Remark(Fault.ENDED, str(run.failure)))]
+    right = {(row.stage, row.tensor) for row in rows if row.verdict == MATCH}
+    again = []
+    for name, part in parts.items():
+        for key in ((name, "dweight"), (name, "dbias")):
+            if key in right and getattr(part, key[1], None) is not None:
+                row = judge(*key, getattr(part, key[1]), trial.exact.tensors[key], trial.dtype)
+                again.append(dataclasses.replace(row, tensor=f"{key[1]} of backward_weights"))
+    return [row for row in again if not row.ok]
+
+
+def assert_parity(layer: Any, x: Array, module: nn.Module | None = None, **options: Any) -> Report:
     """Raise AssertionError with the table unless compare(...) finds every tensor equal within its bound."""
     report = compare(layer, x, module, **options)
     if not report.ok:
@@ -88,245 +412,29 @@ def assert_parity(layer: Any, x: np.ndarray, module: nn.Module | None = None, **
     return report
 
 
-def rows_of(
-    run: Run,
-    exact: ExactRun,
-    dtype,
-    by_themselves: tuple[Run, Mapping[Key, Exact]] | None = None,
-    theirs: Mapping[Key, np.ndarray] | None = None,
-) -> list[Row]:
-    """Judge every tensor of a run. by_themselves: what each stage gave alone; theirs: what PyTorch gave."""
-    rows = [
-        _failed(*key, note)
-        for key, note in run.notes.items()
-        if note.startswith(("was modified", "was changed"))
-    ]
-    ended = False
-    for key, right in exact.tensors.items():
-        note = run.notes.get(key, "")
-        if run.error and key not in run.arrays and not note:
-            if not ended:
-                rows.append(_failed(key[0], ENDED, run.error))
-            note, ended = NOT_REACHED, True
-        row = judge(*key, run.arrays.get(key), right, dtype, note, _witness(exact, key[0]))
-        if by_themselves and key in by_themselves[1]:
-            alone, right = by_themselves[0], by_themselves[1][key]
-            row = _weigh(
-                row, judge(*key, alone.arrays.get(key), right, dtype, alone.notes.get(key, "")), rows
-            )
-        elif by_themselves and row.verdict == MISMATCH and any(not earlier.ok for earlier in rows):
-            row = dataclasses.replace(row, verdict=INHERITED)  # the loss is the library's own
-        if theirs is not None:
-            torchs = judge(*key, theirs[key], exact.tensors[key], dtype)
-            row = dataclasses.replace(row, torch=torchs.ratio)
-            if torchs.verdict == MISMATCH and row.ok:
-                row = dataclasses.replace(row, verdict=MISMATCH, note=PYTORCH_IS_OFF)
-        rows.append(row)
-    if run.error and not ended:
-        rows.append(_failed("run", ENDED, run.error))
-    return rows
-
-
-def _weigh(row: Row, alone: Row, before: list[Row]) -> Row:
-    """The verdict on a stage that ran twice: with the inputs of the run, and by itself on exact ones."""
-    row = dataclasses.replace(row, fed=alone.ratio)
-    if alone.verdict == MISMATCH:
-        return dataclasses.replace(row, verdict=MISMATCH, note=alone.note or row.note)
-    if row.verdict == MISMATCH and any(earlier.verdict == MISMATCH for earlier in before):
-        return dataclasses.replace(row, verdict=INHERITED, note="")
-    return dataclasses.replace(row, note=row.note or RIGHT_ALONE) if row.verdict == MISMATCH else row
-
-
-def _witness(exact: ExactRun, stage: str) -> str:
-    """One that a gradient of `stage` has passed on its way back, if there is any."""
-    order = [name for name, tensor in exact.tensors if tensor == "out"]
-    later = order[order.index(stage) :] if stage in order else []
-    return next((str(witness) for witness in exact.witnesses if witness.stage in later), "")
-
-
-def _failed(stage: str, tensor: str, note: str) -> Row:
-    return Row(stage, tensor, (), np.inf, np.inf, MISMATCH, note=note)
-
-
-def _rows_of_backward_weights(layer, parts, data: Data, exact: ExactRun, report: Report) -> list[Row]:
-    """backward_weights, which training calls, must find the same gradients; a row where it alone does not."""
-    if not hasattr(layer, "backward_weights") or any(row.tensor == ENDED for row in report.rows):
-        return []
-    dtype, run = data["x"].dtype, Run()
-    dout = exact.tensors["loss", "dlogits"].value.astype(dtype) if "labels" in data else data["dout"]
-    with catching(run):
-        layer.forward(data["x"].copy())
-        layer.backward_weights(dout.copy())
-    if run.error:
-        return [_failed("backward_weights", ENDED, run.error)]
-    right = {(row.stage, row.tensor) for row in report.rows if row.verdict == MATCH}
-    again = []
-    for name, part in parts.items():
-        for key in ((name, "dweight"), (name, "dbias")):
-            if key in right and getattr(part, key[1], None) is not None:
-                row = judge(*key, getattr(part, key[1]), exact.tensors[key], dtype)
-                again.append(dataclasses.replace(row, tensor=f"{key[1]} of backward_weights"))
-    return [row for row in again if not row.ok]
-
-
-def exact_inputs(
-    stages: Mapping[str, nn.Module], exact: ExactRun, data: Data
-) -> dict[str, dict[str, np.ndarray]]:
-    """x and dout of every stage as the exact run has them, rounded to the dtype of the run."""
-    dtype, value = data["x"].dtype, data["x"]
-    inputs = {}
-    for name in stages:
-        inputs[name] = {"x": value}
-        value = exact.tensors[name, "out"].value.astype(dtype)
-    dout = exact.tensors["loss", "dlogits"].value.astype(dtype) if "labels" in data else data["dout"]
-    for name in reversed(list(stages)):
-        inputs[name]["dout"] = dout
-        dout = exact.tensors[name, "dx"].value.astype(dtype)
-    return inputs
-
-
-def exact_each(stages: Mapping[str, nn.Module], inputs: Mapping[str, Data]) -> dict[Key, Exact]:
-    """The exact tensors of every stage by itself."""
-    found: dict[Key, Exact] = {}
-    for name, stage in stages.items():
-        found |= exact_run({name: stage}, **inputs[name]).tensors
-    return found
-
-
-def evidence_of(
-    stage: nn.Module,
-    name: str,
-    data: Data,
-    run: Run,
-    exact: Mapping[Key, Exact],
-    rows: list[Row],
-    before=None,
-) -> Evidence:
-    """What the doctor sees of one stage: a run of it by itself, and which tensors `rows` found wrong."""
-    stage = copy.deepcopy(stage).cpu().double()
-    inputs = {key: data[key] for key in ("x", "dout")}
-    weights = {key: weight.detach().numpy() for key, weight in stage.named_parameters()}
-    kind, dtype = KIND_OF_MODULE[type(stage)], data["x"].dtype
-    return _evidence(kind, name, inputs | weights, dtype, run, exact, rows, stage=stage, before=before)
-
-
-def loss_evidence(data: Data, run: Run, exact: Mapping[Key, Exact], rows: list[Row], before=None) -> Evidence:
-    kind, dtype = "CrossEntropyLoss", data["logits"].dtype
-    return _evidence(kind, "loss", data, dtype, run, exact, rows, before=before)
-
-
-def optimizer_evidence(
-    kind: str,
-    settings: dict,
-    weights: Data,
-    grads: Data,
-    run: Run,
-    exact: Mapping[Key, Exact],
-    rows: list[Row],
-) -> Evidence:
-    inputs = {**weights, **{f"grad {name}": grad for name, grad in grads.items()}}
-    return _evidence(kind, "steps", inputs, weights["0"].dtype, run, exact, rows, settings=settings)
-
-
-def _evidence(kind, stage_name, inputs, dtype, run, exact, rows, **more) -> Evidence:
-    right = {tensor: known for (stage, tensor), known in exact.items() if stage == stage_name}
-    finite = {tensor: known.bound[np.isfinite(known.bound)] for tensor, known in right.items()}
-    return Evidence(
-        kind,
-        {name: torch.from_numpy(_widest(array)) for name, array in inputs.items()},
-        given={tensor: array for (stage, tensor), array in run.arrays.items() if stage == stage_name},
-        exact={tensor: known.value for tensor, known in right.items()},
-        wrong={row.tensor for row in rows if row.stage == stage_name and row.verdict == MISMATCH},
-        bound={tensor: float(bound.max(initial=0.0)) for tensor, bound in finite.items()},
-        precision=dtype.itemsize,
-        **more,
-    )
-
-
-def _widest(array: np.ndarray) -> np.ndarray:
-    return np.array(array, np.float64 if array.dtype.kind == "f" else np.int64)
-
-
-def diagnoses_of(rows: list[Row], evidence: Mapping[str, list[Evidence]]) -> list[Diagnosis]:
-    """What the doctor says of every wrong tensor."""
-    return [diagnose_row(row, evidence.get(row.stage, [])) for row in rows if is_to_diagnose(row)]
-
-
-def is_to_diagnose(row: Row) -> bool:
-    return row.verdict == MISMATCH and row.tensor != ENDED and row.note not in (NOT_REACHED, PYTORCH_IS_OFF)
-
-
-def diagnose_row(row: Row, evidence: list[Evidence]) -> Diagnosis:
-    if row.note.startswith("was modified"):
-        if row.tensor in ("weight", "bias"):
-            sentence = f"{row.tensor} {row.note}: weights change in step, when all gradients are known."
-            return Diagnosis(row.stage, row.tensor, "updated-too-early", sentence)
-        sentence = f"{row.tensor} {row.note}: it belongs to the caller, work on a copy."
-        return Diagnosis(row.stage, row.tensor, "input-modified", sentence)
-    if row.note.startswith("dtype is") and row.ratio <= 1:
-        sentence = f"{row.note}: a float64 array or np.sqrt of a Python number got in; float32 stays float32."
-        return Diagnosis(row.stage, row.tensor, "widened", sentence)
-    if row.note.startswith("was never computed"):
-        return Diagnosis(row.stage, row.tensor, "stage-skipped", f"{row.tensor} {row.note}.")
-    if row.note.startswith("was changed"):
-        sentence = f"{row.tensor} {row.note}: each stage takes what the one before it returned, unchanged."
-        return Diagnosis(row.stage, row.tensor, "changed-in-between", sentence)
-    if row.note == RIGHT_ALONE:
-        sentence = (
-            "right by itself and wrong in this run: an earlier call or another stage changed what it uses."
-        )
-        return Diagnosis(row.stage, row.tensor, "shared-arrays", sentence)
-    if row.note.startswith(("is None", "missing")):
-        return Diagnosis(row.stage, row.tensor, "gradient-missing", "never assigned, or a return is missing.")
-    return diagnose(row.stage, row.tensor, evidence)
-
-
-def compare_loss(loss_fn: Any, logits: np.ndarray, labels: np.ndarray) -> Report:
+def compare_loss(loss_fn: Any, logits: Array, labels: Array) -> Report:
     """Compare a NumPy loss and its gradient with PyTorch. logits (N, classes), labels (N,)."""
     data = {"logits": logits, "labels": labels}
-    run = run_loss(loss_fn, data)
-    exact = exact_loss(logits, labels)
-    rows = rows_of(run, exact, logits.dtype)
-    evidence = {"loss": [loss_evidence(data, run, exact.tensors, rows)]}
+    trial = LossTrial(run_loss(loss_fn, logits, labels), data=data)
     title = f"{type(loss_fn).__name__}, {logits.dtype}: NumPy against PyTorch"
-    return Report(title, rows, diagnoses_of(rows, evidence))
+    return report_of(title, rows_of(trial), [trial])
 
 
 def compare_optimizers(optimizer: Optimizer, steps: int = 10, seed: int = 0) -> Report:
     """Give a new optimiser random gradients; compare weights, and what it remembers, with PyTorch's."""
     rng = np.random.default_rng(seed)
-    kind, settings, run = kind_of(type(optimizer), OPTIMIZERS), settings_of(optimizer), Run()
+    kind = kind_of(type(optimizer), names_of("optimizer"))
     weights = {str(i): p.data.copy() for i, p in enumerate(optimizer.parameters)}
     grads = {name: _normal(rng, (steps, *weight.shape), weight.dtype) for name, weight in weights.items()}
-    history: dict[str, list[np.ndarray]] = {name: [] for name in weights}
-    for step in range(steps):
-        for grad, p in zip(grads.values(), optimizer.parameters, strict=True):
-            setattr(p.layer, "d" + p.name, grad[step].copy())
-        optimizer.step()
-        for after, p in zip(history.values(), optimizer.parameters, strict=True):
-            after.append(p.data.copy())
-    dtype, how = weights["0"].dtype, f"{steps} steps on random gradients"
-    report = Report(f"{type(optimizer).__name__}, {dtype}, {how}: NumPy against PyTorch")
-    exact = {}
-    for name, weight in weights.items():
-        run.arrays["steps", name] = np.stack(history[name])
-        known = exact_steps(kind, settings, weight, grads[name])
-        exact["steps", name] = stacked(known)
-        report.rows.append(judge("steps", name, run.arrays["steps", name], exact["steps", name], dtype))
-        for memory in [key for key in known[-1] if key != "weight"]:
-            array = getattr(optimizer, memory)[int(name)]
-            report.rows.append(judge("steps", f"{name} {memory}", array, known[-1][memory], dtype))
-    evidence = optimizer_evidence(kind, settings, weights, grads, run, exact, report.rows)
-    report.diagnoses = diagnoses_of(
-        [row for row in report.rows if row.tensor in weights], {"steps": [evidence]}
+    run = run_optimizer(optimizer, optimizer.parameters, grads)
+    for i, name in enumerate(weights):
+        for state in kind.states:
+            run.keep(("steps", f"{name} {state}"), getattr(optimizer, state)[i])
+    trial = OptimizerTrial(
+        run, kind=kind.name, settings=settings_of(optimizer, kind), weights=weights, grads=grads
     )
+    title = f"{type(optimizer).__name__}, {trial.dtype}, {steps} steps on random gradients"
+    report = Report(f"{title}: NumPy against PyTorch", rows_of(trial))
+    of_weights = [row for row in report.rows if row.tensor in weights]  # no cause is known for its memory
+    report.diagnoses = report_of(report.title, of_weights, [trial]).diagnoses
     return report
-
-
-def exact_loss(logits: np.ndarray, labels: np.ndarray) -> ExactRun:
-    """loss and dlogits, with the bounds for exact logits."""
-    return exact_run({}, logits, labels=labels)
-
-
-def _normal(rng: np.random.Generator, shape: tuple[int, ...], dtype) -> np.ndarray:
-    return rng.standard_normal(shape).astype(dtype)

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from parity.exact import Exact, unit
-from parity.twins import OPTIMIZERS
+from parity.bounds import Exact, unit
+from parity.kinds import KINDS
+from parity.twins import twin_class
 
 
 def exact_steps(kind: str, settings: dict, weight: np.ndarray, grads: np.ndarray) -> list[dict[str, Exact]]:
@@ -19,7 +20,7 @@ def exact_steps(kind: str, settings: dict, weight: np.ndarray, grads: np.ndarray
     weight  (...) in the dtype whose rounding is allowed for; grads (steps, ...)
     """
     parameter = nn.Parameter(torch.from_numpy(weight.astype(np.float64)))
-    optimizer = OPTIMIZERS[kind]([parameter], **settings)
+    optimizer = twin_class(KINDS[kind])([parameter], **settings)
     state = {"w": weight.astype(np.float64), "e_w": np.zeros(weight.shape)}
     after = []
     for t, grad in enumerate(grads, start=1):

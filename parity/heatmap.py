@@ -73,7 +73,7 @@ def heat_map(found: Any, path: str | Path | None = None) -> Figure | None:
     panels: dict[tuple[str, str, str], Panel] = {}
     for title, owner, row in rows:
         if row.ratios is not None and row.verdict == MISMATCH:
-            key = owner, row.stage, row.tensor.partition(",")[0]
+            key = owner, row.stage, row.tensor
             panels.setdefault(key, Panel(row.stage, row.tensor, row.ratios, title))
     if not panels:
         return None
@@ -122,7 +122,7 @@ def save(figure: Figure, path: str | Path) -> None:
 
 def axes_of(stage: str, tensor: str, ndim: int) -> tuple[str, ...]:
     """What runs along the axes of a tensor, by its name: a gradient's are those of what it belongs to."""
-    name = tensor.partition(",")[0]
+    name = tensor
     if stage == "steps" and ndim and " " not in name:  # the weights after every step of an optimiser
         return ("step", *axes_of("", "", ndim - 1))
     name = name.split(" ")[0]

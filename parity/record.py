@@ -1,4 +1,4 @@
-"""Run somebody's NumPy code on a case and write down what it gave.
+"""Run somebody's NumPy code on given inputs and write down what it gave.
 
 NumPy alone, and nothing is judged here: for a student's file this runs in a process of its own. A layer is
 whatever has `forward` and `backward`, `weight` and `bias` where it learns, and `dweight` and `dbias` after
@@ -8,9 +8,10 @@ backward.
 import inspect
 import os
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import reduce
 from itertools import pairwise
 from typing import Any
@@ -18,18 +19,70 @@ from typing import Any
 import numpy as np
 
 import tinycnn_numpy
+from parity.kinds import STATES, WEIGHTS
 
+Array = np.ndarray[Any, Any]
 Key = tuple[str, str]  # (stage, tensor)
+
+
+class Fault(Enum):
+    """What can be wrong with a tensor besides its numbers."""
+
+    MISSING = "missing"  # None, or never assigned
+    NOT_AN_ARRAY = "not an array"
+    WRONG_SHAPE = "wrong shape"
+    WRONG_DTYPE = "wrong dtype"
+    NOT_FINITE = "not finite"
+    MODIFIED = "modified"  # an input of the stage was written to
+    CHANGED_BETWEEN = "changed between stages"
+    STAGE_SKIPPED = "stage skipped"
+    ENDED = "ended"  # an exception ended the run here
+    NOT_REACHED = "not reached"
+    RIGHT_ALONE = "right alone"  # the stage is right by itself and wrong in this run
+    PYTORCH_IS_OFF = "PyTorch is off"
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A fault, and a few words about it for people."""
+
+    fault: Fault
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Outcome(Enum):
+    """Why a run has no end."""
+
+    RAISED = "raised"
+    NOT_WRITTEN = "not written"  # NotImplementedError
+    NOT_OFFERED = "not offered"  # the class does not take a setting of the case
+    NO_ANSWER = "no answer"  # the process that ran it ended or hung
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What ended a run, as one line; of an exception also its class and where it was raised."""
+
+    outcome: Outcome
+    text: str
+    exception: str = ""
+    where: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.exception}{': ' if self.exception and self.text else ''}{self.text}"
+        return f"{text} {self.where}".strip()[:400]
 
 
 @dataclass
 class Run:
-    """What a forward and a backward pass left: arrays, remarks on them, and the exception that ended it."""
+    """What a forward and a backward pass left: arrays, remarks on them, and what ended it early."""
 
-    arrays: dict[Key, np.ndarray] = field(default_factory=dict)
-    notes: dict[Key, str] = field(default_factory=dict)
-    error: str = ""
-    skipped: str = ""
+    arrays: dict[Key, Array] = field(default_factory=dict)
+    remarks: dict[Key, Remark] = field(default_factory=dict)
+    failure: Failure | None = None
 
     def keep(self, key: Key, value: Any, number: Any = None) -> None:
         """Write down a copy of an array; where `number` is a dtype a Python number will do as well."""
@@ -41,11 +94,18 @@ class Run:
         what = "None" if value is None else f"a {type(value).__name__}"
         if isinstance(value, np.ndarray):
             what = f"an array of dtype {value.dtype}"
-        self.notes[key] = f"is {what}, expected a NumPy array"
+        fault = Fault.MISSING if value is None else Fault.NOT_AN_ARRAY
+        self.remarks[key] = Remark(fault, f"is {what}, expected a NumPy array")
 
 
 def run_stages(
-    model: Any, stages: Mapping[str, Any], x: np.ndarray, *, dout=None, labels=None, loss_fn: Any = None
+    model: Any,
+    stages: Mapping[str, Any],
+    x: Array,
+    *,
+    dout: Array | None = None,
+    labels: Array | None = None,
+    loss_fn: Any = None,
 ) -> Run:
     """Run model.forward(x) and model.backward, and write down every tensor of every stage on the way.
 
@@ -57,16 +117,21 @@ def run_stages(
     with catching(run), watch.watching(stages):
         out = model.forward(x.copy(order="K"))
         watch.check_order(names, "forward", out)
+        for name, stage in stages.items():
+            for state in STATES:
+                if isinstance(value := getattr(stage, state, None), np.ndarray):
+                    run.keep((name, state), value)
         if labels is not None:
             run.keep(("loss", "loss"), loss_fn.forward(out, labels), number=x.dtype)
             dout = loss_fn.backward()
             run.keep(("loss", "dlogits"), dout)
+        assert dout is not None
         model.backward(dout.copy(order="K"))
         watch.check_order(names, "backward", None)
     for name, stage in stages.items():
-        for parameter in ("weight", "bias"):
+        for parameter in WEIGHTS:
             gradient = getattr(stage, f"d{parameter}", None)
-            if getattr(stage, parameter, None) is not None and not (run.error and gradient is None):
+            if getattr(stage, parameter, None) is not None and not (run.failure and gradient is None):
                 run.keep((name, f"d{parameter}"), gradient)
     return run
 
@@ -76,10 +141,10 @@ class Watch:
 
     def __init__(self, run: Run):
         self.run = run
-        self.given: dict[Key, np.ndarray] = {}
+        self.given: dict[Key, Array] = {}
 
     @contextmanager
-    def watching(self, stages: Mapping[str, Any]):
+    def watching(self, stages: Mapping[str, Any]) -> Iterator[None]:
         """While this lasts, every stage is of a class derived from its own, whose methods are watched."""
         classes = {name: type(stage) for name, stage in stages.items()}
         try:
@@ -104,10 +169,12 @@ class Watch:
         methods = {method: _always(call) for method, call in calls.items()}
         return type(cls.__name__, (cls,), {"__slots__": (), **methods})  # the slots of its own class will do
 
-    def _watched(self, name: str, stage: Any, method: str, given_name: str, returned_name: str) -> Callable:
+    def _watched(
+        self, name: str, stage: Any, method: str, given_name: str, returned_name: str
+    ) -> Callable[..., Any]:
         function = getattr(stage, method)
 
-        def call(given, *more, **options):
+        def call(given: Any, *more: Any, **options: Any) -> Any:
             before = {given_name: np.copy(given), **{p: np.copy(a) for p, a in weights_of(stage).items()}}
             self.given[name, given_name] = before[given_name]
             returned = function(given, *more, **options)
@@ -115,7 +182,8 @@ class Watch:
             after = {given_name: given, **weights_of(stage)}
             for tensor, array in before.items():
                 if not _equal(array, after[tensor]):
-                    self.run.notes.setdefault((name, tensor), f"was modified by {method}")
+                    remark = Remark(Fault.MODIFIED, f"was modified by {method}")
+                    self.run.remarks.setdefault((name, tensor), remark)
             return returned
 
         return call
@@ -125,60 +193,111 @@ class Watch:
         given, returned = ("x", "out") if method == "forward" else ("dout", "dx")
         names = names if method == "forward" else names[::-1]
         for name in names:
-            if (name, returned) not in self.run.arrays and (name, returned) not in self.run.notes:
+            if (name, returned) not in self.run.arrays and (name, returned) not in self.run.remarks:
+                skipped = Remark(Fault.STAGE_SKIPPED, f"was never computed: {method} skips this stage")
                 for tensor in (returned, "dweight", "dbias") if method == "backward" else (returned,):
-                    self.run.notes[name, tensor] = f"was never computed: {method} skips this stage"
+                    self.run.remarks[name, tensor] = skipped
         for before, name in pairwise(names):
             array, expected = self.given.get((name, given)), self.run.arrays.get((before, returned))
             if array is not None and expected is not None and not _equal(expected, array):
-                self.run.notes.setdefault(
-                    (name, given), f"was changed on the way from {before}, by the model"
-                )
+                changed = Remark(Fault.CHANGED_BETWEEN, f"was changed on the way from {before}, by the model")
+                self.run.remarks.setdefault((name, given), changed)
         expected = self.run.arrays.get((names[-1], returned))
         if last is not None and expected is not None and not _equal(expected, np.asarray(last)):
-            self.run.notes[names[-1], "result"] = "was changed by the model after the last stage"
+            changed = Remark(Fault.CHANGED_BETWEEN, "was changed by the model after the last stage")
+            self.run.remarks[names[-1], "result"] = changed
 
 
 def _always(value: Any) -> property:
     return property(lambda _: value)
 
 
-def _equal(a: np.ndarray, b: Any) -> bool:
+def _equal(a: Array, b: Any) -> bool:
     return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
+def run_loss(loss_fn: Any, logits: Array, labels: Array) -> Run:
+    run = Run()
+    given = {"logits": logits.copy(), "labels": labels.copy()}
+    with catching(run):
+        forward = getattr(loss_fn, "forward", loss_fn)
+        run.keep(("loss", "loss"), forward(*given.values()), number=logits.dtype)
+        run.keep(("loss", "dlogits"), loss_fn.backward())
+    for name, before in (("logits", logits), ("labels", labels)):
+        if not np.array_equal(given[name], before):
+            run.remarks["loss", name] = Remark(Fault.MODIFIED, "was modified")
+    return run
+
+
+def run_optimizer(optimizer: Any, parameters: Sequence[Any], grads: Mapping[str, Array]) -> Run:
+    """Take a step for each gradient; write down the weights after every step, (steps, ...).
+
+    grads  (steps, ...) of each parameter: "0" is the first one's, and the name of its weights here
+    """
+    run = Run()
+    history: dict[str, list[Array]] = {name: [] for name in grads}
+    with catching(run):
+        for step in range(len(next(iter(grads.values())))):
+            given = {name: grad[step].copy() for name, grad in grads.items()}
+            for name, parameter in zip(grads, parameters, strict=True):
+                setattr(parameter.layer, f"d{parameter.name}", given[name])
+            optimizer.step()
+            for name, parameter in zip(grads, parameters, strict=True):
+                history[name].append(np.array(parameter.data))
+                if not np.array_equal(given[name], grads[name][step]):
+                    remark = Remark(Fault.MODIFIED, "was modified by step")
+                    run.remarks["steps", f"gradient {name}"] = remark
+        for name in grads:
+            run.keep(("steps", name), np.stack(history[name]))
+    return run
+
+
+def run_each(stages: Mapping[str, Any], inputs: Mapping[str, Mapping[str, Array]]) -> Run:
+    """Every stage by itself: its mistakes cannot reach the next, nor can those of others reach it."""
+    together = Run()
+    for name, stage in stages.items():
+        run = run_stages(stage, {name: stage}, **inputs[name])
+        together.arrays |= run.arrays
+        together.remarks |= run.remarks
+        if run.failure:
+            tensor = "dx" if (name, "out") in run.arrays else "out"
+            together.remarks[name, tensor] = Remark(Fault.ENDED, str(run.failure))
+    return together
+
+
 @contextmanager
-def catching(run: Run):
+def catching(run: Run) -> Iterator[None]:
     """A mistake of the code that is run, whatever it raises, is written down and ends the run."""
     try:
         with np.errstate(all="ignore"):
             yield
-    except (KeyboardInterrupt, NotOfferedError):
+    except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit as well: a student's file may call sys.exit
-        run.error = describe(error)
+        run.failure = describe(error)
 
 
 class NotOfferedError(Exception):
     """The class does not take a setting: what needs it is not asked."""
 
 
-def describe(error: BaseException) -> str:
-    """One line: what was raised, and the last line of code outside NumPy where it was raised."""
+def describe(error: BaseException) -> Failure:
+    """What was raised, and the last line of code outside NumPy where it was raised."""
     if isinstance(error, NotImplementedError):
-        return "not written yet"
+        return Failure(Outcome.NOT_WRITTEN, "not written yet")
+    if isinstance(error, NotOfferedError):
+        return Failure(Outcome.NOT_OFFERED, str(error))
     frames = [f for f in traceback.extract_tb(error.__traceback__, limit=-50) if not _of_ours(f.filename)]
     if isinstance(error, SyntaxError) and error.filename:
-        where = f" at line {error.lineno}"
+        where = f"at line {error.lineno}"
     else:
-        where = f" in {frames[-1].name}, line {frames[-1].lineno}: {frames[-1].line}" if frames else ""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}{f': {text}' if text else ''}{where}"[:400]
+        where = f"in {frames[-1].name}, line {frames[-1].lineno}: {frames[-1].line}" if frames else ""
+    return Failure(Outcome.RAISED, " ".join(str(error).split()), type(error).__name__, where)
 
 
 def _of_ours(filename: str) -> bool:
     """Whether it is of this house, NumPy or the standard library, where nobody would look for the mistake."""
-    folders = [os.path.dirname(file) for file in (os.__file__, __file__, tinycnn_numpy.__file__)]
+    folders = [os.path.dirname(file) for file in (os.__file__, __file__, str(tinycnn_numpy.__file__))]
     inside = (
         any(filename.startswith(folder + os.sep) for folder in folders) and "site-packages" not in filename
     )
@@ -186,44 +305,28 @@ def _of_ours(filename: str) -> bool:
     return inside or numpy or filename.startswith("<frozen")
 
 
-def weights_of(stage: Any) -> dict[str, np.ndarray]:
-    found = {name: getattr(stage, name, None) for name in ("weight", "bias")}
+def weights_of(stage: Any) -> dict[str, Array]:
+    return _arrays(stage, WEIGHTS)
+
+
+def states_of(stage: Any) -> dict[str, Array]:
+    """A copy of what a forward changes, such as running_mean."""
+    return {name: array.copy() for name, array in _arrays(stage, STATES).items()}
+
+
+def _arrays(stage: Any, names: Sequence[str]) -> dict[str, Array]:
+    found = {name: getattr(stage, name, None) for name in names}
     return {name: array for name, array in found.items() if isinstance(array, np.ndarray)}
 
 
-def set_weights(stage: Any, weights: Mapping[str, np.ndarray]) -> None:
-    """Write into the arrays of the stage, or give it new ones where shape or dtype are others."""
-    for name, array in weights.items():
+def set_arrays(stage: Any, arrays: Mapping[str, Array]) -> None:
+    """Write weights and states into the arrays of the stage; another shape or dtype replaces its array."""
+    for name, array in arrays.items():
         own = getattr(stage, name, None)
         if isinstance(own, np.ndarray) and own.shape == array.shape and own.dtype == array.dtype:
             own[...] = array
         else:
             setattr(stage, name, array.copy())
-
-
-def run_loss(loss_fn: Any, data: Mapping[str, np.ndarray]) -> Run:
-    run = Run()
-    logits, labels = data["logits"].copy(), data["labels"].copy()
-    with catching(run):
-        forward = getattr(loss_fn, "forward", loss_fn)
-        run.keep(("loss", "loss"), forward(logits, labels), number=logits.dtype)
-        run.keep(("loss", "dlogits"), loss_fn.backward())
-    for name, array in (("logits", logits), ("labels", labels)):
-        if not np.array_equal(array, data[name]):
-            run.notes["loss", name] = "was modified"
-    return run
-
-
-def run_each(stages: Mapping[str, Any], fed: Mapping[str, Mapping[str, np.ndarray]]) -> Run:
-    """Every stage by itself: its mistakes cannot reach the next, nor can those of others reach it."""
-    together = Run()
-    for name, stage in stages.items():
-        run = run_stages(stage, {name: stage}, **fed[name])
-        together.arrays |= run.arrays
-        together.notes |= run.notes
-        if run.error:
-            together.notes[name, "dx" if (name, "out") in run.arrays else "out"] = run.error
-    return together
 
 
 def stages_by_name(model: Any, names: Sequence[str]) -> dict[str, Any]:

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-Trace = dict[tuple[str, str], np.ndarray]
+from parity.bounds import Array
+from parity.kinds import STATES
+
+Trace = dict[tuple[str, str], Array]
 
 
 def use_plain_float32() -> None:
@@ -15,17 +18,20 @@ def use_plain_float32() -> None:
     torch.backends.cudnn.allow_tf32 = False
 
 
-def trace_torch(stages: Mapping[str, nn.Module], x: np.ndarray, *, dout=None, labels=None) -> Trace:
+def trace_torch(
+    stages: Mapping[str, nn.Module], x: Array, *, dout: Array | None = None, labels: Array | None = None
+) -> Trace:
     """The same tensors from autograd: a stage's dx is the gradient of what the stage before it gave."""
     use_plain_float32()
     parameters = [p for stage in stages.values() for p in stage.parameters()]
     device = parameters[0].device if parameters else torch.device("cpu")
 
-    def tensor(array):
+    def tensor(array: Array | None) -> Tensor:
         return torch.from_numpy(np.array(array)).to(device)
 
-    def array(tensor):
-        return tensor.detach().cpu().numpy()
+    def array(tensor: Tensor | None) -> Array:
+        assert tensor is not None
+        return tensor.detach().cpu().numpy().copy()  # a stage may go on changing its own
 
     trace: Trace = {}
     value = tensor(x).requires_grad_()
@@ -35,14 +41,15 @@ def trace_torch(stages: Mapping[str, nn.Module], x: np.ndarray, *, dout=None, la
         value = stage(value)
         value.retain_grad()
         trace[name, "out"] = array(value)
+        trace |= {(name, state): array(b) for state, b in stage.named_buffers() if state in STATES}
     for parameter in parameters:
         parameter.grad = None
     if labels is not None:
         loss = nn.functional.cross_entropy(value, tensor(labels))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         trace["loss", "loss"], trace["loss", "dlogits"] = array(loss), array(value.grad)
     else:
-        value.backward(tensor(dout))
+        value.backward(tensor(dout))  # type: ignore[no-untyped-call]
     for name, stage in reversed(list(stages.items())):
         for parameter_name, parameter in stage.named_parameters():
             trace[name, "d" + parameter_name] = array(parameter.grad)

@@ -1,18 +1,18 @@
-"""What a comparison found: one row a tensor, and all rows as one table."""
+"""What a comparison found: one row a tensor, and what the doctor says of the wrong ones."""
 
 import dataclasses
-import html
 import json
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from parity.bounds import Array, Exact
+from parity.record import Fault, Remark
+from parity.render import preformatted, report_text
+
 MATCH, MISMATCH, INHERITED, UNDECIDABLE = "match", "MISMATCH", "inherited", "undecidable"
-
-
 NO_KNOWN_CAUSE = "no-known-cause"
 
 
@@ -36,10 +36,11 @@ class Row:
     error     the largest difference
     ratio     the largest difference / bound, entry by entry: a right answer stays at or below 1
     at        where that entry stands
-    verdict   "match"; "MISMATCH"; "inherited": wrong in the run, right when the stage is fed exact inputs;
-              "undecidable": only off where rounding decides, `note` names such a place
-    note      what is wrong beyond the numbers, or a witness
-    fed       the ratio when the stage is fed with exact inputs and an exact upstream gradient
+    verdict   "match"; "MISMATCH"; "inherited": wrong in the run, right when the stage gets exact inputs;
+              "undecidable": only off where rounding decides, `witness` names such a place
+    run       which run of the same object, "second run" say; empty for the first or only one
+    remark    what is wrong besides the numbers
+    isolated  the ratio when the stage gets exact inputs and an exact upstream gradient
     torch     PyTorch's own ratio in this precision
     ratios    of a row that is wrong, error / bound of every entry
     """
@@ -51,14 +52,32 @@ class Row:
     ratio: float
     verdict: str = MATCH
     at: tuple[int, ...] = ()
-    note: str = ""
-    fed: float | None = None
+    run: str = ""
+    remark: Remark | None = None
+    witness: str = ""
+    isolated: float | None = None
     torch: float | None = None
-    ratios: np.ndarray | None = field(default=None, repr=False, compare=False)
+    ratios: Array | None = field(default=None, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
         return self.verdict in (MATCH, UNDECIDABLE)
+
+    @property
+    def note(self) -> str:
+        """The remark or the witness, for people."""
+        return str(self.remark) if self.remark else self.witness
+
+    @property
+    def fault(self) -> Fault | None:
+        return self.remark.fault if self.remark else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: a number that is not finite becomes null, and the ratios are left out."""
+        facts = {name: value for name, value in vars(self).items() if name not in ("ratios", "witness")}
+        facts |= {"ok": self.ok, "remark": self.fault.value if self.fault else None, "note": self.note}
+        finite = {k: None for k, v in facts.items() if isinstance(v, float) and not math.isfinite(v)}
+        return facts | finite
 
 
 @dataclass
@@ -71,7 +90,7 @@ class Report:
     title: str
     rows: list[Row] = field(default_factory=list)
     diagnoses: list[Diagnosis] = field(default_factory=list)
-    parting: Any = None  # of two training runs: see parity.training
+    divergence: Any = None  # of two training runs: see parity.training
 
     @property
     def ok(self) -> bool:
@@ -80,29 +99,6 @@ class Report:
     @property
     def mismatches(self) -> list[Row]:
         return [row for row in self.rows if row.verdict == MISMATCH]
-
-    def __str__(self) -> str:
-        header = ["stage", "tensor", "shape", "error", "error/bound"]
-        fed, torch = (any(getattr(row, name) is not None for row in self.rows) for name in ("fed", "torch"))
-        lines = [[*header, *["fed alone"] * fed, *["torch"] * torch, "verdict"]]
-        for row in self.rows:
-            cells = [
-                number(row.error),
-                number(row.ratio),
-                *[number(row.fed)] * fed,
-                *[number(row.torch)] * torch,
-            ]
-            verdict = f"{row.verdict}: {row.note}" if row.note else row.verdict
-            lines.append([row.stage, row.tensor, str(row.shape), *cells, verdict])
-        return "\n".join(
-            [
-                self.title,
-                *table(lines),
-                *map(str, self.diagnoses),
-                *([str(self.parting)] if self.parting else []),
-                self.summary(),
-            ]
-        )
 
     def summary(self) -> str:
         if not self.rows:
@@ -115,78 +111,90 @@ class Report:
         first = (self.mismatches or wrong)[0]
         return f"{len(wrong)} of {len(self.rows)} differ, first {first.stage} {first.tensor}"
 
+    def __str__(self) -> str:
+        return report_text(self)
+
     def _repr_html_(self) -> str:
         """For Jupyter."""
-        return f"<pre>{html.escape(str(self))}</pre>"
+        return preformatted(str(self))
 
-    def to_dict(self) -> dict:
-        """The report for JSON: a number that is not finite becomes null."""
-        rows = [{**vars(row), "ok": row.ok} for row in self.rows]
-        for row in rows:
-            del row["ratios"]
-            row |= {k: None for k, v in row.items() if isinstance(v, float) and not math.isfinite(v)}
+    def to_dict(self) -> dict[str, Any]:
         return {
             "title": self.title,
             "ok": self.ok,
-            "rows": rows,
+            "rows": [row.to_dict() for row in self.rows],
             "diagnoses": [dataclasses.asdict(d) for d in self.diagnoses],
-            "parting": self.parting and str(self.parting),
+            "divergence": self.divergence and str(self.divergence),
         }
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), indent=2)
 
 
-def judge(stage: str, tensor: str, value, exact, dtype, note: str = "", witness: str = "") -> Row:
-    """Hold `value` against an Exact tensor (value, bound, slack); `note` tells what is wrong already."""
+def judge(
+    stage: str,
+    tensor: str,
+    value: Array | None,
+    exact: Exact,
+    dtype: Any,
+    *,
+    remark: Remark | None = None,
+    witness: str = "",
+    run: str = "",
+) -> Row:
+    """Hold `value` against an Exact tensor; `remark` tells what is wrong with it already."""
     shape = exact.value.shape
     if value is None or value.shape != shape:
-        note = note or ("missing" if value is None else f"shape is {value.shape}, expected {shape}")
-        return Row(stage, tensor, shape, math.inf, math.inf, MISMATCH, note=note)
+        if value is None:
+            found = Remark(Fault.MISSING, "missing")
+        else:
+            found = Remark(Fault.WRONG_SHAPE, f"shape is {value.shape}, expected {shape}")
+        return wrong(stage, tensor, remark or found, shape, run)
     gap = differences(value, exact.value)
     bound = np.where(np.isfinite(exact.bound), exact.bound, 0.0)
     ratios = np.divide(gap, bound, out=np.where(gap == 0, 0.0, np.inf), where=bound > 0)
     at = np.unravel_index(ratios.argmax(), shape) if ratios.size else ()
-    if not note and value.dtype != dtype:
-        note = f"dtype is {value.dtype}, expected {np.dtype(dtype)}"
-    if note:
+    if not remark and value.dtype != dtype:
+        remark = Remark(Fault.WRONG_DTYPE, f"dtype is {value.dtype}, expected {np.dtype(dtype)}")
+    if remark:
         verdict = MISMATCH
     elif not (ratios > 1).any():
         verdict = MATCH
-    elif (gap <= bound + exact.slack).all():
-        verdict, note = UNDECIDABLE, witness
     else:
-        verdict = MISMATCH
-    error, ratio = float(gap.max(initial=0.0)), float(ratios.max(initial=0.0))
-    place = tuple(int(i) for i in at)
-    kept = ratios if verdict == MISMATCH else None
-    return Row(stage, tensor, shape, error, ratio, verdict, place, note, ratios=kept)
+        verdict = UNDECIDABLE if (gap <= bound + exact.slack).all() else MISMATCH
+    return Row(
+        stage,
+        tensor,
+        shape,
+        error=float(gap.max(initial=0.0)),
+        ratio=float(ratios.max(initial=0.0)),
+        verdict=verdict,
+        at=tuple(int(i) for i in at),
+        run=run,
+        remark=remark,
+        witness=witness if verdict == UNDECIDABLE else "",
+        ratios=ratios if verdict == MISMATCH else None,
+    )
 
 
-def within(stage: str, tensor: str, shape: tuple[int, ...], gap: float, bound: float, note: str = "") -> Row:
+def wrong(stage: str, tensor: str, remark: Remark, shape: tuple[int, ...] = (), run: str = "") -> Row:
+    """A row that is wrong whatever its numbers are."""
+    return Row(stage, tensor, shape, math.inf, math.inf, MISMATCH, run=run, remark=remark)
+
+
+def within(
+    stage: str, tensor: str, shape: tuple[int, ...], gap: float, bound: float, remark: Remark | None = None
+) -> Row:
     """A row for one number that may be at most `bound`."""
     ratio = 0.0 if gap == 0 else gap / bound if bound else math.inf
-    return Row(stage, tensor, shape, gap, ratio, MATCH if ratio <= 1 and not note else MISMATCH, note=note)
+    verdict = MATCH if ratio <= 1 and not remark else MISMATCH
+    return Row(stage, tensor, shape, gap, ratio, verdict, remark=remark)
 
 
-def differences(value: np.ndarray, reference: np.ndarray) -> np.ndarray:
+def differences(value: Array, reference: Array) -> Array:
     """|value - reference|: equal infinities and two NaNs differ by 0, a NaN or an infinity alone by inf."""
     a, b = np.asarray(value, np.float64), np.asarray(reference, np.float64)
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     with np.errstate(invalid="ignore", over="ignore"):
         gap = np.abs(np.where(same, 0.0, a - b))
     return np.where(np.isnan(gap), np.inf, gap)
-
-
-def number(value: float | None) -> str:
-    """Three letters and an exponent for what is small or large, two digits for what is not."""
-    if value is None:
-        return "-"
-    return f"{value:.2f}" if 0.01 <= value < 100 else f"{value:.1e}" if value else "0"
-
-
-def table(lines: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of cells as lines of text, in columns."""
-    rows = list(lines)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from parity.comparison import rows_of
+from parity.bounds import Array
+from parity.comparison import StagesTrial, rows_of
 from parity.exact import exact_run
-from parity.record import Run, run_stages, stages_by_name
+from parity.record import Fault, Remark, Run, run_stages, stages_by_name
 from parity.record_torch import Trace, trace_torch, use_plain_float32
-from parity.report import MISMATCH, Report, Row, number, within
-from parity.twins import stages_of, twin, twin_optimizer
+from parity.render import number
+from parity.report import MISMATCH, Report, Row, within
+from parity.twins import stages_of, twin, twin_optimizer, under_one_mask
 from parity.weights import load_numpy_state, numpy_state
 from tinycnn_numpy import CrossEntropyLoss, Layer
 from tinycnn_numpy.optim import Optimizer
@@ -24,7 +26,7 @@ LOCKSTEP = {np.dtype(np.float32): 2e-5, np.dtype(np.float64): 1e-12}
 
 
 @dataclass(frozen=True)
-class Parting:
+class Divergence:
     """The first step, counted from 1, and the first stage at which two trajectories part.
 
     what      which decision fell differently there, or how far a tensor is off
@@ -42,7 +44,7 @@ class Parting:
         return f"the two part at step {self.step}, {self.stage}: {self.what} ({why})"
 
 
-def first(before: Parting | None, now: Parting | None) -> Parting | None:
+def first(before: Divergence | None, now: Divergence | None) -> Divergence | None:
     """Which of two to report: the earlier, unless that was rounding, which was mended, and now a mistake."""
     if before and now and before.rounding and not now.rounding:
         return now
@@ -60,8 +62,8 @@ def lockstep(
 
     Bound: LOCKSTEP, relative to the largest value that each tensor had on the way. In float32 a ReLU or a
     pooling window that rounding turns on one side alone sends the two runs apart, though both are right:
-    then the report says where (its `parting`), PyTorch takes that one step with NumPy's gradients, which were
-    found right, and the two go on together. See smooth_batches, which keeps clear of that.
+    then the report says where (its `divergence`), PyTorch takes that one step with NumPy's gradients, which
+    were found right, and the two go on together. See smooth_batches, which keeps clear of that.
     """
     stages = stages_of(module, model)
     parts = stages_by_name(model, list(stages))
@@ -70,15 +72,16 @@ def lockstep(
     use_plain_float32()
     losses: list[tuple[float, float]] = []
     peaks: dict[str, float] = {}
-    parting: Parting | None = None
+    divergence: Divergence | None = None
     for batch in batches:
         data = {"x": images[batch], "labels": labels[batch]}
+        before = numpy_state(model)
         run = run_stages(model, parts, **data, loss_fn=CrossEntropyLoss())
-        trace = trace_torch(stages, **data)
+        trace = trace_torch(under_one_mask(stages, data["x"], run.arrays), **data)
         losses.append((float(run.arrays["loss", "loss"]), float(trace["loss", "loss"])))
-        own = OwnStep(len(losses), run, data, module, model, numpy_state(model))
+        own = OwnStep(len(losses), run, data, module, model, before)
         flipped = own.flipped(trace)
-        parting = first(parting, flipped)
+        divergence = first(divergence, flipped)
         if flipped and flipped.rounding:
             for p, q in zip(optimizer.parameters, module.parameters(), strict=True):
                 q.grad = torch.from_numpy(np.array(p.grad)).to(q)
@@ -87,19 +90,20 @@ def lockstep(
         for name, value, reference in _remembered(names, optimizer, theirs):
             peaks[name] = max(peaks.get(name, 0.0), _largest(reference))
             off = _largest(value - reference) / peaks[name] if peaks[name] else 0.0
-            if off > LOCKSTEP[images.dtype] and (parting is None or parting.rounding):
-                parting = own.parted(name, off)
+            if off > LOCKSTEP[images.dtype] and (divergence is None or divergence.rounding):
+                divergence = own.diverged(name, off)
     if not losses:
         raise ValueError("lockstep: batches is empty, expected at least one array of indices")
 
     how = f"{type(optimizer).__name__} x {len(losses)}"
     title = f"{type(model).__name__}, {images.dtype}, {how} steps in lockstep: NumPy against PyTorch"
-    report = Report(title, parting=parting)
+    report = Report(title, divergence=divergence)
     history, torch_history = np.array(losses, images.dtype).T
     for name, value, reference in [("loss", history, torch_history), *_remembered(names, optimizer, theirs)]:
         gap, scale = _largest(value - reference), peaks.get(name, _largest(reference))
-        note = "" if np.isfinite(value).all() and np.isfinite(reference).all() else "is not finite"
-        report.rows.append(within(how, name, value.shape, gap, LOCKSTEP[images.dtype] * scale, note))
+        finite = np.isfinite(value).all() and np.isfinite(reference).all()
+        remark = None if finite else Remark(Fault.NOT_FINITE, "is not finite")
+        report.rows.append(within(how, name, value.shape, gap, LOCKSTEP[images.dtype] * scale, remark))
     return report
 
 
@@ -112,16 +116,16 @@ class OwnStep:
     data: dict[str, Any]
     module: nn.Module
     model: Any
-    weights: dict[str, np.ndarray]
+    weights: dict[str, Array]
 
     def mismatches(self) -> list[Row]:
         """What is wrong in this step, against PyTorch with the same weights."""
         module = copy.deepcopy(self.module).cpu()
         load_numpy_state(module, self.weights)
-        exact = exact_run(stages_of(module, self.model), **self.data)
-        return [row for row in rows_of(self.run, exact, self.data["x"].dtype) if row.verdict == MISMATCH]
+        trial = StagesTrial(self.run, stages=stages_of(module, self.model), data=self.data)
+        return [row for row in rows_of(trial) if row.verdict == MISMATCH]
 
-    def flipped(self, theirs: Trace) -> Parting | None:
+    def flipped(self, theirs: Trace) -> Divergence | None:
         """The first decision that fell differently on the two sides."""
         stages, ours = stages_of(self.module, self.model), self.run.arrays
         for before, name in zip(stages, list(stages)[1:], strict=False):
@@ -134,19 +138,19 @@ class OwnStep:
                     what = f"x[{place}] is {x[index]:.1e} in NumPy and {torch_x[index]:.1e} in PyTorch"
                 else:
                     what = f"another entry of window [{place}] is the largest"
-                return Parting(self.number, name, what, rounding=not self.mismatches())
+                return Divergence(self.number, name, what, rounding=not self.mismatches())
         return None
 
-    def parted(self, weight: str, off: float) -> Parting:
+    def diverged(self, weight: str, off: float) -> Divergence:
         """Why a weight is off after this step: a gradient was wrong already, or what was done with it."""
         for row in self.mismatches():
             what = f"{row.tensor} is {number(row.ratio)} times its bound off"
-            return Parting(self.number, row.stage, what, rounding=False)
+            return Divergence(self.number, row.stage, what, rounding=False)
         what = f"{weight} is off by {off:.1e} of its largest entry, after right gradients"
-        return Parting(self.number, "optimizer.step", what, rounding=False)
+        return Divergence(self.number, "optimizer.step", what, rounding=False)
 
 
-def decisions(stage: nn.Module, x: np.ndarray) -> np.ndarray:
+def decisions(stage: nn.Module, x: Array) -> Array:
     """What a stage decides: which entries a ReLU lets pass, which entry of each window is the largest."""
     if isinstance(stage, nn.ReLU):
         return x > 0
@@ -160,7 +164,7 @@ def stage_with_indices(stage: nn.MaxPool2d, x: torch.Tensor):
     return nn.functional.max_pool2d(x, stage.kernel_size, stage.stride, stage.padding, return_indices=True)
 
 
-def smooth_input(layer: Layer, shape: tuple[int, ...], dtype, rng: np.random.Generator) -> np.ndarray:
+def smooth_input(layer: Layer, shape: tuple[int, ...], dtype, rng: np.random.Generator) -> Array:
     """Draw standard normal x until is_smooth. Raises ValueError after 100 draws: take a smaller batch."""
     for _ in range(100):
         x = rng.standard_normal(shape).astype(dtype)
@@ -172,8 +176,8 @@ def smooth_input(layer: Layer, shape: tuple[int, ...], dtype, rng: np.random.Gen
 
 
 def smooth_batches(
-    layer: Layer, images: np.ndarray, steps: int, batch_size: int, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
+    layer: Layer, images: Array, steps: int, batch_size: int, rng: np.random.Generator
+) -> Iterator[Array]:
     """Yield `steps` random index arrays, each a batch that is_smooth for the weights of just then.
 
     With a wider margin than one pass needs: by the last step the two sides' weights are no longer equal
@@ -187,7 +191,7 @@ def smooth_batches(
         yield batch
 
 
-def is_smooth(layer: Layer, x: np.ndarray, margin: float = 1) -> bool:
+def is_smooth(layer: Layer, x: Array, margin: float = 1) -> bool:
     """Whether rounding, of `margin` times its bound, decides nothing on the way of x through a model."""
     return not exact_run(stages_of(twin(layer), layer), x, margin=margin).witnesses
 
@@ -202,5 +206,5 @@ def _remembered(names: list[str], optimizer: Optimizer, theirs: torch.optim.Opti
                 yield f"{name} {state}", getattr(optimizer, state)[i], theirs.state[q][state].cpu().numpy()
 
 
-def _largest(array: np.ndarray) -> float:
+def _largest(array: Array) -> float:
     return float(np.abs(array[np.isfinite(array)]).max(initial=0.0))

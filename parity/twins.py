@@ -1,78 +1,70 @@
-"""Which NumPy class corresponds to which PyTorch class: the one table. A new layer gets its row here."""
+"""Build the PyTorch twin of a NumPy layer, model or optimiser, with the same settings and weights."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import tinycnn_numpy as tn
+from parity.bounds import Array
+from parity.kinds import KINDS, Kind, kind_of, names_of
 from parity.weights import copy_weights
 from tinycnn_numpy.optim import Optimizer
 
-LAYERS: dict[type[tn.Layer], Callable[..., nn.Module]] = {
-    tn.Conv2D: lambda a: nn.Conv2d(
-        a.in_channels, a.out_channels, a.kernel_size, a.stride, a.padding, bias=a.bias is not None
-    ),
-    tn.ReLU: lambda a: nn.ReLU(),
-    tn.MaxPool2D: lambda a: nn.MaxPool2d(a.kernel_size, a.stride, a.padding),
-    tn.AvgPool2D: lambda a: nn.AvgPool2d(a.kernel_size, a.stride, a.padding),
-    tn.Flatten: lambda a: nn.Flatten(),
-    tn.Dense: lambda a: nn.Linear(a.in_features, a.out_features, bias=a.bias is not None),
-    tn.Sequential: lambda a: nn.Sequential(
-        OrderedDict((name, twin(stage)) for name, stage in a.stages.items())
-    ),
-}
-
-KIND_OF_MODULE = {
-    nn.Conv2d: "Conv2D",
-    nn.ReLU: "ReLU",
-    nn.MaxPool2d: "MaxPool2D",
-    nn.AvgPool2d: "AvgPool2D",
-    nn.Flatten: "Flatten",
-    nn.Linear: "Dense",
-}
-MODULE_OF_KIND = {kind: module for module, kind in KIND_OF_MODULE.items()}
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"SGD": torch.optim.SGD, "Adam": torch.optim.Adam}
-SETTINGS = {
-    "SGD": ("lr", "momentum", "nesterov", "weight_decay"),
-    "Adam": ("lr", "betas", "eps", "weight_decay"),
-}
+_KIND_OF_TWIN = {KINDS[name].twin: KINDS[name] for name in names_of("layer")}
 
 
 def twin(layer: tn.Layer) -> nn.Module:
     """The PyTorch module that should compute the same as `layer`, with a copy of its weights.
 
-    A subclass has the twin of its nearest ancestor in the table. Raises ValueError if there is none.
+    A subclass has the twin of its nearest ancestor in the table of kinds. Raises ValueError if there is none.
     """
-    module = _row(LAYERS, layer)(layer)
-    weights = layer.parameters()
-    if weights:
-        module = module.to(getattr(torch, str(weights[0].data.dtype)))
+    if not isinstance(layer, tn.Layer):
+        what = "already a PyTorch module" if isinstance(layer, nn.Module) else "no layer of tinycnn_numpy"
+        raise ValueError(f"twin: layer is {type(layer).__name__}, {what}; expected a layer of tinycnn_numpy")
+    if isinstance(layer, tn.Sequential):
+        named = OrderedDict((name, twin(stage)) for name, stage in layer.stages.items())
+        return nn.Sequential(named).train(layer.training)
+    kind = kind_of(type(layer), names_of("layer"))
+    module = twin_class(kind)(**settings_of(layer, kind)).train(layer.training)
+    state = layer.state_dict()
+    if state:
+        module = module.to(getattr(torch, str(next(iter(state.values())).dtype)))
         copy_weights(layer, module)
     return module
 
 
+def twin_class(kind: Kind) -> Any:
+    """The class of torch.nn or torch.optim."""
+    return getattr(torch.optim if kind.role == "optimizer" else nn, kind.twin)
+
+
+def settings_of(owner: Any, kind: Kind) -> dict[str, Any]:
+    """The constructor's arguments of the twin, read from the attributes of a NumPy layer or optimiser."""
+    settings = {name: getattr(owner, name) for name in kind.arguments}
+    if "bias" in settings:
+        settings["bias"] = settings["bias"] is not None
+    return settings
+
+
 def twin_optimizer(optimizer: Optimizer, module: nn.Module) -> torch.optim.Optimizer:
     """The PyTorch optimiser with the same settings, for the parameters of `module`."""
-    kind = kind_of(type(optimizer), OPTIMIZERS)
-    return OPTIMIZERS[kind](module.parameters(), **settings_of(optimizer))
+    kind = kind_of(type(optimizer), names_of("optimizer"))
+    return twin_class(kind)(module.parameters(), **settings_of(optimizer, kind))  # type: ignore[no-any-return]
 
 
-def settings_of(optimizer: Optimizer) -> dict:
-    """lr and the rest, as the PyTorch optimiser of the same kind takes them."""
-    return {name: getattr(optimizer, name) for name in SETTINGS[kind_of(type(optimizer), OPTIMIZERS)]}
+def kind_of_stage(stage: nn.Module) -> Kind:
+    """The kind of a PyTorch stage. Raises ValueError if the library has no such layer."""
+    for ancestor in type(stage).__mro__:
+        if ancestor.__name__ in _KIND_OF_TWIN:
+            return _KIND_OF_TWIN[ancestor.__name__]
+    raise ValueError(f"{type(stage).__name__} has no NumPy twin, expected one of {list(_KIND_OF_TWIN)}")
 
 
-def kind_of(cls: type, kinds) -> str:
-    """Which of `kinds` a class is, by its own or its nearest ancestor's name. Raises ValueError if none."""
-    for ancestor in cls.__mro__:
-        if ancestor.__name__ in kinds:
-            return ancestor.__name__
-    raise ValueError(f"{cls.__name__} has no PyTorch twin, expected one of {list(kinds)}")
-
-
-def stages_of(module: nn.Module, layer) -> dict[str, nn.Module]:
+def stages_of(module: nn.Module, layer: Any) -> dict[str, nn.Module]:
     """The stages of `module` by name; a single layer is one stage, named after the class of `layer`.
 
     Raises ValueError if `layer` is a Sequential that names its stages differently.
@@ -87,10 +79,33 @@ def stages_of(module: nn.Module, layer) -> dict[str, nn.Module]:
     return leaves
 
 
-def _row(table, instance):
-    for ancestor in type(instance).__mro__:
-        if ancestor in table:
-            return table[ancestor]
-    raise ValueError(
-        f"{type(instance).__name__} has no PyTorch twin, expected one of {[c.__name__ for c in table]}"
-    )
+class MaskedDropout(nn.Dropout):
+    """Dropout under a given mask of 0 and 1, so that two backends can be compared."""
+
+    def __init__(self, p: float, mask: Tensor):
+        super().__init__(p)
+        self.mask = mask
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        return x * self.mask.to(x) / (1 - self.p if self.p < 1 else 1)
+
+
+def under_one_mask(
+    stages: Mapping[str, nn.Module], x: Array, arrays: Mapping[tuple[str, str], Array]
+) -> dict[str, nn.Module]:
+    """The stages, with every dropout in training under the mask that a run of the NumPy side has used.
+
+    x       the input of the first stage
+    arrays  what the run gave. An entry was kept where out is not 0; where x is 0 so is out, and dx tells.
+    """
+    found = dict(stages)
+    for name, stage in stages.items():
+        out = arrays.get((name, "out"), x)
+        if isinstance(stage, nn.Dropout) and stage.training:
+            dx = arrays.get((name, "dx"), out)
+            kept = (out != 0) | ((x == 0) & (dx != 0)) if x.shape == out.shape == dx.shape else x == x
+            found[name] = MaskedDropout(stage.p, torch.from_numpy(np.asarray(kept, np.float64)))
+        x = out
+    return found

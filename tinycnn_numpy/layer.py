@@ -24,6 +24,7 @@ class Layer:
     bias: Any = None
     dweight: Any = None  # None until the first backward
     dbias: Any = None
+    training: bool = True  # batch normalisation and dropout do something else in evaluation
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         raise NotImplementedError
@@ -37,6 +38,13 @@ class Layer:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.forward(x)
+
+    def train(self, mode: bool = True) -> "Layer":
+        self.training = mode
+        return self
+
+    def eval(self) -> "Layer":
+        return self.train(False)
 
     def __getattr__(self, name: str):
         # Python calls this only for attributes that do not exist: `cache` exists once forward has run.

@@ -46,6 +46,11 @@ class Sequential(Layer):
             dout = layer.backward(dout)
         first.backward_weights(dout)
 
+    def train(self, mode: bool = True) -> Layer:
+        for layer in self.stages.values():
+            layer.train(mode)
+        return super().train(mode)
+
     def named_layers(self) -> Iterator[tuple[str, Layer]]:
         """Every layer that is not itself a Sequential, by its dotted name."""
         for stage, layer in self.stages.items():

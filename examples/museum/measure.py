@@ -12,7 +12,8 @@ from examples.train_tinycnn import line_patterns
 from parity import check_gradients, compare, twin
 from parity.record import run_stages, set_weights
 from parity.record_torch import trace_torch
-from parity.student.checkup import Check, check_class, module_of, questions
+from parity.student.checkup import Check
+from parity.student.examine import check_class, module_of, questions
 from parity.student.run_case import build
 
 LAYERS = ("Conv2D", "ReLU", "MaxPool2D", "AvgPool2D", "Flatten", "Dense")

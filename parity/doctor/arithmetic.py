@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from parity.bounds import pair
 from parity.doctor.evidence import Cause, Evidence, Predict
-from parity.exact import pair
 
 
 def permutations(sizes: range) -> Iterator[tuple[int, ...]]:

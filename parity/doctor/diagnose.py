@@ -10,14 +10,46 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
+from parity.bounds import Array
 from parity.doctor.evidence import Cause, Evidence
 from parity.doctor.known import causes_of
-from parity.report import NO_KNOWN_CAUSE, Diagnosis
+from parity.record import Fault
+from parity.report import NO_KNOWN_CAUSE, Diagnosis, Row
 
 CLOSE = {4: 1e-5, 8: 1e-10}  # by bytes a number: how near a prediction comes, relative to its largest entry
 
 
-def diagnose(stage: str, tensor: str, evidence: Sequence[Evidence]) -> Diagnosis:
+def diagnose(row: Row, evidence: Sequence[Evidence]) -> Diagnosis:
+    """What a row's remark says already nobody needs to guess from the numbers; else the causes are tried."""
+    tensor, note = row.tensor, row.note
+    match row.fault:
+        case Fault.MODIFIED if tensor in ("weight", "bias"):
+            code = "updated-too-early"
+            sentence = f"{tensor} {note}: weights change in step, when all gradients are known."
+        case Fault.MODIFIED:
+            code = "input-modified"
+            sentence = f"{tensor} {note}: it belongs to the caller, work on a copy."
+        case Fault.WRONG_DTYPE if row.ratio <= 1:
+            code = "widened"
+            sentence = f"{note}: a float64 array or np.sqrt of a Python number got in; float32 stays float32."
+        case Fault.STAGE_SKIPPED:
+            code, sentence = "stage-skipped", f"{tensor} {note}."
+        case Fault.CHANGED_BETWEEN:
+            code = "changed-in-between"
+            sentence = f"{tensor} {note}: each stage takes what the one before it returned, unchanged."
+        case Fault.RIGHT_ALONE:
+            code = "shared-arrays"
+            sentence = (
+                "right alone, wrong in this run: an earlier call or another stage changed what it uses."
+            )
+        case Fault.MISSING:
+            code, sentence = "gradient-missing", "never assigned, or a return is missing."
+        case _:
+            return explain(row.stage, tensor, evidence)
+    return Diagnosis(row.stage, tensor, code, sentence)
+
+
+def explain(stage: str, tensor: str, evidence: Sequence[Evidence]) -> Diagnosis:
     """Name what explains a wrong tensor in all runs of one stage or class."""
     seen = [e for e in evidence if tensor in e.given]
     wrong = [e for e in seen if tensor in e.wrong]
@@ -36,7 +68,7 @@ def explains(cause: Cause, e: Evidence, tensor: str) -> bool:
     return near(predicted(cause, e, tensor), e.given[tensor], tolerance(e, tensor))
 
 
-def predicted(cause: Cause, e: Evidence, tensor: str) -> np.ndarray:
+def predicted(cause: Cause, e: Evidence, tensor: str) -> Array:
     try:
         prediction = cause.predict(e)
     except (IndexError, RuntimeError, ValueError):  # not with these shapes
@@ -53,5 +85,5 @@ def tolerance(e: Evidence, tensor: str) -> float:
     return max(CLOSE[e.precision] * size, 4 * e.bound.get(tensor, 0.0), 1e-30)
 
 
-def near(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
+def near(a: Array, b: Array, tolerance: float) -> bool:
     return a.shape == b.shape and bool(np.allclose(a, b, rtol=0, atol=tolerance, equal_nan=True))

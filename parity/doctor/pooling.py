@@ -17,7 +17,7 @@ from parity.doctor.arithmetic import (
     scatter,
 )
 from parity.doctor.evidence import Cause, Evidence
-from parity.exact import windows_of
+from parity.rules import windows_of
 
 
 def onehot(index: Tensor, like: Tensor) -> Tensor:

@@ -7,23 +7,15 @@ the others.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 import tinycnn_numpy
+from parity.kinds import KINDS, STATES, names_of
 
-LAYERS = ("Conv2D", "ReLU", "MaxPool2D", "AvgPool2D", "Flatten", "Dense")
-LOSSES = ("CrossEntropyLoss",)
-OPTIMIZERS = ("SGD", "Adam")
-MODELS = {
-    "Sequential": ((1, 8, 8), 2),  # is given TinyCNN's stages
-    "TinyCNN": ((1, 8, 8), 2),
-    "MNISTCNN": ((1, 28, 28), 10),
-    "MLP": ((1, 28, 28), 10),
-}
-KINDS = (*LAYERS, *LOSSES, *OPTIMIZERS, *MODELS)
+Array = np.ndarray[Any, Any]
+Pair = tuple[int, int]
 STEPS = 6  # of an optimiser
 
 
@@ -34,72 +26,89 @@ class Case:
     The same object is run on "second" afterwards, data of the same shapes: what it remembers or adds up
     shows there; then on "third", a batch of another size. All hold x and dout of a layer, logits and labels
     of a loss, x and labels of a model, the gradients of all steps of an optimiser (which has one run).
-    `fed` holds x and dout for each stage of a model by itself.
+    weights    of a layer also its states, such as running_mean; training: or else evaluation
+    isolated   x and dout for each stage of a model by itself
     """
 
     kind: str
     name: str
     runs: dict[str, dict[str, Any]]
-    positional: tuple = ()
+    positional: tuple[Any, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
-    weights: dict[str, np.ndarray] = field(default_factory=dict)
+    weights: dict[str, Array] = field(default_factory=dict)
     dtype: Any = np.float32
-    fed: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    training: bool = True
+    isolated: dict[str, dict[str, Array]] = field(default_factory=dict)
 
-    def weights_in(self, run: str) -> dict[str, np.ndarray]:
+    def weights_in(self, run: str) -> dict[str, Array]:
         """The weights of a run: after the first a layer has others, as after a step of training."""
         if run == "first":
             return self.weights
-        return {name: np.roll(-weight, 1) for name, weight in self.weights.items()}
+        signs = {name: 1 if name in STATES else -1 for name in self.weights}
+        return {name: np.roll(signs[name] * array, 1) for name, array in self.weights.items()}
 
     @property
     def first(self) -> dict[str, Any]:
         return self.runs["first"]
 
 
-def runs_of(draw: Callable[[], dict[str, np.ndarray]]) -> dict[str, dict[str, np.ndarray]]:
+def runs_of(draw: Callable[[], dict[str, Array]]) -> dict[str, dict[str, Array]]:
     """Two runs of one shape, and a third with an image more."""
     first, second = draw(), draw()
     third = {name: np.concatenate([array, second[name][:1]]) for name, array in first.items()}
     return {"first": first, "second": second, "third": third}
 
 
+Draw = Callable[[str, np.random.Generator], Iterator[Case]]
+_DRAWN_BY: dict[str, Draw] = {}
+
+
+def questions_for(*kinds: str) -> Callable[[Draw], Draw]:
+    """The function below draws the cases of these kinds."""
+
+    def register(draw: Draw) -> Draw:
+        _DRAWN_BY.update(dict.fromkeys(kinds, draw))
+        return draw
+
+    return register
+
+
 def cases_of(kind: str, rng: np.random.Generator) -> list[Case]:
     """All cases of a class of the library, by its name."""
-    questions: dict[str, Callable[..., Iterator[Case]]] = {
-        "Conv2D": _conv2d,
-        "ReLU": _relu,
-        "MaxPool2D": partial(_pool, "MaxPool2D"),
-        "AvgPool2D": partial(_pool, "AvgPool2D"),
-        "Flatten": _flatten,
-        "Dense": _dense,
-        "CrossEntropyLoss": _crossentropyloss,
-        "SGD": _sgd,
-        "Adam": _adam,
-        **{name: partial(_model, name) for name in MODELS},
-    }
-    return list(questions[kind](rng))
+    return list(_DRAWN_BY[kind](kind, rng))
 
 
-def normal(rng, *shape, dtype=np.float32) -> np.ndarray:
+def normal(rng: np.random.Generator, *shape: int, dtype: Any = np.float32) -> Array:
     return rng.standard_normal(shape).astype(dtype)
 
 
-def as_written(size: tuple[int, int]) -> int | tuple[int, int]:
+def as_written(size: Pair) -> int | Pair:
     """As a person would write it: one number where both are the same."""
     return size[0] if size[0] == size[1] else size
 
 
-def _out_shape(x_shape, kernel, stride, padding) -> tuple[int, int]:
+def _out_shape(x_shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair) -> Pair:
     (H, W), (KH, KW), (SH, SW), (PH, PW) = x_shape[2:], kernel, stride, padding
     return (H + 2 * PH - KH) // SH + 1, (W + 2 * PW - KW) // SW + 1
 
 
-def _conv2d(rng) -> Iterator[Case]:
-    def case(name, C, F, kernel, sides, stride=(1, 1), padding=(0, 0), N=2, bias=True, dtype=np.float32):
+@questions_for("Conv2D")
+def _conv2d(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+    def case(
+        name: str,
+        C: int,
+        F: int,
+        kernel: Pair,
+        sides: Pair,
+        stride: Pair = (1, 1),
+        padding: Pair = (0, 0),
+        N: int = 2,
+        bias: bool = True,
+        dtype: Any = np.float32,
+    ) -> Case:
         shape = (N, C, *sides)
         OH, OW = _out_shape(shape, kernel, stride, padding)
-        settings = {}
+        settings: dict[str, Any] = {}
         if stride != (1, 1):
             settings["stride"] = as_written(stride)
         if padding != (0, 0):
@@ -114,9 +123,9 @@ def _conv2d(rng) -> Iterator[Case]:
         runs = runs_of(
             lambda: {"x": normal(rng, *shape, dtype=dtype), "dout": normal(rng, N, F, OH, OW, dtype=dtype)}
         )
-        return Case("Conv2D", name, runs, (C, F, as_written(kernel)), settings, weights, dtype)
+        return Case(kind, name, runs, (C, F, as_written(kernel)), settings, weights, dtype)
 
-    def some(low, high):
+    def some(low: int, high: int) -> int:
         return int(rng.integers(low, high))
 
     C, F = rng.permutation([1, 2, 3, 4])[:2].tolist()
@@ -135,14 +144,24 @@ def _conv2d(rng) -> Iterator[Case]:
     yield case("float64", C, F, (3, 2), (W, H), padding=(1, 0), dtype=np.float64)
 
 
-def _pool(kind: str, rng) -> Iterator[Case]:
+@questions_for("MaxPool2D", "AvgPool2D")
+def _pool(kind: str, rng: np.random.Generator) -> Iterator[Case]:
     C, N = rng.permutation([2, 3, 4])[:2].tolist()
     H, W = rng.permutation([6, 7, 9])[:2].tolist()
 
-    def case(name, kernel, sides, stride=None, padding=(0, 0), N=N, draw=normal, dtype=np.float32):
+    def case(
+        name: str,
+        kernel: Pair,
+        sides: Pair,
+        stride: Pair | None = None,
+        padding: Pair = (0, 0),
+        N: int = N,
+        draw: Callable[..., Array] = normal,
+        dtype: Any = np.float32,
+    ) -> Case:
         shape = (N, C, *sides)
         OH, OW = _out_shape(shape, kernel, stride or kernel, padding)
-        settings = {}
+        settings: dict[str, Any] = {}
         if stride:
             settings["stride"] = as_written(stride)
         if padding != (0, 0):
@@ -152,10 +171,10 @@ def _pool(kind: str, rng) -> Iterator[Case]:
         )
         return Case(kind, name, runs, (as_written(kernel),), settings, {}, dtype)
 
-    def few(rng, *shape, dtype):
+    def few(rng: np.random.Generator, *shape: int, dtype: Any) -> Array:
         return rng.integers(-2, 3, shape).astype(dtype)
 
-    def negative(rng, *shape, dtype):
+    def negative(rng: np.random.Generator, *shape: int, dtype: Any) -> Array:
         return -1 - rng.random(shape).astype(dtype)
 
     yield case("windows tile the image", (2, 2), (6, 8))
@@ -174,14 +193,15 @@ def _pool(kind: str, rng) -> Iterator[Case]:
     yield case("float64", (3, 2), (H, W), dtype=np.float64)
 
 
-def _relu(rng) -> Iterator[Case]:
-    def case(name, *shape, draw=normal, dtype=np.float32):
+@questions_for("ReLU")
+def _relu(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+    def case(name: str, *shape: int, draw: Callable[..., Array] = normal, dtype: Any = np.float32) -> Case:
         runs = runs_of(
             lambda: {"x": draw(rng, *shape, dtype=dtype), "dout": normal(rng, *shape, dtype=dtype)}
         )
-        return Case("ReLU", name, runs, dtype=dtype)
+        return Case(kind, name, runs, dtype=dtype)
 
-    def zeros(rng, *shape, dtype):
+    def zeros(rng: np.random.Generator, *shape: int, dtype: Any) -> Array:
         return rng.choice(np.array([-1.5, -0.0, 0.0, 0.75], dtype), shape)
 
     N, C, H, W = rng.permutation([2, 3, 4, 5]).tolist()
@@ -192,13 +212,75 @@ def _relu(rng) -> Iterator[Case]:
     yield case("float64", N, C, H, W, dtype=np.float64)
 
 
-def _flatten(rng) -> Iterator[Case]:
-    def case(name, N, *shape, dtype=np.float32):
+@questions_for("BatchNorm2D")
+def _batch_norm(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+    def case(
+        name: str,
+        N: int,
+        C: int,
+        sides: Pair,
+        training: bool = True,
+        offset: float = 0.0,
+        scale: float = 1.0,
+        dtype: Any = np.float32,
+        **settings: float,
+    ) -> Case:
+        shape = (N, C, *sides)
+        weights = {
+            "weight": normal(rng, C, dtype=dtype),
+            "bias": normal(rng, C, dtype=dtype),
+            "running_mean": normal(rng, C, dtype=dtype),
+            "running_var": rng.uniform(0.5, 2, C).astype(dtype),
+        }
+        runs = runs_of(
+            lambda: {
+                "x": (offset + scale * normal(rng, *shape)).astype(dtype),
+                "dout": normal(rng, *shape, dtype=dtype),
+            }
+        )
+        return Case(kind, name, runs, (C,), dict(settings), weights, dtype, training)
+
+    N, C = rng.permutation([2, 3, 4])[:2].tolist()
+    H, W = rng.permutation([3, 4, 5])[:2].tolist()
+    yield case("training", N, C, (H, W))
+    yield case("evaluation", N, C, (W, H), training=False)
+    yield case("as many images as channels, square", 3, 3, (3, 3))
+    yield case("few numbers a channel", 2, C, (1, 2))
+    yield case("batch of one", 1, C, (H, W))
+    yield case("one pixel an image", 4, C, (1, 1))
+    yield case("one channel", N, 1, (H, W))
+    yield case("eps and momentum of one's own", N, C, (H, W), eps=0.1, momentum=0.3, scale=0.3)
+    yield case("evaluation, eps of one's own", N, C, (H, W), training=False, eps=0.1)
+    yield case("mean far from 0", N, C, (H, W), offset=3.0)
+    yield case("float64", N, C, (W, H), dtype=np.float64)
+
+
+@questions_for("Dropout")
+def _dropout(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+    def case(name: str, p: float, *shape: int, training: bool = True, dtype: Any = np.float32) -> Case:
+        runs = runs_of(
+            lambda: {"x": normal(rng, *shape, dtype=dtype), "dout": normal(rng, *shape, dtype=dtype)}
+        )
+        return Case(kind, name, runs, (p,), dtype=dtype, training=training)
+
+    N, C, H, W = rng.permutation([2, 3, 4, 5]).tolist()
+    yield case("half of all entries", 0.5, N, C, H, W)
+    yield case("a quarter of all entries", 0.25, N, C, H, W)
+    yield case("most entries", 0.8, N, 10 * C)
+    yield case("evaluation", 0.4, N, C, H, W, training=False)
+    yield case("p = 0", 0.0, N, C, H, W)
+    yield case("batch of one", 0.5, 1, 10 * C)
+    yield case("float64", 0.3, N, C, W, H, dtype=np.float64)
+
+
+@questions_for("Flatten")
+def _flatten(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+    def case(name: str, N: int, *shape: int, dtype: Any = np.float32) -> Case:
         size = int(np.prod(shape))
         runs = runs_of(
             lambda: {"x": normal(rng, N, *shape, dtype=dtype), "dout": normal(rng, N, size, dtype=dtype)}
         )
-        return Case("Flatten", name, runs, dtype=dtype)
+        return Case(kind, name, runs, dtype=dtype)
 
     N, C, H, W = rng.permutation([2, 3, 4, 5]).tolist()
     yield case("images", N, C, H, W)
@@ -206,13 +288,14 @@ def _flatten(rng) -> Iterator[Case]:
     yield case("float64", N, H, C, W, dtype=np.float64)
 
 
-def _dense(rng) -> Iterator[Case]:
-    def case(name, N, K, M, bias=True, dtype=np.float32):
+@questions_for("Dense")
+def _dense(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+    def case(name: str, N: int, K: int, M: int, bias: bool = True, dtype: Any = np.float32) -> Case:
         weights = {"weight": normal(rng, M, K, dtype=dtype)}
         if bias:
             weights["bias"] = normal(rng, M, dtype=dtype)
         runs = runs_of(lambda: {"x": normal(rng, N, K, dtype=dtype), "dout": normal(rng, N, M, dtype=dtype)})
-        return Case("Dense", name, runs, (K, M), {} if bias else {"bias": False}, weights, dtype)
+        return Case(kind, name, runs, (K, M), {} if bias else {"bias": False}, weights, dtype)
 
     N, K, M = rng.permutation([2, 3, 5, 6]).tolist()[:3]
     yield case("more inputs than outputs" if K > M else "more outputs than inputs", N, K, M)
@@ -223,13 +306,22 @@ def _dense(rng) -> Iterator[Case]:
     yield case("float64", N, K, M, dtype=np.float64)
 
 
-def _crossentropyloss(rng) -> Iterator[Case]:
-    def case(name, N, classes, scale=1.0, offset=0.0, labels=None, dtype=np.float32):
-        def draw():
+@questions_for("CrossEntropyLoss")
+def _crossentropyloss(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+    def case(
+        name: str,
+        N: int,
+        classes: int,
+        scale: float = 1.0,
+        offset: float = 0.0,
+        labels: Callable[[Array], Array] | None = None,
+        dtype: Any = np.float32,
+    ) -> Case:
+        def draw() -> dict[str, Array]:
             logits = (offset + scale * normal(rng, N, classes)).astype(dtype)
             return {"logits": logits, "labels": labels(logits) if labels else rng.integers(classes, size=N)}
 
-        return Case("CrossEntropyLoss", name, runs_of(draw), dtype=dtype)
+        return Case(kind, name, runs_of(draw), dtype=dtype)
 
     N, classes = rng.permutation([3, 4, 5, 7])[:2].tolist()
     yield case("ordinary logits", N, classes)
@@ -243,39 +335,49 @@ def _crossentropyloss(rng) -> Iterator[Case]:
     yield case("float64", N, classes, dtype=np.float64)
 
 
-def _optimizer(kind: str, rng, name: str, dtype=np.float32, scale=1.0, **settings) -> Case:
+def _optimizer(
+    kind: str,
+    rng: np.random.Generator,
+    name: str,
+    dtype: Any = np.float32,
+    scale: float = 1.0,
+    **settings: Any,
+) -> Case:
     shapes = {"0": tuple(rng.integers(2, 5, 2).tolist()), "1": (int(rng.integers(2, 6)),)}
     weights = {name: normal(rng, *shape, dtype=dtype) for name, shape in shapes.items()}
     grads = {name: (scale * normal(rng, STEPS, *shape)).astype(dtype) for name, shape in shapes.items()}
     return Case(kind, name, {"first": grads}, settings=settings, weights=weights, dtype=dtype)
 
 
-def _sgd(rng) -> Iterator[Case]:
-    yield _optimizer("SGD", rng, "plain", lr=0.1)
-    yield _optimizer("SGD", rng, "momentum", lr=0.1, momentum=0.9)
-    yield _optimizer("SGD", rng, "weight decay", lr=0.1, weight_decay=0.3)
-    yield _optimizer("SGD", rng, "momentum and weight decay", lr=0.1, momentum=0.7, weight_decay=0.3)
-    yield _optimizer("SGD", rng, "nesterov", lr=0.1, momentum=0.8, nesterov=True)
-    yield _optimizer("SGD", rng, "float64", np.float64, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1)
+@questions_for("SGD")
+def _sgd(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+    yield _optimizer(kind, rng, "plain", lr=0.1)
+    yield _optimizer(kind, rng, "momentum", lr=0.1, momentum=0.9)
+    yield _optimizer(kind, rng, "weight decay", lr=0.1, weight_decay=0.3)
+    yield _optimizer(kind, rng, "momentum and weight decay", lr=0.1, momentum=0.7, weight_decay=0.3)
+    yield _optimizer(kind, rng, "nesterov", lr=0.1, momentum=0.8, nesterov=True)
+    yield _optimizer(kind, rng, "float64", np.float64, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1)
 
 
-def _adam(rng) -> Iterator[Case]:
-    yield _optimizer("Adam", rng, "as PyTorch's defaults")
-    yield _optimizer("Adam", rng, "large steps", lr=0.1)
-    yield _optimizer("Adam", rng, "other betas", lr=0.1, betas=(0.6, 0.8))
-    yield _optimizer("Adam", rng, "eps that counts", lr=0.1, eps=0.1)
-    yield _optimizer("Adam", rng, "small gradients", lr=0.1, scale=1e-4, eps=1e-4)
-    yield _optimizer("Adam", rng, "weight decay", lr=0.1, weight_decay=0.3)
-    yield _optimizer("Adam", rng, "float64", np.float64, lr=0.1, eps=0.01, weight_decay=0.1)
+@questions_for("Adam")
+def _adam(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+    yield _optimizer(kind, rng, "as PyTorch's defaults")
+    yield _optimizer(kind, rng, "large steps", lr=0.1)
+    yield _optimizer(kind, rng, "other betas", lr=0.1, betas=(0.6, 0.8))
+    yield _optimizer(kind, rng, "eps that counts", lr=0.1, eps=0.1)
+    yield _optimizer(kind, rng, "small gradients", lr=0.1, scale=1e-4, eps=1e-4)
+    yield _optimizer(kind, rng, "weight decay", lr=0.1, weight_decay=0.3)
+    yield _optimizer(kind, rng, "float64", np.float64, lr=0.1, eps=0.01, weight_decay=0.1)
 
 
-def _model(name: str, rng) -> Iterator[Case]:
-    shape, classes = MODELS[name]
-    library = getattr(tinycnn_numpy, "TinyCNN" if name == "Sequential" else name)
+@questions_for(*names_of("model"))
+def _model(name: str, rng: np.random.Generator) -> Iterator[Case]:
+    shape, classes = KINDS[name].shape, KINDS[name].classes
+    library = getattr(tinycnn_numpy, KINDS[name].twin)
     for title, N, dtype in (("batch of three", 3, np.float32), ("batch of one, float64", 1, np.float64)):
         model = library(rng=rng, dtype=dtype)
 
-        def draw(N=N, dtype=dtype):
+        def draw(N: int = N, dtype: Any = dtype) -> dict[str, Array]:
             return {"x": normal(rng, N, *shape, dtype=dtype), "labels": rng.integers(classes, size=N)}
 
         runs = runs_of(draw)

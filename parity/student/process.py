@@ -10,7 +10,9 @@ What the process says is read as data, never as code. Memory is limited on Linux
 
 import codecs
 import contextlib
+import dataclasses
 import io
+import itertools
 import json
 import os
 import pickle
@@ -24,9 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import load
 
-from parity.record import Run
-from parity.student.cases import KINDS, MODELS, Case
+from parity.kinds import KINDS
+from parity.record import Failure, Fault, Outcome, Remark, Run
+from parity.student.cases import Case
 from parity.student.worker import FULL, LOST, receive, send
 
 COMMAND = [sys.executable, "-P", "-B", "-u", "-X", "faulthandler", "-m", "parity.student.worker"]
@@ -54,8 +58,8 @@ class Contained:
 
     seconds    for loading the file, and for each case. After one without an answer the other cases of that
                class get a tenth of it (at least 1 s); after two they are not tried.
-    memory_mb  how much the code may take beside Python and its libraries
-    classes    [(name, kind)] of the classes in the file whose kind is one of parity.student.cases.KINDS
+    memory_mb  memory for the student's code, Python and libraries not counted
+    classes    [(name, kind)] of the classes in the file whose kind is in the table of kinds
 
     Entering raises LoadError. A process that ended is replaced by a fresh one for the next case.
     """
@@ -86,16 +90,16 @@ class Contained:
         """Each case and what the class of this name gave; or how the process ended, as Run.error."""
         seconds, late = self.seconds, 0
         for case in cases:
-            runs = {"first": Run(error=NOT_TRIED)}
+            runs = _failed(NOT_TRIED)
             if late < 2:
                 try:
                     if not self._process:
                         self._start()
                     runs = self._exchange(seconds, partial(_runs, case), (name, case))
                     for run in runs.values():
-                        run.error = self._in_words(run.error)
+                        run.failure = self._in_words(run.failure)
                 except (LoadError, ProcessError) as reason:
-                    runs = {"first": Run(error=str(reason))}
+                    runs = _failed(str(reason))
                     if isinstance(reason, LateError):
                         late, seconds = late + 1, min(seconds, max(1.0, self.seconds / 10))
             yield case, runs
@@ -123,12 +127,12 @@ class Contained:
         self._reader.start()
         try:
             self._exchange(60 + self.seconds, _unpacked)  # NumPy is imported: from a network drive, say
-            error, classes = self._exchange(self.seconds, _classes)
+            failure, classes = self._exchange(self.seconds, _classes)
         except ProcessError as reason:
             raise LoadError(str(reason).replace("no answer within", "not loaded within")) from None
-        if error:
+        if failure:
             self.__exit__()
-            raise LoadError(self._in_words(error))
+            raise LoadError(str(self._in_words(failure)))
         return classes
 
     def _read(self, pipe: Any) -> None:
@@ -158,8 +162,9 @@ class Contained:
                 watcher.join()
             if not late.is_set():
                 return read(message)
-            where = _unpacked(message)[0]["error"].partition("KeyboardInterrupt in ")[2]
-            reason = f" It was interrupted in {where}" if where else ""
+            failure = _failure(_unpacked(message)[0]["failure"])
+            interrupted = failure and failure.exception == "KeyboardInterrupt" and failure.where
+            reason = f" It was interrupted {failure.where}" if failure and interrupted else ""
         except (EOFError, OSError):
             reason = "" if late.is_set() else self._how_it_ended()
         except Exception:
@@ -180,13 +185,16 @@ class Contained:
             return CLOSED
         if code < 0:
             return f"the process was ended by signal {-code} ({_SIGNALS.get(-code, '?')})"
-        reasons = {LOST: CLOSED, FULL: self._in_words("MemoryError")}
+        full = self._in_words(Failure(Outcome.RAISED, "", "MemoryError"))
+        reasons = {LOST: CLOSED, FULL: str(full)}
         return reasons.get(code, f"the process ended with exit code {code} (sys.exit or os._exit?)")
 
-    def _in_words(self, error: str) -> str:
-        if error.startswith(("MemoryError", "_ArrayMemoryError")):
-            return f"out of memory: more than {self.memory_mb} MB ({error.removeprefix('_')})"
-        return error
+    def _in_words(self, failure: Failure | None) -> Failure | None:
+        if failure and failure.exception in ("MemoryError", "_ArrayMemoryError"):
+            what = dataclasses.replace(failure, exception="MemoryError")
+            text = f"out of memory: more than {self.memory_mb} MB ({what})"
+            return Failure(Outcome.NO_ANSWER, text)
+        return failure
 
 
 def _watch(
@@ -217,32 +225,44 @@ def _plain(text: str) -> str:
 def _unpacked(message: bytes) -> tuple[dict, bytes]:
     text, _, data = message.partition(b"\n")
     answer = json.loads(text)
-    return answer | {"error": _plain(answer["error"])}, data
+    answer["failure"]  # KeyError if it is nothing of the worker's
+    return answer, data
 
 
-def _classes(message: bytes) -> tuple[str, list[tuple[str, str]]]:
+def _failure(told: Any) -> Failure | None:
+    if told is None:
+        return None
+    outcome, *texts = told
+    return Failure(Outcome(outcome), *map(_plain, texts))
+
+
+def _failed(reason: str) -> dict[str, Run]:
+    return {"first": Run(failure=Failure(Outcome.NO_ANSWER, reason))}
+
+
+def _classes(message: bytes) -> tuple[Failure | None, list[tuple[str, str]]]:
     answer, _ = _unpacked(message)
-    if answer["error"]:
-        return answer["error"], []
-    return "", [(_plain(name), KINDS[KINDS.index(kind)]) for name, kind in answer["classes"]]
+    failure = _failure(answer["failure"])
+    if failure:
+        return failure, []
+    return None, [(_plain(name), KINDS[kind].name) for name, kind in answer["classes"]]
 
 
 def _runs(case: Case, message: bytes) -> dict[str, Run]:
     """Raises whatever comes to hand if this is not what parity.student.worker.pack_runs writes."""
     answer, data = _unpacked(message)
-    if answer["error"]:
-        return {"first": Run(error=answer["error"])}
-    runs, offset = {}, 0
+    if failure := _failure(answer["failure"]):
+        return {"first": Run(failure=failure)}
+    runs, tensors, number = {}, load(data), itertools.count()
     for name, told in answer["runs"].items():
-        runs[name] = run = Run(error=_plain(told["error"]), skipped=_plain(told["skipped"]))
-        run.notes = {(_plain(stage), _plain(tensor)): _plain(text) for stage, tensor, text in told["notes"]}
-        for stage, tensor, dtype, shape in told["arrays"]:
+        runs[name] = run = Run(failure=_failure(told["failure"]))
+        for stage, tensor, fault, text in told["remarks"]:
+            run.remarks[_plain(stage), _plain(tensor)] = Remark(Fault(fault), _plain(text))
+        for stage, tensor, dtype in told["arrays"]:
             if np.dtype(dtype).kind not in "fiub":
                 raise ValueError(f"an array of dtype {dtype}")
-            array = np.ndarray(tuple(shape), dtype, data, offset).copy()
-            run.arrays[_plain(stage), _plain(tensor)] = array
-            offset += array.nbytes
-    expected = [*case.runs, "fed"] if case.kind in MODELS else [*case.runs]
+            run.arrays[_plain(stage), _plain(tensor)] = tensors[str(next(number))].astype(dtype)
+    expected = [*case.runs, "isolated"] if KINDS[case.kind].role == "model" else [*case.runs]
     if not runs or list(runs) != expected[: len(runs)]:
         raise ValueError(f"runs {list(runs)}, expected {expected}")
     return runs

@@ -16,8 +16,10 @@ from typing import NoReturn
 
 import torch
 
-from parity.student.cases import KINDS
-from parity.student.checkup import Check, Checkup, examine, questions
+from parity.kinds import KINDS
+from parity.record import Failure, Outcome
+from parity.student.checkup import Check, Checkup
+from parity.student.examine import examine, questions
 from parity.student.process import Contained, LoadError
 
 
@@ -88,18 +90,22 @@ def examine_file(
             for name in only or ():
                 if name not in dict(classes):
                     checkup.checks.append(
-                        Check(name, "is defined", error=f"{path.name} defines no class {name}")
+                        _missing(name, "is defined", f"{path.name} defines no class {name}")
                     )
             for name, kind in classes:
-                checkup.checks += examine(name, kind, child.ask(name, questions(kind, seed)))
+                checkup.checks += examine(name, child.ask(name, questions(kind, seed)))
             if child.printed:
                 checkup.remarks += ["it printed:", *(f"  {line}" for line in child.printed.splitlines())]
     except LoadError as error:
-        checkup.checks.append(Check(path.name, "can be loaded", error=str(error)))
+        checkup.checks.append(_missing(path.name, "can be loaded", str(error)))
     if not checkup.checks:
         expected = f"defines no class to check, expected one of {', '.join(KINDS)}"
-        checkup.checks.append(Check(path.name, "defines a class to check", error=expected))
+        checkup.checks.append(_missing(path.name, "defines a class to check", expected))
     return checkup
+
+
+def _missing(owner: str, what: str, why: str) -> Check:
+    return Check(owner, what, failure=Failure(Outcome.RAISED, why))
 
 
 def print_template(argv: list[str]) -> int:

@@ -11,11 +11,11 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 import tinycnn_numpy
-from parity.student.cases import LAYERS, LOSSES, OPTIMIZERS
+from parity.kinds import KINDS
 from tinycnn_numpy.layer import Layer
 from tinycnn_numpy.optim import Optimizer
 
-NAMES = (*LAYERS, *LOSSES, *OPTIMIZERS)
+NAMES = tuple(name for name in KINDS if KINDS[name].role != "model")
 TO_WRITE = ("forward", "backward", "step")
 GIVEN = ("__init__", "__call__")  # other methods are part of the library's own solution
 BASES = (Layer, Optimizer)  # imported; any other base class is written into the file
@@ -184,7 +184,7 @@ def _head(chosen: list[type], code: str) -> str:
     if any(issubclass(cls, Layer) for cls in chosen):
         hints = [DTYPE, *[BIAS] * ("self.bias =" in code), *[PAIRS] * ("check_pair(" in code)]
         parts += [f"What every layer keeps to:\n\n{textwrap.indent(_contract(), '    ')}\n", "".join(hints)]
-    if any(cls.__name__ in LOSSES for cls in chosen):
+    if any(KINDS[cls.__name__].role == "loss" for cls in chosen):
         parts.append(LOSS)
     if any(issubclass(cls, Optimizer) for cls in chosen):
         parts.append(OPTIMIZER)

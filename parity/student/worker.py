@@ -2,7 +2,7 @@
 
 It loads FILE as a module, tells which classes it found, then runs every case that comes in and sends back
 what the class gave. It imports no PyTorch. Questions come in on stdin, by pickle; answers go out on what was
-stdout, as JSON and bare numbers, for nobody should unpickle what a student's process says. Before the file is
+stdout, as JSON and safetensors, for nobody should unpickle what a student's process says. Before the file is
 loaded both pipes move elsewhere: its stdin is empty, and what it prints goes to stderr.
 """
 
@@ -19,16 +19,18 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
+from safetensors.numpy import save
 
-from parity.record import Run, describe
-from parity.student.cases import KINDS
+from parity.kinds import KINDS
+from parity.record import Failure, Outcome, Run, describe
 from parity.student.run_case import run_case
 
+Array = np.ndarray[Any, Any]
 NAMES = {kind: kind for kind in KINDS}
-NAMES |= {"Conv2d": "Conv2D", "Linear": "Dense", "MaxPool2d": "MaxPool2D", "AvgPool2d": "AvgPool2D"}
+NAMES |= {kind.twin: name for name, kind in KINDS.items() if kind.role == "layer"}  # PyTorch's names
 MOST = 64 << 20  # bytes of a message, and of a file that is written
 LOST, FULL = 77, 78  # exit codes of a worker without its pipes, without memory
 OWN_MB = 1024  # what Python and its libraries take: 0.1 GB with NumPy, 0.8 GB if the file imports PyTorch
@@ -52,21 +54,35 @@ def receive(pipe: IO[bytes]) -> bytes:
     return message
 
 
-def packed(answer: dict, arrays: Sequence[np.ndarray] = ()) -> bytes:
-    """JSON on one line, then the bare numbers of the arrays."""
-    return b"".join([json.dumps(answer).encode(), b"\n", *(array.tobytes() for array in arrays)])
+def packed(answer: dict[str, Any], arrays: Sequence[Array] = ()) -> bytes:
+    """JSON on one line, then the arrays as a safetensors file, whose names number them."""
+    tensors = {str(i): _as_safetensors_can(array) for i, array in enumerate(arrays)}
+    return json.dumps(answer).encode() + b"\n" + save(tensors)
+
+
+def _as_safetensors_can(array: Array) -> Array:
+    """In native byte order, and a longdouble as float64; the dtype that it had is told beside it."""
+    native = array.dtype.newbyteorder("=")
+    return np.ascontiguousarray(array, np.float64 if array.dtype.itemsize > 8 else native)
+
+
+def told(failure: Failure | None) -> list[str] | None:
+    return failure and [failure.outcome.value, failure.text, failure.exception, failure.where]
 
 
 def pack_runs(runs: dict[str, Run]) -> bytes:
     arrays = [array for run in runs.values() for array in run.arrays.values()]
     if (size := sum(array.nbytes for array in arrays) >> 20) > 32:
-        return packed({"error": f"gave {size} MB of arrays, expected less than 32 MB"})
-    told = {}
+        too_large = Failure(Outcome.NO_ANSWER, f"gave {size} MB of arrays, expected less than 32 MB")
+        return packed({"failure": told(too_large)})
+    answer = {}
     for name, run in runs.items():
-        shapes = [(*key, array.dtype.str, array.shape) for key, array in run.arrays.items()]
-        notes = [(*key, text) for key, text in run.notes.items()]
-        told[name] = {"error": run.error, "skipped": run.skipped, "notes": notes, "arrays": shapes}
-    return packed({"error": "", "runs": told}, arrays)
+        answer[name] = {
+            "failure": told(run.failure),
+            "remarks": [(*key, remark.fault.value, remark.text) for key, remark in run.remarks.items()],
+            "arrays": [(*key, array.dtype.str) for key, array in run.arrays.items()],
+        }
+    return packed({"failure": None, "runs": answer}, arrays)
 
 
 def answer(work: Callable[[], bytes]) -> bytes:
@@ -77,9 +93,9 @@ def answer(work: Callable[[], bytes]) -> bytes:
         try:
             while error.__traceback__ and error.__traceback__.tb_frame.f_code.co_filename == __file__:
                 error.__traceback__ = error.__traceback__.tb_next
-            return packed({"error": describe(error)})
+            return packed({"failure": told(describe(error))})
         except BaseException:  # the exception of somebody's own class, whose __str__ raises another
-            return packed({"error": type(error).__name__})
+            return packed({"failure": told(Failure(Outcome.RAISED, "", type(error).__name__))})
 
 
 def load(path: Path) -> ModuleType:
@@ -151,14 +167,14 @@ def main(path: Path, memory_mb: int) -> None:
 
     def first() -> bytes:
         modules.append(load(path))
-        return packed({"error": "", "classes": classes_in(modules[0])})
+        return packed({"failure": None, "classes": classes_in(modules[0])})
 
     def run() -> bytes:
         name, case = pickle.loads(question)
         return pack_runs(run_case(getattr(modules[0], name), case))
 
     try:
-        send(answers, packed({"error": ""}))  # from now on it is the file's time
+        send(answers, packed({"failure": None}))  # from now on it is the file's time
         send(answers, answer(first))
         while True:
             question = receive(questions)

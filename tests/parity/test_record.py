@@ -19,7 +19,7 @@ from parity.record import (
     set_weights,
     stages_by_name,
 )
-from parity.student.checkup import questions
+from parity.student.examine import questions
 from parity.student.run_case import build, run_case
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from styles import STYLES
 
-from parity.student.checkup import Checkup, examine, questions
+from parity.student.checkup import Checkup
+from parity.student.examine import examine, questions
 from parity.student.run_case import run_case
 
 SEEDS = int(os.environ.get("SEEDS", "2"))
@@ -38,7 +39,7 @@ def test_a_right_class_in_another_style_is_not_accused(kind):
     for cls in STYLES[kind]:
         for seed in range(SEEDS):
             cases = list(cases_of(kind, seed))
-            checks = examine(cls.__name__, kind, ((case, run_case(cls, case)) for case in cases))
+            checks = examine(cls.__name__, ((case, run_case(cls, case)) for case in cases))
             assert all(check.ok for check in checks), Checkup(cls.__name__, seed, checks)
             for case, check in zip(cases, checks, strict=True):
                 if not check.skipped:

@@ -1,0 +1,162 @@
+"""Examine classes that a student wrote: every case is judged against PyTorch, and each mismatch diagnosed.
+
+parity.check(MyReLU)                                   a class, by its own name or that of an ancestor
+parity.check(MyLayer, reference="Conv2D")              a class of any name
+parity.check(my_layer, reference=nn.Conv2d(2, 3, 3))   an object, against a module; its weights are copied
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import tinycnn_torch
+from parity.comparison import (
+    IsolatedTrial,
+    LossTrial,
+    OptimizerTrial,
+    StagesTrial,
+    Trial,
+    compare,
+    evidence_of,
+    is_to_diagnose,
+    rows_of,
+)
+from parity.doctor.diagnose import diagnose
+from parity.doctor.evidence import Evidence
+from parity.exact import exact_inputs, exact_run
+from parity.kinds import KINDS, kind_of, names_of
+from parity.record import Fault, Run, set_arrays
+from parity.report import Diagnosis, Report
+from parity.student.cases import Case, cases_of
+from parity.student.checkup import Check, Checkup
+from parity.student.run_case import run_case
+from parity.twins import stages_of, twin_class
+from parity.weights import load_numpy_state
+
+
+def examine(owner: str, answers: Iterable[tuple[Case, Mapping[str, Run]]]) -> list[Check]:
+    """Judge the runs of all cases of one class, then diagnose: a cause must explain all cases at once."""
+    checks: list[Check] = []
+    judged: list[tuple[Check, Sequence[Trial]]] = []
+    for case, runs in answers:
+        first = next(iter(runs.values()))
+        failure = next((run.failure for run in runs.values() if run.failure), None)
+        check = Check(owner, case.name, failure=failure)
+        checks.append(check)
+        if check.skipped or (failure and not first.arrays):
+            continue
+        trials, isolated = trials_of(case, runs)
+        for trial in trials:
+            check.rows += rows_of(trial, isolated)
+        judged.append((check, [isolated] if isolated else trials))
+    wrong = [check for check, _ in judged if any(map(is_to_diagnose, check.rows))]
+    by_stage: dict[str, list[Evidence]] = {}
+    for check, seen in judged if wrong else ():
+        for stage, evidence in evidence_of(seen, check.rows).items():
+            by_stage.setdefault(stage, []).extend(evidence)
+    known: dict[tuple[str, str, Fault | None, str], Diagnosis] = {}  # the doctor is asked once a tensor
+    for check in wrong:
+        for row in filter(is_to_diagnose, check.rows):
+            key = row.stage, row.tensor, row.fault, row.note
+            if key not in known:
+                known[key] = diagnose(row, by_stage.get(row.stage, []))
+            if known[key] not in check.diagnoses:
+                check.diagnoses.append(known[key])
+    return checks
+
+
+def trials_of(case: Case, runs: Mapping[str, Run]) -> tuple[list[Trial], IsolatedTrial | None]:
+    """The runs of a case in their order, and of a model the one in which each stage ran by itself."""
+    trials: list[Trial] = []
+    role = KINDS[case.kind].role
+    for run_name, data in case.runs.items():
+        if run_name in runs:
+            run, name = runs[run_name], "" if run_name == "first" else run_name
+            if role == "layer":
+                stages: dict[str, nn.Module] = {case.kind: module_of(case, run_name)}
+                trials.append(StagesTrial(run, name, stages, data))
+            elif role == "model":
+                trials.append(StagesTrial(run, name, stages_of(model_of(case), None), data))
+            elif role == "loss":
+                trials.append(LossTrial(run, name, data))
+            else:
+                trials.append(OptimizerTrial(run, name, case.kind, case.settings, case.weights, data))
+    if "isolated" not in runs:
+        return trials, None
+    return trials, IsolatedTrial(
+        runs["isolated"], stages=stages_of(model_of(case), None), inputs=case.isolated
+    )
+
+
+def module_of(case: Case, run: str) -> nn.Module:
+    """The PyTorch layer of a case, with the weights of that run."""
+    module: nn.Module = twin_class(KINDS[case.kind])(*case.positional, **case.settings)
+    module = module.to(getattr(torch, np.dtype(case.dtype).name)).train(case.training)
+    counts = {name: t.numpy() for name, t in module.state_dict().items() if name not in case.weights}
+    load_numpy_state(module, case.weights_in(run) | counts)
+    return module
+
+
+def model_of(case: Case) -> nn.Module:
+    module: nn.Module = getattr(tinycnn_torch, KINDS[case.kind].twin)()
+    module = module.to(getattr(torch, np.dtype(case.dtype).name))
+    load_numpy_state(module, case.weights)
+    return module
+
+
+def questions(kind: str, seed: int) -> list[Case]:
+    """The cases of a class; those of a model with the exact inputs of its stages."""
+    cases = cases_of(kind, np.random.default_rng([seed, *kind.encode()]))
+    return [with_inputs(case) for case in cases] if KINDS[kind].role == "model" else cases
+
+
+def with_inputs(case: Case) -> Case:
+    stages, data = stages_of(model_of(case), None), case.first
+    return dataclasses.replace(case, isolated=exact_inputs(stages, exact_run(stages, **data), data["x"]))
+
+
+def check(code: Any, reference: Any = None, *, seed: int = 0) -> Checkup | Report:
+    """Examine a class or an object, in this process: a loop without end is yours to stop.
+
+    code       a class, or an object with forward and backward
+    reference  for a class the name of what it should equal, or that class ("Conv2D", tinycnn_numpy.Conv2D,
+               nn.Conv2d); found by the name of the class or of an ancestor unless given. For an object a
+               PyTorch module, whose weights are copied into it.
+    seed       draws other shapes and numbers
+
+    Raises ValueError if it is not clear what the code should equal.
+    """
+    if not isinstance(code, type) and isinstance(reference, nn.Module):
+        return _check_object(code, reference, seed)
+    cls = code if isinstance(code, type) else type(code)
+    name = reference if isinstance(reference, str) else None
+    if isinstance(reference, type):
+        twins = {twin_class(KINDS[kind]): kind for kind in names_of("layer")}
+        name = twins.get(reference, reference.__name__)
+    if name is not None and name not in KINDS:
+        raise ValueError(f"check: reference is {reference!r}, expected one of {list(KINDS)}")
+    return check_class(cls, name or kind_of(cls).name, seed)
+
+
+def check_class(cls: type, kind: str, seed: int = 0) -> Checkup:
+    """Put the questions of `kind` to a class, in this process."""
+    answers = ((case, run_case(cls, case)) for case in questions(kind, seed))
+    return Checkup(f"{cls.__name__} against PyTorch", seed, examine(cls.__name__, answers))
+
+
+def _check_object(layer: Any, module: nn.Module, seed: int) -> Report:
+    rng = np.random.default_rng(seed)
+    if isinstance(module, nn.Conv2d):
+        KH, KW = module.kernel_size
+        shape: tuple[int, ...] = (3, module.in_channels, KH + 4, KW + 5)
+    elif isinstance(module, nn.Linear):
+        shape = (3, module.in_features)
+    else:
+        shape = (3, getattr(module, "num_features", 2), 7, 8)
+    dtype = next((str(p.dtype).removeprefix("torch.") for p in module.parameters()), "float32")
+    set_arrays(layer, {name: t.numpy().copy() for name, t in module.state_dict().items()})
+    return compare(layer, rng.standard_normal(shape).astype(dtype), module, seed=seed)
