@@ -136,7 +136,8 @@ class StagesTrial(Trial):
         """Of a layer alone: the evidence against a stage of a model comes from its isolated run."""
         if len(self.twins) > 1:
             return {}
-        return {name: subject_of(stage, self.data) for name, stage in self.twins.items()}
+        inputs = self.isolated_inputs() if "labels" in self.data else dict.fromkeys(self.twins, self.data)
+        return {name: subject_of(stage, inputs[name]) for name, stage in self.twins.items()}
 
     def isolated_inputs(self) -> dict[str, dict[str, Array]]:
         """x and dout of every stage by itself."""

@@ -39,9 +39,7 @@ def diagnose(row: Row, evidence: Sequence[Evidence]) -> Diagnosis:
             sentence = f"{tensor} {note}: each stage takes what the one before it returned, unchanged."
         case Fault.RIGHT_ALONE:
             code = "shared-arrays"
-            sentence = (
-                "right alone, wrong in this run: an earlier call or another stage changed what it uses."
-            )
+            sentence = "right alone, wrong in this run: an earlier call or another stage changed its arrays."
         case Fault.MISSING:
             code, sentence = "gradient-missing", "never assigned, or a return is missing."
         case _:

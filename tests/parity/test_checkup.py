@@ -9,6 +9,7 @@ from torch import nn
 import parity
 import tinycnn_numpy as tn
 from parity.__main__ import main
+from parity.record import Failure, Fault, Outcome, Remark
 from parity.report import MATCH, MISMATCH, NO_KNOWN_CAUSE, Diagnosis, Row
 from parity.student.checkup import Check, Checkup
 
@@ -392,10 +393,11 @@ class TestWhatMutantsFound:
     def test_what_the_json_holds(self):
         result = parity.check(tn.ReLU, seed=3).to_dict()
         assert result["title"] == "ReLU against PyTorch" and result["seed"] == 3
-        assert [row["tensor"] for row in result["checks"][0]["tensors"]][:3] == [
-            "out",
-            "dx",
-            "out, second run",
+        rows = result["checks"][0]["tensors"]
+        assert [(row["tensor"], row["run"]) for row in rows][:3] == [
+            ("out", ""),
+            ("dx", ""),
+            ("out", "second"),
         ]
 
     def test_gradescope_shows_the_verdict_of_a_passed_test(self):
@@ -409,10 +411,16 @@ class TestWhatMutantsFound:
         assert "out: is a list, expected a NumPy array" in str(parity.check(Lists))
 
 
-def row_of(tensor, ratio=0.5, note="", stage="fc"):
-    return Row(stage, tensor, (2, 3), ratio, ratio, MATCH if ratio <= 1 else MISMATCH, note=note)
+def row_of(tensor, ratio=0.5, remark=None, stage="fc", run=""):
+    verdict = MATCH if ratio <= 1 else MISMATCH
+    return Row(stage, tensor, (2, 3), ratio, ratio, verdict, run=run, remark=remark)
 
 
+FAILED = Failure(Outcome.RAISED, "", "KeyError")
+NOT_WRITTEN = Failure(Outcome.NOT_WRITTEN, "not written yet")
+NOT_OFFERED = Failure(Outcome.NOT_OFFERED, "takes no bias")
+MISSING = Remark(Fault.MISSING, "missing")
+NARROW = Remark(Fault.WRONG_SHAPE, "shape is (2,), expected (2, 3)")
 FINE, OFF = row_of("out"), row_of("dx", 12.0)
 SAID = Diagnosis("fc", "dx", "wrong-sign", "it is negative.")
 
@@ -425,10 +433,10 @@ class TestChecks:
         [
             (Check("Dense", "plain", [FINE, FINE]), "match", 2, 2, ""),
             (Check("Dense", "plain", [FINE, OFF], diagnoses=[SAID]), "MISMATCH", 1, 2, "dx: it is negative."),
-            (Check("Dense", "plain", [FINE, OFF], error="KeyError"), "error", 0, 2, "KeyError"),
-            (Check("Dense", "plain", error="KeyError"), "error", 0, 1, "KeyError"),
-            (Check("Dense", "plain", error="not written yet"), "not written yet", 0, 1, "not written yet"),
-            (Check("Dense", "plain", skipped="takes no bias"), "skipped", 0, 0, "takes no bias"),
+            (Check("Dense", "plain", [FINE, OFF], failure=FAILED), "error", 0, 2, "KeyError"),
+            (Check("Dense", "plain", failure=FAILED), "error", 0, 1, "KeyError"),
+            (Check("Dense", "plain", failure=NOT_WRITTEN), "not written yet", 0, 1, "not written yet"),
+            (Check("Dense", "plain", failure=NOT_OFFERED), "skipped", 0, 0, "takes no bias"),
         ],
     )
     def test_a_point_a_tensor_and_none_after_an_exception(self, check, verdict, score, max_score, sentence):
@@ -444,21 +452,19 @@ class TestChecks:
         }
 
     def test_the_whole_table(self):
-        twice = row_of("dx, second run", 5.0), row_of("dx, third run", 5.0)
+        twice = row_of("dx", 5.0, run="second"), row_of("dx", 5.0, run="third")
         unknown = Diagnosis("fc", "out", NO_KNOWN_CAUSE, "wrong, no known cause")
         checks = [
             Check("Dense", "plain", [FINE, OFF], diagnoses=[SAID]),
-            Check(
-                "Dense", "no answer", [row_of("out", np.inf, "missing"), row_of("dx")], diagnoses=[unknown]
-            ),
-            Check("Dense", "narrow", [row_of("out", np.inf, "shape is (2,), expected (2, 3)"), row_of("dx")]),
+            Check("Dense", "no answer", [row_of("out", np.inf, MISSING), row_of("dx")], diagnoses=[unknown]),
+            Check("Dense", "narrow", [row_of("out", np.inf, NARROW), row_of("dx")]),
             Check("Dense", "again", [FINE, row_of("dx"), *twice]),
             Check("Dense", "more", [FINE, row_of("dx"), twice[1]]),
-            Check("Dense", "broken", error="KeyError"),
-            Check("Dense", "no bias", skipped="takes no bias"),
+            Check("Dense", "broken", failure=FAILED),
+            Check("Dense", "no bias", failure=NOT_OFFERED),
             Check("SGD", "plain", [row_of("0", 12.0, stage="steps"), row_of("1", stage="steps")]),
             Check("MLP", "plain", [row_of("out", stage="fc1"), row_of("dx", 12.0, stage="fc2")]),
-            Check("Conv2D", "plain", error="not written yet"),
+            Check("Conv2D", "plain", failure=NOT_WRITTEN),
         ]
         assert str(Checkup("file.py", 7, checks, ["a remark"])).splitlines() == [
             "file.py, seed 7",
@@ -501,7 +507,7 @@ class TestChecks:
         ]
 
     def test_nothing_asked_is_nothing_right(self):
-        checkup = Checkup("file.py", 7, [Check("Dense", "no bias", skipped="takes no bias")])
+        checkup = Checkup("file.py", 7, [Check("Dense", "no bias", failure=NOT_OFFERED)])
         assert not checkup.ok and checkup.summary() == "nothing was checked"
         checkup.checks.append(Check("Dense", "plain", [FINE]))
         assert checkup.ok and checkup.summary() == "ALL RIGHT: 1 of 1 checks hold, 1 of 1 points"
@@ -521,7 +527,7 @@ class TestChecks:
         checks = [
             Check("Dense", "plain", [FINE, OFF], diagnoses=[SAID]),
             Check("Dense", "right", [FINE]),
-            Check("Dense", "no bias", skipped="takes no bias"),
+            Check("Dense", "no bias", failure=NOT_OFFERED),
         ]
         assert Checkup("file.py", 7, checks, ["a remark"]).to_gradescope() == {
             "output": "file.py\na remark\nNOT RIGHT YET: 1 of 2 checks hold, 2 of 3 points",

@@ -7,9 +7,10 @@ from torch import nn
 import parity
 import parity.comparison
 import tinycnn_numpy as tn
-from parity.comparison import compare_loss, diagnoses_of, exact_loss, loss_evidence, rows_of
-from parity.exact import Exact, ExactRun, Witness
-from parity.record import Run, run_loss
+from parity.bounds import Exact, Witness
+from parity.comparison import LossTrial, Trial, compare_loss, diagnoses_of, rows_of
+from parity.exact import ExactRun
+from parity.record import Failure, Fault, Outcome, Remark, Run, run_loss
 from parity.report import INHERITED, MATCH, MISMATCH, UNDECIDABLE, Diagnosis, Row
 
 
@@ -95,9 +96,9 @@ def test_a_stage_runs_by_itself_only_where_there_are_others():
 
     rng = np.random.default_rng(0)
     one, x = Off(5, 4, rng=rng), rng.standard_normal((3, 5)).astype(np.float32)
-    assert all(row.fed is None for row in parity.compare(one, x).rows)
+    assert all(row.isolated is None for row in parity.compare(one, x).rows)
     rows = parity.compare(tn.Sequential(one=one, two=tn.Dense(4, 3, rng=rng)), x).rows
-    assert all(row.fed is not None for row in rows)
+    assert all(row.isolated is not None for row in rows)
     assert [(row.stage, row.verdict) for row in rows[:2]] == [("one", MISMATCH), ("two", INHERITED)]
 
 
@@ -288,10 +289,22 @@ def test_a_sum_that_cancels_is_no_mismatch():
 RIGHT, WRONG = np.array([1.25]), np.array([9.0])  # within half and at 16 times the bound
 
 
-class TestRows:
-    """rows_of on tensors of one number, 1, whose bound is 0.5."""
+FAILED = Failure(Outcome.RAISED, "", "KeyError")
+IS_NONE = Remark(Fault.MISSING, "is None")
+
+
+class Given(Trial):
+    """A run, and an exact run that is given."""
 
     dtype = np.dtype(np.float64)
+
+    def __init__(self, run, exact):
+        super().__init__(run)
+        self.exact = exact
+
+
+class TestRows:
+    """rows_of on tensors of one number, 1, whose bound is 0.5."""
 
     def exact(self, *keys, slack=0.0):
         known = Exact(np.array([1.0]), np.array([0.5]), np.array([slack]))
@@ -299,11 +312,11 @@ class TestRows:
 
     def test_a_run_that_ended_has_its_error_before_the_first_tensor_that_is_missing(self):
         exact = self.exact(("a", "out"), ("b", "out"), ("c", "out"), ("c", "dx"))
-        run = Run({("a", "out"): RIGHT}, {("b", "out"): "is None, expected a NumPy array"}, error="KeyError")
-        rows = rows_of(run, exact, self.dtype)
+        run = Run({("a", "out"): RIGHT}, {("b", "out"): IS_NONE}, FAILED)
+        rows = rows_of(Given(run, exact))
         assert [(row.stage, row.tensor, row.verdict, row.note) for row in rows] == [
             ("a", "out", MATCH, ""),
-            ("b", "out", MISMATCH, "is None, expected a NumPy array"),
+            ("b", "out", MISMATCH, "is None"),
             ("c", "(ended)", MISMATCH, "KeyError"),
             ("c", "out", MISMATCH, "not reached"),
             ("c", "dx", MISMATCH, "not reached"),
@@ -311,7 +324,7 @@ class TestRows:
         assert (rows[2].shape, rows[2].error, rows[2].ratio) == ((), np.inf, np.inf)
 
     def test_an_error_after_the_last_tensor_is_a_row_too(self):
-        rows = rows_of(Run({("a", "out"): RIGHT}, error="KeyError"), self.exact(("a", "out")), self.dtype)
+        rows = rows_of(Given(Run({("a", "out"): RIGHT}, failure=FAILED), self.exact(("a", "out"))))
         assert [(row.stage, row.tensor, row.verdict, row.note) for row in rows] == [
             ("a", "out", MATCH, ""),
             ("run", "(ended)", MISMATCH, "KeyError"),
@@ -334,12 +347,12 @@ class TestRows:
         before, key = ("a", "out"), ("b", "out")
         exact = self.exact(before, key)
         by_itself = Run({before: RIGHT}) if alone is None else Run({before: RIGHT, key: alone})
-        by_itself.notes = {key: "is None"} if alone is None else {}
+        by_itself.remarks = {key: IS_NONE} if alone is None else {}
         for earlier, expected in ((RIGHT, first), (WRONG, after_a_mistake)):
             run = Run({before: earlier, key: in_the_run})
-            row = rows_of(run, exact, self.dtype, (by_itself, exact.tensors))[1]
+            row = rows_of(Given(run, exact), Given(by_itself, exact))[1]
             assert (row.verdict, row.note) == expected
-            assert row.fed == (np.inf if alone is None else 0.5 if alone is RIGHT else 16)
+            assert row.isolated == (np.inf if alone is None else 0.5 if alone is RIGHT else 16)
 
     @pytest.mark.parametrize(
         ("earlier", "loss", "verdict"),
@@ -347,20 +360,20 @@ class TestRows:
     )
     def test_the_loss_which_never_runs_alone_inherits_what_went_before(self, earlier, loss, verdict):
         first, last = ("a", "out"), ("loss", "loss")
-        alone = Run({first: RIGHT}), self.exact(first).tensors
-        row = rows_of(Run({first: earlier, last: loss}), self.exact(first, last), self.dtype, alone)[1]
-        assert (row.verdict, row.fed) == (verdict, None)
+        alone = Given(Run({first: RIGHT}), self.exact(first))
+        row = rows_of(Given(Run({first: earlier, last: loss}), self.exact(first, last)), alone)[1]
+        assert (row.verdict, row.isolated) == (verdict, None)
 
     def test_pytorchs_own_ratio_stands_beside(self):
         key = ("a", "out")
-        (row,) = rows_of(Run({key: RIGHT}), self.exact(key), self.dtype, theirs={key: np.array([1.125])})
+        (row,) = rows_of(Given(Run({key: RIGHT}), self.exact(key)), theirs={key: np.array([1.125])})
         assert (row.verdict, row.ratio, row.torch) == (MATCH, 0.5, 0.25)
 
     def test_a_gradient_names_the_witness_that_it_has_passed(self):
         exact = self.exact(*((stage, "out") for stage in "abc"), *((stage, "dx") for stage in "cba"), slack=9)
         exact.witnesses.append(Witness("b", (0,), 0.0, 0.5))
         run = Run({key: WRONG if key[1] == "dx" else RIGHT for key in exact.tensors})
-        notes = {row.stage: row.note for row in rows_of(run, exact, self.dtype) if row.verdict == UNDECIDABLE}
+        notes = {row.stage: row.note for row in rows_of(Given(run, exact)) if row.verdict == UNDECIDABLE}
         assert notes == {"c": "", "b": str(exact.witnesses[0]), "a": str(exact.witnesses[0])}
 
 
@@ -373,10 +386,11 @@ class TestDiagnosesOfRows:
     """What the note of a row says already, nobody needs to guess from the numbers."""
 
     @pytest.mark.parametrize(
-        ("tensor", "note", "ratio", "code", "sentence"),
+        ("tensor", "fault", "note", "ratio", "code", "sentence"),
         [
             (
                 "weight",
+                Fault.MODIFIED,
                 "was modified by backward",
                 np.inf,
                 "updated-too-early",
@@ -384,6 +398,7 @@ class TestDiagnosesOfRows:
             ),
             (
                 "bias",
+                Fault.MODIFIED,
                 "was modified by forward",
                 np.inf,
                 "updated-too-early",
@@ -391,6 +406,7 @@ class TestDiagnosesOfRows:
             ),
             (
                 "x",
+                Fault.MODIFIED,
                 "was modified by forward",
                 np.inf,
                 "input-modified",
@@ -398,14 +414,16 @@ class TestDiagnosesOfRows:
             ),
             (
                 "dx",
+                Fault.WRONG_DTYPE,
                 WIDER,
                 1.0,
                 "widened",
                 f"{WIDER}: a float64 array or np.sqrt of a Python number got in; float32 stays float32.",
             ),
-            ("out", MISSING, np.inf, "stage-skipped", f"out {MISSING}."),
+            ("out", Fault.STAGE_SKIPPED, MISSING, np.inf, "stage-skipped", f"out {MISSING}."),
             (
                 "x",
+                Fault.CHANGED_BETWEEN,
                 BETWEEN,
                 np.inf,
                 "changed-in-between",
@@ -413,31 +431,40 @@ class TestDiagnosesOfRows:
             ),
             (
                 "dx",
+                Fault.RIGHT_ALONE,
                 "right by itself",
                 9.0,
                 "shared-arrays",
-                "right by itself and wrong in this run: an earlier call or another stage changed what it "
-                "uses.",
+                "right alone, wrong in this run: an earlier call or another stage changed its arrays.",
             ),
-            ("dx", "missing", np.inf, "gradient-missing", "never assigned, or a return is missing."),
+            (
+                "dx",
+                Fault.MISSING,
+                "missing",
+                np.inf,
+                "gradient-missing",
+                "never assigned, or a return is missing.",
+            ),
         ],
     )
-    def test_by_the_note(self, tensor, note, ratio, code, sentence):
-        row = Row("fc", tensor, (), ratio, ratio, MISMATCH, note=note)
+    def test_by_the_note(self, tensor, fault, note, ratio, code, sentence):
+        row = Row("fc", tensor, (), ratio, ratio, MISMATCH, remark=Remark(fault, note))
         assert diagnoses_of([row], {}) == [Diagnosis("fc", tensor, code, sentence)]
 
     @pytest.mark.parametrize(("note", "ratio"), [(WIDER, 1.5), ("", 0.5)])
     def test_a_wider_dtype_explains_right_numbers_only_and_is_named_only_where_it_was_seen(self, note, ratio):
-        row = Row("fc", "dx", (), ratio, ratio, MISMATCH, note=note)
+        remark = Remark(Fault.WRONG_DTYPE, note) if note else None
+        row = Row("fc", "dx", (), ratio, ratio, MISMATCH, remark=remark)
         assert [d.code for d in diagnoses_of([row], {})] == ["no-known-cause"]
 
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     def test_the_doctor_sees_float64_and_how_precise_the_run_was(self, dtype):
         rng = np.random.default_rng(0)
         data = {"logits": rng.standard_normal((3, 5)).astype(dtype), "labels": LABELS}
-        exact, rows = exact_loss(**data).tensors, [Row("loss", "dlogits", (), 9.0, 9.0, MISMATCH)]
-        earlier = loss_evidence(data, run_loss(tn.CrossEntropyLoss(), data), exact, [])
-        seen = loss_evidence(data, run_loss(tn.CrossEntropyLoss(), data), exact, rows, earlier)
+        trial = LossTrial(run_loss(tn.CrossEntropyLoss(), **data), data=data)
+        exact, rows = trial.exact.tensors, [Row("loss", "dlogits", (), 9.0, 9.0, MISMATCH)]
+        earlier = trial.evidence([], {})["loss"]
+        seen = trial.evidence(rows, {"loss": earlier})["loss"]
         assert (str(seen.logits.dtype), str(seen.labels.dtype)) == ("torch.float64", "torch.int64")
         assert seen.precision == np.dtype(dtype).itemsize and seen.before is earlier
         assert seen.bound == {key: exact["loss", key].bound.max() for key in ("loss", "dlogits")}

@@ -1,5 +1,6 @@
 """A student's file may do what it likes: each mishap is one line, and what comes next is still examined."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from parity.record import Run
+from parity.record import Failure, Fault, Outcome, Remark, Run
 from parity.student.cases import cases_of
 from parity.student.process import CLOSED, FOREIGN, NOT_TRIED, Contained, LoadError, _runs
 from parity.student.run_case import run_case
@@ -40,7 +41,8 @@ def ask(tmp_path):
         file.write_text(source.replace("{}", "\n        ".join(lines)), encoding="utf-8")
         with Contained(file, **options) as child:
             asked.child = child
-            found = [next(run.error for run in runs.values()) for _, runs in child.ask("ReLU", cases)]
+            runs = [next(iter(runs.values())) for _, runs in child.ask("ReLU", cases)]
+            found = [str(run.failure or "") for run in runs]
         assert child._process is None and not child._reader.is_alive()
         return found
 
@@ -95,7 +97,7 @@ def test_a_good_file_gives_what_it_would_give_here(tmp_path):
                 here = run_case(getattr(__import__("tinycnn_numpy"), kind), case)
                 assert list(runs) == list(here)
                 for run, other in zip(runs.values(), here.values(), strict=True):
-                    assert not run.error and not run.notes and list(run.arrays) == list(other.arrays)
+                    assert not run.failure and not run.remarks and list(run.arrays) == list(other.arrays)
                     for key, array in run.arrays.items():
                         assert array.dtype == other.arrays[key].dtype and array.flags.writeable
                         np.testing.assert_array_equal(array, other.arrays[key])
@@ -112,11 +114,12 @@ def test_notes_and_skipped_cases_arrive(ask, tmp_path):
     )
     with Contained(file) as child:
         skipped = [
-            runs["first"].skipped for _, runs in child.ask("SGD", cases_of("SGD", np.random.default_rng(0)))
+            runs["first"].failure for _, runs in child.ask("SGD", cases_of("SGD", np.random.default_rng(0)))
         ]
-        assert skipped[:2] == ["", "takes no momentum"]
+        assert skipped[:2] == [None, Failure(Outcome.NOT_OFFERED, "takes no momentum")]
         _, runs = next(child.ask("ReLU", RELU))
-        assert runs["first"].notes == {("ReLU", "dx"): "is None, expected a NumPy array"}
+        remark = Remark(Fault.MISSING, "is None, expected a NumPy array")
+        assert runs["first"].remarks == {("ReLU", "dx"): remark}
 
 
 def test_a_file_without_classes(tmp_path):
@@ -308,26 +311,38 @@ def test_what_it_says_is_not_trusted():
     good = {"first": Run({("ReLU", "out"): x, ("ReLU", "dx"): np.zeros((0, 2))})}
     assert np.array_equal(_runs(case, pack_runs(good))["first"].arrays["ReLU", "out"], x)
 
-    def told(array, **changes):
-        run = {"error": "", "skipped": "", "notes": [], "arrays": [["ReLU", "out", *array]]}
-        return packed({"error": "", "runs": {"first": run | changes}}, [x])
+    run = {"failure": None, "remarks": [], "arrays": [["ReLU", "out", "<f8"]]}
 
-    assert _runs(case, told(["<f8", [6]]))
+    def told(dtype="<f8", **changes):
+        changed = run | {"arrays": [["ReLU", "out", dtype]]} | changes
+        return packed({"failure": None, "runs": {"first": changed}}, [x])
+
+    def with_header(shape, end=48):
+        header = json.dumps({"0": {"dtype": "F64", "shape": shape, "data_offsets": [0, end]}}).encode()
+        answer = json.dumps({"failure": None, "runs": {"first": run}}).encode()
+        return answer + b"\n" + len(header).to_bytes(8, "little") + header + x.tobytes()
+
+    assert _runs(case, told()) and _runs(case, with_header([2, 3]))
     for message in (
         b"",
         b"[" * 100000,
         b"null\n",
-        b'{"error": 3}\n',
-        packed({"error": ""}),
-        packed({"error": "", "runs": {}}),
-        packed({"error": "", "runs": {"fed": {"error": "", "skipped": "", "notes": [], "arrays": []}}}),
-        told(["<f8", [7]]),
-        told(["<f8", [-6]]),
-        told(["<f8", [2**40, 2**40]]),
-        told(["O", [1]]),
-        told(["<f8,O", [1]]),
-        told(["<f8", [6]], error=None),
-        told(["<f8", [6]], notes=[["a", "b"]]),
+        b'{"failure": 3}\n',
+        packed({"failure": None}),
+        packed({"failure": None, "runs": {}}),
+        packed({"failure": None, "runs": {"isolated": {"failure": None, "remarks": [], "arrays": []}}}),
+        with_header([7]),
+        with_header([-6]),
+        with_header([2**40, 2**40]),
+        with_header([6], end=2**40),
+        told("O"),
+        told("<f8,O"),
+        told(failure=3),
+        told(failure=["raised", 3, "", ""]),
+        told(failure=["unheard of", "", "", ""]),
+        told(remarks=[["a", "b"]]),
+        told(remarks=[["a", "b", "unheard of", ""]]),
+        told(arrays=run["arrays"] * 2),
         pack_runs(good)[:-1],
     ):
         with pytest.raises(Exception):  # noqa: B017

@@ -7,7 +7,9 @@ import pytest
 
 import parity
 import tinycnn_numpy as tn
-from parity.exact import Exact
+from parity.bounds import Exact
+from parity.record import Fault, Remark
+from parity.render import number, table
 from parity.report import (
     INHERITED,
     MATCH,
@@ -18,10 +20,10 @@ from parity.report import (
     Row,
     differences,
     judge,
-    number,
-    table,
     within,
 )
+
+A_REMARK = Remark(Fault.WRONG_SHAPE, "a note")
 
 
 def exact(values, bound=0.1, slack=0.0):
@@ -103,7 +105,7 @@ def test_nan_in_the_bound_allows_nothing():
 def test_within_holds_one_number_to_one_bound():
     assert within("s", "t", (), 0.5, 0.5).ok and not within("s", "t", (), 0.6, 0.5).ok
     assert within("s", "t", (), 0.0, 0.0).ok and not within("s", "t", (), 0.1, 0.0).ok
-    assert not within("s", "t", (), 0.0, 1.0, note="is not finite").ok
+    assert not within("s", "t", (), 0.0, 1.0, remark=Remark(Fault.NOT_FINITE, "is not finite")).ok
     row = within("s", "t", (2, 3), 0.0, 1.0)
     assert (row.shape, row.ratio) == ((2, 3), 0) and within("s", "t", (), 0.5, 2.0).ratio == 0.25
 
@@ -125,7 +127,7 @@ def test_a_report_without_rows_is_not_ok():
 
 def test_the_table_names_the_first_bad_row():
     good = Row("conv", "out", (2, 3), 0.0, 0.0)
-    bad = Row("conv", "dx", (2, 3), 0.5, 500000.0, MISMATCH, note="a note")
+    bad = Row("conv", "dx", (2, 3), 0.5, 500000.0, MISMATCH, remark=A_REMARK)
     text = str(Report("Model", [good, bad]))
     assert "5.0e+05      MISMATCH: a note" in text.splitlines()[3]
     assert text.endswith("1 of 2 differ, first conv dx")
@@ -141,21 +143,21 @@ def test_json_holds_every_row_and_no_infinity():
 
 def test_the_whole_table():
     rows = [
-        Row("conv", "out", (2, 3), 0.25, 0.5, fed=0.125, torch=0.75),
-        Row("conv", "dx", (2, 3), 3.0, 12.0, MISMATCH, note="a note", fed=6.0, torch=0.0),
+        Row("conv", "out", (2, 3), 0.25, 0.5, isolated=0.125, torch=0.75),
+        Row("conv", "dx", (2, 3), 3.0, 12.0, MISMATCH, remark=A_REMARK, isolated=6.0, torch=0.0),
     ]
     said = Diagnosis("conv", "dx", "wrong-sign", "it is negative.")
-    assert str(Report("Title", rows, [said], parting="parted")).splitlines() == [
+    assert str(Report("Title", rows, [said], divergence="diverged")).splitlines() == [
         "Title",
-        "stage  tensor  shape   error  error/bound  fed alone  torch  verdict",
-        "conv   out     (2, 3)  0.25   0.50         0.12       0.75   match",
-        "conv   dx      (2, 3)  3.00   12.00        6.00       0      MISMATCH: a note",
+        "stage  tensor  shape   error  error/bound  isolated  torch  verdict",
+        "conv   out     (2, 3)  0.25   0.50         0.12      0.75   match",
+        "conv   dx      (2, 3)  3.00   12.00        6.00      0      MISMATCH: a note",
         "conv dx [wrong-sign]: it is negative.",
-        "parted",
+        "diverged",
         "1 of 2 differ, first conv dx",
     ]
     assert str(Report("Title", rows[:1])).splitlines()[2:] == [
-        "conv   out     (2, 3)  0.25   0.50         0.12       0.75   match",
+        "conv   out     (2, 3)  0.25   0.50         0.12      0.75   match",
         "1 of 1 equal within their bounds",
     ]
 
@@ -180,8 +182,8 @@ def test_json_is_indented_by_two():
 
 def test_json_has_these_keys():
     said = Diagnosis("conv", "dx", "wrong-sign", "it is negative.")
-    row = Row("conv", "dx", (2, 3), 3.0, 12.0, MISMATCH, (1, 2), "a note", 6.0, 0.0)
-    assert Report("Title", [row], [said], parting=("step", 1)).to_dict() == {
+    row = Row("conv", "dx", (2, 3), 3.0, 12.0, MISMATCH, (1, 2), "second", A_REMARK, "", 6.0, 0.0)
+    assert Report("Title", [row], [said], divergence=("step", 1)).to_dict() == {
         "title": "Title",
         "ok": False,
         "rows": [
@@ -193,13 +195,15 @@ def test_json_has_these_keys():
                 "ratio": 12.0,
                 "verdict": "MISMATCH",
                 "at": (1, 2),
+                "run": "second",
+                "remark": "wrong shape",
                 "note": "a note",
-                "fed": 6.0,
+                "isolated": 6.0,
                 "torch": 0.0,
                 "ok": False,
             }
         ],
         "diagnoses": [{"stage": "conv", "tensor": "dx", "code": "wrong-sign", "sentence": "it is negative."}],
-        "parting": "('step', 1)",
+        "divergence": "('step', 1)",
     }
-    assert Report("Title").to_dict()["parting"] is None
+    assert Report("Title").to_dict()["divergence"] is None

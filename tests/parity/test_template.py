@@ -8,8 +8,8 @@ import pytest
 
 import parity
 import tinycnn_numpy as tn
+from parity.kinds import names_of
 from parity.student.template import NAMES, OURS, template
-from parity.twins import MODULE_OF_KIND
 from tinycnn_numpy.layer import Layer
 from tinycnn_numpy.optim import Optimizer
 
@@ -145,7 +145,7 @@ def test_a_name_that_there_is_not(names, named):
     assert str(refused.value) == f"template: names is {named}, expected some of {', '.join(NAMES)}"
 
 
-@pytest.mark.parametrize("name", MODULE_OF_KIND)
+@pytest.mark.parametrize("name", names_of("layer"))
 def test_a_layer_filled_in_equals_pytorch_s(name):
     cls = filled(load(template([name]))[name])
     rng = np.random.default_rng(0)

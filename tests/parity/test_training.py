@@ -36,12 +36,12 @@ def test_a_learning_rate_that_is_off_parts_the_two_at_the_first_step():
 
     rng = np.random.default_rng(0)
     images, model = rng.standard_normal((20, 1, 8, 8)), tn.TinyCNN(rng=rng, dtype=np.float64)
-    assert run(images, [np.arange(5)] * 20, model).parting is None
+    assert run(images, [np.arange(5)] * 20, model).divergence is None
     report = run(images, [np.arange(5)] * 20, model, Hasty)
     assert report.title == "TinyCNN, float64, Hasty x 20 steps in lockstep: NumPy against PyTorch"
-    assert not report.ok and report.parting.step == 1 and not report.parting.rounding
+    assert not report.ok and report.divergence.step == 1 and not report.divergence.rounding
     assert "the two part at step 1, optimizer.step: conv.weight is off by" in str(report)
-    assert str(report.parting).endswith(", after right gradients (a mistake, or its consequence)")
+    assert str(report.divergence).endswith(", after right gradients (a mistake, or its consequence)")
 
 
 def test_a_wrong_gradient_is_told_from_a_wrong_step():
@@ -53,9 +53,9 @@ def test_a_wrong_gradient_is_told_from_a_wrong_step():
     model = copy.deepcopy(MODEL)
     model.conv.__class__ = Half
     images = np.random.default_rng(0).standard_normal((20, 1, 8, 8)).astype(np.float32)
-    parting = run(images, [np.arange(20)] * 3, model, module=parity.twin(MODEL)).parting
-    assert (parting.step, parting.stage) == (1, "conv") and parting.what.startswith("dbias is ")
-    assert float(parting.what.split()[2]) > 1000 and parting.what.endswith(" times its bound off")
+    divergence = run(images, [np.arange(20)] * 3, model, module=parity.twin(MODEL)).divergence
+    assert (divergence.step, divergence.stage) == (1, "conv") and divergence.what.startswith("dbias is ")
+    assert float(divergence.what.split()[2]) > 1000 and divergence.what.endswith(" times its bound off")
 
 
 def flipping(by):
@@ -74,9 +74,9 @@ def flipping(by):
 def test_a_relu_that_rounding_turns_is_named_and_nobody_is_blamed():
     model, module = flipping(1.2e-7)
     report = run(np.ones((4, 1, 8, 8), np.float32), [np.arange(4)] * 3, model, module=module)
-    assert report.parting.step == 1 and report.parting.stage == "relu" and report.parting.rounding
-    assert "relu: x[0, 0, 0, 0] is" in str(report.parting)
-    assert str(report.parting).endswith(" in PyTorch (both are right, rounding decides there)")
+    assert report.divergence.step == 1 and report.divergence.stage == "relu" and report.divergence.rounding
+    assert "relu: x[0, 0, 0, 0] is" in str(report.divergence)
+    assert str(report.divergence).endswith(" in PyTorch (both are right, rounding decides there)")
     assert report.ok and {row.verdict for row in report.rows} == {MATCH}
     (bias,) = [row for row in report.rows if row.tensor == "conv.bias"]
     assert bias.error > 1e-7, "the twin keeps the weights of its own"
@@ -94,7 +94,7 @@ def after_a_flip(cls=tn.SGD, conv=tn.Conv2D):
 @pytest.mark.parametrize("cls", [tn.SGD, tn.Adam])
 def test_after_a_flip_the_two_go_on_together(cls):
     report = after_a_flip(cls)
-    assert report.parting.step == 1 and report.parting.rounding
+    assert report.divergence.step == 1 and report.divergence.rounding
     assert {row.verdict for row in report.rows} == {MATCH}
 
 
@@ -110,10 +110,10 @@ def test_a_learning_rate_that_is_off_after_a_flip_is_a_mistake_at_its_own_step()
 
     report = after_a_flip(HastyLater)
     assert not report.ok and {row.tensor for row in report.mismatches} >= {"conv.weight", "fc.weight"}
-    assert (report.parting.step, report.parting.stage) == (
+    assert (report.divergence.step, report.divergence.stage) == (
         9,
         "optimizer.step",
-    ) and not report.parting.rounding
+    ) and not report.divergence.rounding
 
 
 def test_a_mistake_that_turns_a_relu_after_a_flip_is_not_excused_by_it():
@@ -125,8 +125,8 @@ def test_a_mistake_that_turns_a_relu_after_a_flip_is_not_excused_by_it():
             return super().forward(x) + np.float32(0.3 if self.calls >= 9 else 0)
 
     report = after_a_flip(conv=ShiftedLater)
-    assert not report.ok and not report.parting.rounding
-    assert (report.parting.step, report.parting.stage) == (9, "relu")
+    assert not report.ok and not report.divergence.rounding
+    assert (report.divergence.step, report.divergence.stage) == (9, "relu")
 
 
 def test_a_relu_that_a_mistake_turns_is_not_excused():
@@ -138,7 +138,7 @@ def test_a_relu_that_a_mistake_turns_is_not_excused():
     model.conv.__class__ = Shifted
     images = np.random.default_rng(0).standard_normal((20, 1, 8, 8)).astype(np.float32)
     report = run(images, [np.arange(20)] * 3, model, module=parity.twin(MODEL))
-    assert not report.ok and not report.parting.rounding and report.parting.stage == "relu"
+    assert not report.ok and not report.divergence.rounding and report.divergence.stage == "relu"
 
 
 def test_another_winner_of_a_pooling_window_is_named():
@@ -152,8 +152,8 @@ def test_another_winner_of_a_pooling_window_is_named():
     module = parity.twin(model)
     model.conv.__class__ = Noisy
     x = np.random.default_rng(0).standard_normal((3, 1, 8, 8)).astype(np.float32)
-    parting = run(x, [np.arange(3)], model, module=module).parting
-    assert parting.what.startswith("another entry of window [") and not parting.rounding
+    divergence = run(x, [np.arange(3)], model, module=module).divergence
+    assert divergence.what.startswith("another entry of window [") and not divergence.rounding
 
 
 @pytest.mark.filterwarnings("ignore:invalid value")
@@ -198,12 +198,12 @@ def test_each_tensor_is_held_to_the_largest_value_that_it_had_on_the_way():
     assert bounds == pytest.approx([1e-12 * largest] * 2, rel=0.01, abs=0)
 
 
-def test_a_tensor_that_stays_0_on_both_sides_is_no_parting():
+def test_a_tensor_that_stays_0_on_both_sides_is_no_divergence():
     model = copy.deepcopy(MODEL)
     model.conv.bias[...] = -100
     images = np.random.default_rng(0).standard_normal((4, 1, 8, 8)).astype(np.float32)
     report = run(images, [np.arange(4)] * 3, model, lambda p, lr: tn.SGD(p, lr, momentum=0.5))
-    assert report.ok and report.parting is None
+    assert report.ok and report.divergence is None
     (row,) = [row for row in report.rows if row.tensor == "conv.weight momentum_buffer"]
     assert row.ratio == 0
 
