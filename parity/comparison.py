@@ -74,7 +74,7 @@ class Trial:
         raise NotImplementedError
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> Any:
         raise NotImplementedError
 
     def subjects(self) -> dict[str, Subject]:
@@ -126,10 +126,12 @@ class StagesTrial(Trial):
 
     @cached_property
     def exact(self) -> ExactRun:
-        return exact_run(self.twins, **self.data)
+        return exact_run(
+            self.twins, self.data["x"], dout=self.data.get("dout"), labels=self.data.get("labels")
+        )
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> Any:
         return self.data["x"].dtype
 
     def subjects(self) -> dict[str, Subject]:
@@ -162,7 +164,7 @@ class IsolatedTrial(Trial):
         return exact_each(self.twins, self.inputs)
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> Any:
         return next(iter(self.inputs.values()))["x"].dtype
 
     def subjects(self) -> dict[str, Subject]:
@@ -174,8 +176,8 @@ def subject_of(stage: nn.Module, data: Data) -> Subject:
     stage = copy.deepcopy(stage).cpu().double()
     inputs = {"x": data["x"], "dout": data["dout"]}
     inputs |= {name: array.numpy().copy() for name, array in stage.state_dict().items()}
-    if hasattr(stage, "mask"):
-        inputs["mask"] = np.broadcast_to(stage.mask.numpy(), data["x"].shape).copy()
+    if isinstance(stage, MaskedDropout):
+        inputs["mask"] = stage.mask.numpy()
     return Subject(kind_of_stage(stage).name, inputs, stage)
 
 
@@ -190,7 +192,7 @@ class LossTrial(Trial):
         return exact_loss(self.data["logits"], self.data["labels"])
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> Any:
         return self.data["logits"].dtype
 
     def subjects(self) -> dict[str, Subject]:
@@ -218,7 +220,7 @@ class OptimizerTrial(Trial):
         return found
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> Any:
         return next(iter(self.weights.values())).dtype
 
     def subjects(self) -> dict[str, Subject]:

@@ -5,16 +5,20 @@ its result, and what comes in with an error hands it on. The lines are those of 
 e_g the error of g, and so on.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
 
-from parity.bounds import Exact, unit
+from parity.bounds import Array, Exact, unit
 from parity.kinds import KINDS
 from parity.twins import twin_class
 
+Settings = dict[str, Any]
 
-def exact_steps(kind: str, settings: dict, weight: np.ndarray, grads: np.ndarray) -> list[dict[str, Exact]]:
+
+def exact_steps(kind: str, settings: Settings, weight: Array, grads: Array) -> list[dict[str, Exact]]:
     """After each step: "weight", and "momentum_buffer" or "exp_avg" and "exp_avg_sq", computed in float64.
 
     weight  (...) in the dtype whose rounding is allowed for; grads (steps, ...)
@@ -42,7 +46,7 @@ def exact_steps(kind: str, settings: dict, weight: np.ndarray, grads: np.ndarray
     return after
 
 
-def _exact(value: np.ndarray, error: np.ndarray) -> Exact:
+def _exact(value: Array, error: Array) -> Exact:
     return Exact(value, error + float(np.finfo(np.float32).tiny), np.zeros(value.shape))
 
 
@@ -52,7 +56,7 @@ def stacked(after: list[dict[str, Exact]]) -> Exact:
     return Exact(*(np.stack([getattr(w, part) for w in weights]) for part in ("value", "bound", "slack")))
 
 
-def sgd_errors(s: dict, state: dict, grad: np.ndarray, t: int, u: float) -> dict[str, np.ndarray]:
+def sgd_errors(s: Settings, state: dict[str, Array], grad: Array, t: int, u: float) -> dict[str, Array]:
     """Advance the errors of SGD's lines by one step; see SGD."""
     w, lr, mu, decay = state["w"], s["lr"], s["momentum"], s["weight_decay"]
     b, e_b = state.get("b", np.zeros_like(w)), state.get("e_b", np.zeros_like(w))
@@ -69,7 +73,7 @@ def sgd_errors(s: dict, state: dict, grad: np.ndarray, t: int, u: float) -> dict
     return {"momentum_buffer": e_b}
 
 
-def adam_errors(s: dict, state: dict, grad: np.ndarray, t: int, u: float) -> dict[str, np.ndarray]:
+def adam_errors(s: Settings, state: dict[str, Array], grad: Array, t: int, u: float) -> dict[str, Array]:
     """Advance the errors of Adam's lines by one step; see Adam."""
     w, lr, (beta1, beta2), eps, decay = state["w"], s["lr"], s["betas"], s["eps"], s["weight_decay"]
     zeros = np.zeros_like(w)

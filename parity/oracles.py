@@ -6,22 +6,28 @@ import numpy as np
 from scipy.signal import correlate
 
 import tinycnn_numpy as tn
+from parity.bounds import Array
 from parity.report import Report, within
 
+Pair = tuple[int, int]
 
-def correlate_images(x, weight, bias=None, stride=(1, 1), padding=(0, 0)) -> np.ndarray:
+
+def correlate_images(
+    x: Array, weight: Array, bias: Array | None = None, stride: Pair = (1, 1), padding: Pair = (0, 0)
+) -> Array:
     """The forward of a convolution by scipy.signal.correlate, one image and one filter at a time.
 
     x (N, C, H, W), weight (F, C, KH, KW), bias (F,) or None -> (N, F, OH, OW)
     """
     (PH, PW), (SH, SW) = padding, stride
     x = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)])
-    out = np.array([[correlate(image, f, mode="valid", method="direct")[0] for f in weight] for image in x])
+    images = [[correlate(image, f, mode="valid", method="direct")[0] for f in weight] for image in x]
+    out: Array = np.array(images)
     out = out[:, :, ::SH, ::SW]
     return out if bias is None else out + bias[:, None, None]
 
 
-def check_gradients(layer: tn.Layer, x: np.ndarray, *, h: float = 1e-5, seed: int = 0) -> Report:
+def check_gradients(layer: tn.Layer, x: Array, *, h: float = 1e-5, seed: int = 0) -> Report:
     """Compare each gradient of a layer or model with a central difference, along one random direction each.
 
     With a random dout the layer becomes a number, L = sum(forward(x) * dout), and along a random direction v
@@ -47,7 +53,7 @@ def check_gradients(layer: tn.Layer, x: np.ndarray, *, h: float = 1e-5, seed: in
 
     report = Report(f"{type(layer).__name__}: gradients against central differences, h = {h:g}")
     for name, place in places.items():
-        v = rng.standard_normal(place.shape)
+        v: Array = np.asarray(rng.standard_normal(place.shape))
         numeric = directional_derivative(loss, place, v, h)
         analytic = float((gradients[name] * v).sum())
         gap, scale = abs(numeric - analytic), float(np.linalg.norm(gradients[name]))
@@ -56,7 +62,7 @@ def check_gradients(layer: tn.Layer, x: np.ndarray, *, h: float = 1e-5, seed: in
     return report
 
 
-def directional_derivative(f: Callable[[], float], place: np.ndarray, v: np.ndarray, h: float) -> float:
+def directional_derivative(f: Callable[[], float], place: Array, v: Array, h: float) -> float:
     """(f at place + h*v, minus f at place - h*v) / 2h; `place` is changed in place and put back."""
     before = place.copy()
     place[...] = before + h * v
@@ -67,7 +73,7 @@ def directional_derivative(f: Callable[[], float], place: np.ndarray, v: np.ndar
     return (plus - minus) / (2 * h)
 
 
-def check_adjoint(layer: tn.Layer, x: np.ndarray, *, seed: int = 0) -> Report:
+def check_adjoint(layer: tn.Layer, x: Array, *, seed: int = 0) -> Report:
     """For a linear layer: sum(forward(x) * y) = sum(x * backward(y)) for every x and y, the bias aside.
 
     It says that backward is the transpose of forward, whatever forward is: no derivative, no reference.

@@ -8,7 +8,7 @@ holds.
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,12 +19,14 @@ import torch
 import tinycnn_numpy
 import tinycnn_torch
 from parity.comparison import compare, compare_optimizers
+from parity.kinds import KINDS
+from parity.report import Report
 from parity.training import lockstep, smooth_batches, smooth_input
 from parity.weights import copy_weights
+from tinycnn_numpy.optim import Optimizer
 
-SHAPES = {"TinyCNN": (1, 8, 8), "MNISTCNN": (1, 28, 28), "MLP": (1, 28, 28)}
-CLASSES = {"TinyCNN": 2, "MNISTCNN": 10, "MLP": 10}
-OPTIMIZERS: list[Callable] = [
+MODELS = {name: KINDS[name] for name in ("TinyCNN", "MNISTCNN", "MLP")}
+OPTIMIZERS: list[Callable[..., Optimizer]] = [
     partial(tinycnn_numpy.SGD, lr=0.002, momentum=0.9, nesterov=True, weight_decay=1e-3),
     # With eps = 1e-8, Adam's first step is lr * sign(gradient), which noise decides where a gradient cancels.
     partial(tinycnn_numpy.Adam, lr=1e-3, eps=1e-5),
@@ -38,16 +40,16 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(fail(f"{message} (see --help)"))
 
 
-def main(argv=None) -> int:
+def main(argv: list[str] | None = None) -> int:
     parser = Parser(
         prog="python -m parity",
-        description=__doc__.splitlines()[0],
+        description=(__doc__ or "").splitlines()[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         epilog="python -m parity check FILE examines the layers that a file defines; "
         "python -m parity template prints a file to start from. Both take --help.",
     )
     parser.add_argument(
-        "--model", choices=[*SHAPES, "all"], help="one model, or all; TinyCNN and MNISTCNN if not given"
+        "--model", choices=[*MODELS, "all"], help="one model, or all; TinyCNN and MNISTCNN if not given"
     )
     parser.add_argument(
         "--dtype", choices=["float32", "float64", "both"], default="both", help="precision of both sides"
@@ -66,7 +68,7 @@ def main(argv=None) -> int:
         help="write every row as JSON to FILE, or in place of the table",
     )
     args = parser.parse_args(argv)
-    models = {None: ["TinyCNN", "MNISTCNN"], "all": list(SHAPES)}.get(args.model, [args.model])
+    models = {None: ["TinyCNN", "MNISTCNN"], "all": list(MODELS)}.get(args.model, [args.model])
     dtypes = ["float32", "float64"] if args.dtype == "both" else [args.dtype]
     if args.seed < 0:
         return fail(f"--seed is {args.seed}, expected a whole number >= 0")
@@ -116,20 +118,20 @@ def main(argv=None) -> int:
     return 0 if ok else 1
 
 
-def prove(name: str, dtype: np.dtype, device: str, seed: int):
+def prove(name: str, dtype: np.dtype[Any], device: str, seed: int) -> Iterator[Report]:
     """Yield the reports of one model in one precision."""
     rng = np.random.default_rng(seed)
     model = getattr(tinycnn_numpy, name)(rng=rng, dtype=dtype)
     module = getattr(tinycnn_torch, name)().to(device, getattr(torch, str(dtype)))
     copy_weights(model, module)
 
-    x = smooth_input(model, (4, *SHAPES[name]), dtype, rng)
-    labels = rng.integers(CLASSES[name], size=4)
+    x = smooth_input(model, (4, *MODELS[name].shape), dtype, rng)
+    labels = rng.integers(MODELS[name].classes, size=4)
     yield compare(model, x, module, seed=seed)
     yield compare(model, x, module, labels=labels)
-    prototypes = rng.standard_normal((CLASSES[name], *SHAPES[name]))
-    labels = rng.integers(CLASSES[name], size=256)
-    images = (0.3 * prototypes[labels] + rng.standard_normal((256, *SHAPES[name]))).astype(dtype)
+    prototypes = rng.standard_normal((MODELS[name].classes, *MODELS[name].shape))
+    labels = rng.integers(MODELS[name].classes, size=256)
+    images = (0.3 * prototypes[labels] + rng.standard_normal((256, *MODELS[name].shape))).astype(dtype)
     for optimizer in OPTIMIZERS:
         yield compare_optimizers(
             optimizer(getattr(tinycnn_numpy, name)(rng=rng, dtype=dtype).parameters()), seed=seed

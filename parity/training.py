@@ -52,7 +52,12 @@ def first(before: Divergence | None, now: Divergence | None) -> Divergence | Non
 
 
 def lockstep(
-    model: Any, module: nn.Module, optimizer: Optimizer, images, labels, batches: Iterable
+    model: Any,
+    module: nn.Module,
+    optimizer: Optimizer,
+    images: Array,
+    labels: Array,
+    batches: Iterable[Array],
 ) -> Report:
     """Compare losses, weights and what the optimisers remember after training both.
 
@@ -153,21 +158,24 @@ class OwnStep:
 def decisions(stage: nn.Module, x: Array) -> Array:
     """What a stage decides: which entries a ReLU lets pass, which entry of each window is the largest."""
     if isinstance(stage, nn.ReLU):
-        return x > 0
+        return np.asarray(x > 0)
     if isinstance(stage, nn.MaxPool2d):
         _, winners = stage_with_indices(stage, torch.from_numpy(x.copy()))
-        return winners.numpy()
+        return np.asarray(winners.numpy())
     return np.zeros(0)
 
 
-def stage_with_indices(stage: nn.MaxPool2d, x: torch.Tensor):
-    return nn.functional.max_pool2d(x, stage.kernel_size, stage.stride, stage.padding, return_indices=True)
+def stage_with_indices(stage: nn.MaxPool2d, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    found: tuple[torch.Tensor, torch.Tensor] = nn.functional.max_pool2d(
+        x, stage.kernel_size, stage.stride, stage.padding, return_indices=True
+    )
+    return found
 
 
-def smooth_input(layer: Layer, shape: tuple[int, ...], dtype, rng: np.random.Generator) -> Array:
+def smooth_input(layer: Layer, shape: tuple[int, ...], dtype: Any, rng: np.random.Generator) -> Array:
     """Draw standard normal x until is_smooth. Raises ValueError after 100 draws: take a smaller batch."""
     for _ in range(100):
-        x = rng.standard_normal(shape).astype(dtype)
+        x: Array = rng.standard_normal(shape).astype(dtype)
         if is_smooth(layer, x):
             return x
     raise ValueError(
@@ -196,7 +204,9 @@ def is_smooth(layer: Layer, x: Array, margin: float = 1) -> bool:
     return not exact_run(stages_of(twin(layer), layer), x, margin=margin).witnesses
 
 
-def _remembered(names: list[str], optimizer: Optimizer, theirs: torch.optim.Optimizer):
+def _remembered(
+    names: list[str], optimizer: Optimizer, theirs: torch.optim.Optimizer
+) -> Iterator[tuple[str, Array, Array]]:
     """(name, NumPy array, PyTorch array) of every weight and its state, which both sides name alike."""
     parameters = [q for group in theirs.param_groups for q in group["params"]]
     for i, (name, p, q) in enumerate(zip(names, optimizer.parameters, parameters, strict=True)):

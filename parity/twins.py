@@ -29,7 +29,7 @@ def twin(layer: tn.Layer) -> nn.Module:
         named = OrderedDict((name, twin(stage)) for name, stage in layer.stages.items())
         return nn.Sequential(named).train(layer.training)
     kind = kind_of(type(layer), names_of("layer"))
-    module = twin_class(kind)(**settings_of(layer, kind)).train(layer.training)
+    module: nn.Module = twin_class(kind)(**settings_of(layer, kind)).train(layer.training)
     state = layer.state_dict()
     if state:
         module = module.to(getattr(torch, str(next(iter(state.values())).dtype)))

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,10 +13,11 @@ from tinycnn_numpy import Layer
 from tinycnn_numpy.checks import check_state
 from tinycnn_numpy.optim import Optimizer
 
+Array = np.ndarray[Any, Any]
 Model = Layer | nn.Module
 
 
-def numpy_state(model: Model | Optimizer | torch.optim.Optimizer) -> dict[str, np.ndarray]:
+def numpy_state(model: Model | Optimizer | torch.optim.Optimizer) -> dict[str, Array]:
     """A copy of every weight of a model of either side, or of what an optimiser remembers, as NumPy arrays.
 
     "exp_avg.0" is the exp_avg of an optimiser's first parameter. (The steps are counted once here, "steps",
@@ -30,7 +32,7 @@ def numpy_state(model: Model | Optimizer | torch.optim.Optimizer) -> dict[str, n
     return model.state_dict()
 
 
-def load_optimizer_state(optimizer: Optimizer | torch.optim.Optimizer, state: dict[str, np.ndarray]) -> None:
+def load_optimizer_state(optimizer: Optimizer | torch.optim.Optimizer, state: dict[str, Array]) -> None:
     """Go on from what numpy_state gave for an optimiser of the same side and the same parameters."""
     if isinstance(optimizer, Optimizer):
         optimizer.load_state_dict(state)
@@ -46,7 +48,7 @@ def load_optimizer_state(optimizer: Optimizer | torch.optim.Optimizer, state: di
     optimizer.load_state_dict({"state": memory, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def load_numpy_state(model: Model, state: dict[str, np.ndarray]) -> None:
+def load_numpy_state(model: Model, state: dict[str, Array]) -> None:
     """Copy `state` into a model of either side, cast to its dtype and moved to its device.
 
     Raises ValueError that lists every missing, unexpected and mis-shaped name; then nothing was copied.
@@ -67,7 +69,7 @@ def copy_weights(source: Model, target: Model) -> None:
     load_numpy_state(target, numpy_state(source))
 
 
-def save_weights(model: Model, path: str | os.PathLike, metadata: dict[str, str] | None = None) -> None:
+def save_weights(model: Model, path: str | os.PathLike[str], metadata: dict[str, str] | None = None) -> None:
     """Write a safetensors file: the same weights give the same bytes from both sides.
 
     (Two or more entries of metadata would come in a random order.)
@@ -75,6 +77,6 @@ def save_weights(model: Model, path: str | os.PathLike, metadata: dict[str, str]
     Path(path).write_bytes(save(numpy_state(model), metadata))
 
 
-def load_weights(model: Model, path: str | os.PathLike) -> None:
+def load_weights(model: Model, path: str | os.PathLike[str]) -> None:
     """Read a safetensors file that either side wrote. Strict, as load_numpy_state."""
     load_numpy_state(model, load_file(path))

@@ -67,7 +67,7 @@ class Contained:
     def __init__(self, path: Any, seconds: float = 20.0, memory_mb: int = 2048):
         self.path, self.seconds, self.memory_mb = Path(path), seconds, memory_mb
         self.classes: list[tuple[str, str]] = []
-        self._process: subprocess.Popen | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._text, self._more = "", 0  # of what it prints
 
     def __enter__(self) -> "Contained":
@@ -76,7 +76,7 @@ class Contained:
         self.classes = self._start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._process:
             _kill(self._process)
             self._process.wait()
@@ -127,9 +127,10 @@ class Contained:
         self._reader.start()
         try:
             self._exchange(60 + self.seconds, _unpacked)  # NumPy is imported: from a network drive, say
-            failure, classes = self._exchange(self.seconds, _classes)
+            loaded: tuple[Failure | None, list[tuple[str, str]]] = self._exchange(self.seconds, _classes)
         except ProcessError as reason:
             raise LoadError(str(reason).replace("no answer within", "not loaded within")) from None
+        failure, classes = loaded
         if failure:
             self.__exit__()
             raise LoadError(str(self._in_words(failure)))
@@ -198,7 +199,7 @@ class Contained:
 
 
 def _watch(
-    process: subprocess.Popen, seconds: float, answered: threading.Event, late: threading.Event
+    process: subprocess.Popen[bytes], seconds: float, answered: threading.Event, late: threading.Event
 ) -> None:
     """When the time is up interrupt the process, which then answers where it was, or else kill it."""
     if not answered.wait(seconds):
@@ -209,7 +210,7 @@ def _watch(
             _kill(process)
 
 
-def _kill(process: subprocess.Popen) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     """With all that it started; the number of a group that has a member is given to no other."""
     if os.name == "posix":
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -222,7 +223,7 @@ def _plain(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\t" else ascii(c)[1:-1] for c in text)
 
 
-def _unpacked(message: bytes) -> tuple[dict, bytes]:
+def _unpacked(message: bytes) -> tuple[dict[str, Any], bytes]:
     text, _, data = message.partition(b"\n")
     answer = json.loads(text)
     answer["failure"]  # KeyError if it is nothing of the worker's

@@ -80,7 +80,7 @@ def main(argv: list[str]) -> int:
 
 
 def examine_file(
-    path: Path, seed: int = 0, seconds: float = 20.0, memory_mb: int = 2048, only=None
+    path: Path, seed: int = 0, seconds: float = 20.0, memory_mb: int = 2048, only: list[str] | None = None
 ) -> Checkup:
     """Examine every class of a file that has a counterpart in the library, or those named in `only`."""
     checkup = Checkup(f"{path.name} against PyTorch", seed)

@@ -67,7 +67,9 @@ def _as_safetensors_can(array: Array) -> Array:
 
 
 def told(failure: Failure | None) -> list[str] | None:
-    return failure and [failure.outcome.value, failure.text, failure.exception, failure.where]
+    return (
+        None if failure is None else [failure.outcome.value, failure.text, failure.exception, failure.where]
+    )
 
 
 def pack_runs(runs: dict[str, Run]) -> bytes:
