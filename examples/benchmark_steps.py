@@ -80,7 +80,7 @@ def make_sides(images, labels, group: Processes) -> dict:
         loss_fn: Any = tn.CrossEntropyLoss()
         adam = tn.Adam(model.parameters())
         if parallel:
-            model = tn.DataParallel(model, RANK, COUNT, group.add_up)
+            model = tn.DataParallel(model, RANK, COUNT, group.all_reduce)
             loss_fn = tn.LossShare(loss_fn, RANK, COUNT)
         return lambda batches: tn.train_epoch(model, loss_fn, adam, images, labels, batches)
 

@@ -50,7 +50,7 @@ class Processes:
             elif rank == RANK:
                 self.pipes.append(Client(addresses[0]))
 
-    def add_up(self, array: np.ndarray) -> None:
+    def all_reduce(self, array: np.ndarray) -> None:
         """Replace `array` by its sum over all processes, in each of them."""
         with others_may_end():
             if RANK > 0:
@@ -67,7 +67,7 @@ class Processes:
     def mean(self, value: float, weight: float = 1.0) -> float:
         """The mean over all processes of `value`, each with its weight; the same in every process."""
         sums = np.array([weight * value, weight])
-        self.add_up(sums)
+        self.all_reduce(sums)
         return float(sums[0] / sums[1])
 
     def tell(self, word: str = "") -> str:

@@ -31,7 +31,7 @@ def numpy_side(lr: float, seed: int, group: Processes) -> Side:
     trained: Any = model
     loss_fn: Any = tn.CrossEntropyLoss()
     if processes.COUNT > 1:
-        trained = tn.DataParallel(model, processes.RANK, processes.COUNT, group.add_up)
+        trained = tn.DataParallel(model, processes.RANK, processes.COUNT, group.all_reduce)
         loss_fn = tn.LossShare(loss_fn, processes.RANK, processes.COUNT)
     train_epoch = partial(tn.train_epoch, trained, StopAtNaN(loss_fn, optimizer, lr), optimizer)
     return Side(model, optimizer, lambda array: array, train_epoch, partial(tn.evaluate, model))

@@ -42,8 +42,8 @@ def check_gradients(layer: tn.Layer, x: Array, *, h: float = 1e-5, seed: int = 0
         raise ValueError(f"check_gradients: x has dtype {x.dtype}, expected float64")
     rng = np.random.default_rng(seed)
     out = layer.forward(x)
-    dout = rng.standard_normal(out.shape)
-    gradients = {"dx": layer.backward(dout.copy())}
+    dout: Array = np.asarray(rng.standard_normal(out.shape))
+    gradients: dict[str, Array] = {"dx": layer.backward(dout.copy())}
     places = {"dx": x.copy()}
     for name, parameter in layer.named_parameters():
         gradients["d" + name], places["d" + name] = parameter.grad, parameter.data

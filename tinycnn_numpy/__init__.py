@@ -1,7 +1,9 @@
 """A convolutional network in plain NumPy: every layer with its forward and its backward, written by hand."""
 
+from tinycnn_numpy.batch_norm import BatchNorm2D
 from tinycnn_numpy.conv2d import Conv2D
 from tinycnn_numpy.dense import Dense
+from tinycnn_numpy.dropout import Dropout
 from tinycnn_numpy.flatten import Flatten
 from tinycnn_numpy.layer import Layer
 from tinycnn_numpy.loss import CrossEntropyLoss
@@ -19,10 +21,12 @@ __all__ = [
     "SGD",
     "Adam",
     "AvgPool2D",
+    "BatchNorm2D",
     "Conv2D",
     "CrossEntropyLoss",
     "DataParallel",
     "Dense",
+    "Dropout",
     "Flatten",
     "Layer",
     "LossShare",

@@ -1,18 +1,27 @@
 """What a layer refuses, each with one line that names the argument, its value and what was expected."""
 
+import math
 import operator
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+Array = np.ndarray[Any, Any]
+Pair = tuple[int, int]
+UNLIKE_ARRAYS = (np.matrix, np.ma.MaskedArray)  # * is another product, entries are left out
 
-def check_array(owner, name, array, shape, dtype=None):
+
+def check_array(
+    owner: object, name: str, array: Any, shape: tuple[int | str, ...], dtype: Any = None
+) -> None:
     """Raise ValueError unless `array` is a float array of `shape`: an int is a fixed size, a letter is free.
 
     >>> check_array("Dense", "x", np.zeros((2, 3)), ("N", 4))
     Traceback (most recent call last):
     ValueError: Dense: x has shape (2, 3), expected (N, 4)
     """
-    if not isinstance(array, np.ndarray):
+    if not isinstance(array, np.ndarray) or isinstance(array, UNLIKE_ARRAYS):
         raise ValueError(f"{owner}: {name} is a {type(array).__name__}, expected a NumPy array")
     fits = len(array.shape) == len(shape) and all(
         isinstance(want, str) or size == want for size, want in zip(array.shape, shape, strict=True)
@@ -26,7 +35,7 @@ def check_array(owner, name, array, shape, dtype=None):
         raise ValueError(f"{owner}: {name} has dtype {array.dtype}, expected {np.dtype(dtype)}")
 
 
-def check_size(owner, name, value, at_least=1):
+def check_size(owner: object, name: str, value: Any, at_least: int = 1) -> int:
     """Return `value` as an int; raise ValueError unless it is a whole number >= at_least."""
     try:
         size = operator.index(value)
@@ -37,7 +46,16 @@ def check_size(owner, name, value, at_least=1):
     return size
 
 
-def check_pair(owner, name, value, at_least=1):
+def check_number(
+    owner: object, name: str, value: float, at_least: float = 0.0, below: float = math.inf
+) -> float:
+    """Return `value`; raise ValueError unless it is a number, at_least <= value < below."""
+    if not isinstance(value, int | float | np.floating) or not at_least <= value < below:  # NaN fails both
+        raise ValueError(f"{owner}: {name} is {value!r}, expected {at_least:g} <= {name} < {below:g}")
+    return value
+
+
+def check_pair(owner: object, name: str, value: Any, at_least: int = 1) -> Pair:
     """Return a (height, width) pair of ints from an int or a pair; raise ValueError otherwise."""
     height, width = value if isinstance(value, tuple | list) and len(value) == 2 else (value, value)
     try:
@@ -48,7 +66,7 @@ def check_pair(owner, name, value, at_least=1):
         ) from None
 
 
-def check_kernel_fits(owner, x, kernel_size, padding):
+def check_kernel_fits(owner: object, x: Array, kernel_size: Pair, padding: Pair) -> None:
     """Raise ValueError if the kernel is larger than the padded images (N, C, H, W)."""
     sides = [side + 2 * p for side, p in zip(x.shape[2:], padding, strict=True)]
     if kernel_size[0] > sides[0] or kernel_size[1] > sides[1]:
@@ -58,7 +76,7 @@ def check_kernel_fits(owner, x, kernel_size, padding):
         )
 
 
-def check_dtype(owner, dtype):
+def check_dtype(owner: object, dtype: Any) -> Any:
     """Return `dtype` as a NumPy dtype; raise ValueError unless it is float32 or float64."""
     if dtype is None or np.dtype(dtype) not in (np.float32, np.float64):
         name = None if dtype is None else np.dtype(dtype)  # np.dtype(None) would be float64
@@ -66,15 +84,16 @@ def check_dtype(owner, dtype):
     return np.dtype(dtype)
 
 
-def check_rng(owner, rng):
-    """Raise ValueError unless `rng` is a numpy.random.Generator."""
+def check_rng(owner: object, rng: Any) -> np.random.Generator:
+    """Return `rng`; raise ValueError unless it is a numpy.random.Generator."""
     if not isinstance(rng, np.random.Generator):
         raise ValueError(
             f"{owner}: rng is {rng!r}, expected a numpy.random.Generator: np.random.default_rng(0)"
         )
+    return rng
 
 
-def check_state(owner, own, state):
+def check_state(owner: object, own: Mapping[str, Any], state: Mapping[str, Any]) -> None:
     """Raise ValueError that lists all missing, unexpected and mis-shaped names; `own` maps name to array."""
     problems = [f"missing {name}" for name in own if name not in state]
     problems += [f"unexpected {name}" for name in state if name not in own]

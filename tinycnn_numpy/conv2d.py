@@ -1,10 +1,13 @@
 """Convolution: the same small linear map applied to every window of an image."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from tinycnn_numpy.checks import (
+    Array,
+    Pair,
     check_array,
     check_dtype,
     check_kernel_fits,
@@ -15,7 +18,7 @@ from tinycnn_numpy.checks import (
 from tinycnn_numpy.layer import Layer
 from tinycnn_numpy.windows import (
     blocks_of_rows,
-    columns_of,
+    im2col,
     images_first,
     pixels_first,
     windows_of,
@@ -53,13 +56,13 @@ class Conv2D(Layer):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size,
-        stride=1,
-        padding=0,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: int | Pair = 0,
         bias: bool = True,
         *,
         rng: np.random.Generator,
-        dtype=np.float32,
+        dtype: Any = np.float32,
     ):
         self.in_channels = check_size(self, "in_channels", in_channels)
         self.out_channels = check_size(self, "out_channels", out_channels)
@@ -73,7 +76,7 @@ class Conv2D(Layer):
         self.weight = rng.uniform(-bound, bound, shape).astype(dtype)
         self.bias = rng.uniform(-bound, bound, self.out_channels).astype(dtype) if bias else None
 
-    def forward(self, x: np.ndarray) -> np.ndarray:  # (N, C, H, W)
+    def forward(self, x: Array) -> Array:  # (N, C, H, W)
         check_array(self, "x", x, ("N", self.in_channels, "H", "W"), self.weight.dtype)
         check_kernel_fits(self, x, self.kernel_size, self.padding)
         windows = windows_of(x, self.kernel_size, self.stride, self.padding)
@@ -81,12 +84,12 @@ class Conv2D(Layer):
         matrix, bias = self.matrix(), 0 if self.bias is None else np.repeat(self.bias, N).reshape(F, N)
         out = np.empty((OH, OW, F, N), x.dtype)
         for rows in blocks_of_rows(windows):
-            np.matmul(matrix, columns_of(windows[rows]), out=out[rows])  # (F, KH*KW*C) @ (.., KH*KW*C, N)
+            np.matmul(matrix, im2col(windows[rows]), out=out[rows])  # (F, KH*KW*C) @ (.., KH*KW*C, N)
             out[rows] += bias
         self.cache = windows, x.shape
         return images_first(out)
 
-    def backward(self, dout: np.ndarray) -> np.ndarray:  # (N, F, OH, OW)
+    def backward(self, dout: Array) -> Array:  # (N, F, OH, OW)
         self.backward_weights(dout)
         _, x_shape = self.cache
         dout = pixels_first(dout)
@@ -97,7 +100,7 @@ class Conv2D(Layer):
                 dx_windows[rows, :, i, j] += kernel[i, j] @ dout[rows]  # (C, F) @ (.., F, N) -> (.., C, N)
         return dx
 
-    def backward_weights(self, dout: np.ndarray) -> None:
+    def backward_weights(self, dout: Array) -> None:
         windows, _ = self.cache
         (OH, OW, KH, KW, C, N), F = windows.shape, self.out_channels
         check_array(self, "dout", dout, (N, F, OH, OW), self.weight.dtype)
@@ -107,9 +110,10 @@ class Conv2D(Layer):
         dmatrix = np.zeros((KH * KW * C, F), dout.dtype)
         for rows in blocks_of_rows(windows):
             dout_rows = dout[rows].swapaxes(2, 3).copy()  # (.., N, F)
-            dmatrix += (columns_of(windows[rows]) @ dout_rows).sum(axis=(0, 1))
+            dmatrix += (im2col(windows[rows]) @ dout_rows).sum(axis=(0, 1))
         self.dweight = dmatrix.reshape(KH, KW, C, F).transpose(3, 2, 0, 1)
 
-    def matrix(self) -> np.ndarray:
+    def matrix(self) -> Array:
         """weight as (F, KH*KW*C): a row for each filter, its entries in the order of a window."""
-        return self.weight.transpose(0, 2, 3, 1).reshape(self.out_channels, -1)
+        matrix: Array = self.weight.transpose(0, 2, 3, 1).reshape(self.out_channels, -1)
+        return matrix

@@ -1,10 +1,11 @@
 """Dense: every output is a weighted sum of every input."""
 
 import math
+from typing import Any
 
 import numpy as np
 
-from tinycnn_numpy.checks import check_array, check_dtype, check_rng, check_size
+from tinycnn_numpy.checks import Array, check_array, check_dtype, check_rng, check_size
 from tinycnn_numpy.layer import Layer
 
 
@@ -34,7 +35,7 @@ class Dense(Layer):
         bias: bool = True,
         *,
         rng: np.random.Generator,
-        dtype=np.float32,
+        dtype: Any = np.float32,
     ):
         self.in_features = check_size(self, "in_features", in_features)
         self.out_features = check_size(self, "out_features", out_features)
@@ -44,17 +45,18 @@ class Dense(Layer):
         self.weight = rng.uniform(-bound, bound, (self.out_features, self.in_features)).astype(dtype)
         self.bias = rng.uniform(-bound, bound, self.out_features).astype(dtype) if bias else None
 
-    def forward(self, x: np.ndarray) -> np.ndarray:  # (N, in_features)
+    def forward(self, x: Array) -> Array:  # (N, in_features)
         check_array(self, "x", x, ("N", self.in_features), self.weight.dtype)
         self.cache = x
-        out = x @ self.weight.T
+        out: Array = x @ self.weight.T
         return out if self.bias is None else out + self.bias
 
-    def backward(self, dout: np.ndarray) -> np.ndarray:  # (N, out_features)
+    def backward(self, dout: Array) -> Array:  # (N, out_features)
         self.backward_weights(dout)
-        return dout @ self.weight
+        dx: Array = dout @ self.weight
+        return dx
 
-    def backward_weights(self, dout: np.ndarray) -> None:
+    def backward_weights(self, dout: Array) -> None:
         x = self.cache
         check_array(self, "dout", dout, (len(x), self.out_features), self.weight.dtype)
         if self.bias is not None:

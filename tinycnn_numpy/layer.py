@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinycnn_numpy.checks import check_state
+from tinycnn_numpy.checks import Array, check_state
 
 
 class Layer:
@@ -16,27 +16,30 @@ class Layer:
     backward(dout) -> dx    takes dL/dout, returns dL/dx, and assigns dL/dweight to `self.dweight` and
                             dL/dbias to `self.dbias` (PyTorch adds to .grad, hence its zero_grad)
 
-    What a layer was given and what it returned may be what it remembers: change neither before backward.
-    A layer's parameters are the arrays that it calls `weight` and `bias`. All arrays are float32 or float64.
+    A layer may cache x and out without copying: modify neither before backward.
+    A layer's parameters are the arrays that it calls `weight` and `bias`; its buffers are arrays that forward
+    changes and no optimiser does. All arrays are float32 or float64.
     """
 
     weight: Any = None  # an array, or None where a layer has none
     bias: Any = None
     dweight: Any = None  # None until the first backward
     dbias: Any = None
-    training: bool = True  # batch normalisation and dropout do something else in evaluation
+    cache: Any
+    buffers: tuple[str, ...] = ()  # names of attributes
+    training = True  # or evaluation, in which batch normalisation and dropout do something else
 
-    def forward(self, x: np.ndarray) -> np.ndarray:
+    def forward(self, x: Array) -> Array:
         raise NotImplementedError
 
-    def backward(self, dout: np.ndarray) -> np.ndarray:
+    def backward(self, dout: Array) -> Array:
         raise NotImplementedError
 
-    def backward_weights(self, dout: np.ndarray) -> None:
-        """backward without dx: in training nobody asks the first layer of a model for dL/dimage."""
+    def backward_weights(self, dout: Array) -> None:
+        """backward without dx, which training never needs for the first layer."""
         self.backward(dout)
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
+    def __call__(self, x: Array) -> Array:
         return self.forward(x)
 
     def train(self, mode: bool = True) -> "Layer":
@@ -46,11 +49,13 @@ class Layer:
     def eval(self) -> "Layer":
         return self.train(False)
 
-    def __getattr__(self, name: str):
-        # Python calls this only for attributes that do not exist: `cache` exists once forward has run.
-        if name == "cache":
-            raise RuntimeError(f"{self}: backward was called before forward")
-        raise AttributeError(f"{self} has no attribute {name!r}")
+    if not TYPE_CHECKING:  # for a type checker an attribute that is not declared is a mistake
+
+        def __getattr__(self, name):
+            # Python calls this only for attributes that do not exist: `cache` exists once forward has run.
+            if name == "cache":
+                raise RuntimeError(f"{self}: backward was called before forward")
+            raise AttributeError(f"{self} has no attribute {name!r}")
 
     def __str__(self) -> str:
         return type(self).__name__
@@ -64,18 +69,25 @@ class Layer:
         """What an optimiser updates."""
         return [parameter for _, parameter in self.named_parameters()]
 
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """A copy of every parameter, under the name that the PyTorch twin gives it."""
-        return {name: parameter.data.copy() for name, parameter in self.named_parameters()}
+    def named_arrays(self) -> Iterator[tuple[str, Array]]:
+        """Parameters and buffers, under the names that the PyTorch twin gives them."""
+        yield from ((name, parameter.data) for name, parameter in self.named_parameters())
+        yield from ((name, getattr(self, name)) for name in self.buffers)
 
-    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Copy `state` into the parameters, cast to their dtype.
+    def state_dict(self) -> dict[str, Array]:
+        """A copy of every parameter and buffer."""
+        return {name: array.copy() for name, array in self.named_arrays()}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Copy `state` into the parameters and buffers, cast to their dtype.
 
         Raises ValueError that lists every missing, unexpected and mis-shaped name; then nothing was copied.
         """
-        check_state(self, {name: parameter.data for name, parameter in self.named_parameters()}, state)
-        for name, parameter in self.named_parameters():
-            parameter.data[...] = state[name]
+        own = dict(self.named_arrays())
+        check_state(self, own, state)
+        new = {name: np.array(state[name], array.dtype) for name, array in own.items()}
+        for name, array in own.items():
+            array[...] = new[name]
 
 
 @dataclass
@@ -86,18 +98,21 @@ class Parameter:
     name: str
 
     @property
-    def data(self) -> np.ndarray:
+    def data(self) -> Array:
         """layer.weight, say. Whatever is assigned is written into the same array, for others hold it too."""
-        return getattr(self.layer, self.name)
+        array: Array = getattr(self.layer, self.name)
+        return array
 
     @data.setter
-    def data(self, value: np.ndarray) -> None:
+    def data(self, value: Array) -> None:
         self.data[...] = value
 
     @property
-    def grad(self) -> np.ndarray:
-        """layer.dweight, say. Raises RuntimeError before the first backward."""
-        grad = getattr(self.layer, "d" + self.name)
+    def grad(self) -> Array:
+        """layer.dweight, say. RuntimeError before the first backward, ValueError for a wrong shape."""
+        grad: Array | None = getattr(self.layer, "d" + self.name)
         if grad is None:
             raise RuntimeError(f"{self.layer}: {self.name} has no gradient yet, call backward first")
+        if grad.shape != self.data.shape:
+            raise ValueError(f"{self.layer}: d{self.name} has shape {grad.shape}, expected {self.data.shape}")
         return grad

@@ -1,19 +1,22 @@
 """Cross-entropy: how surprised the network is by the right answer."""
 
+from typing import Any
+
 import numpy as np
 
-from tinycnn_numpy.checks import check_array
+from tinycnn_numpy.checks import Array, check_array
 
 
 class CrossEntropyLoss:
     """Softmax and the negative log of the right class's probability, averaged over the batch, in one step.
 
-    Forward, k over the classes:
+    Forward, j and k over the classes:
 
-        probs[n,k] = exp(logits[n,k]) / sum_k exp(logits[n,k])
+        probs[n,k] = exp(logits[n,k]) / sum_j exp(logits[n,j])
         loss       = mean_n -log probs[n, labels[n]]
 
-    Backward: the derivatives of log and exp cancel, and what is left is the whole reason to fuse the two:
+    Backward: the derivatives of log and exp cancel. That is one reason to fuse the two; the other is that
+    the log of a probability that has vanished is never taken:
 
         dlogits[n,k] = (probs[n,k] - [k is labels[n]]) / N
 
@@ -25,21 +28,22 @@ class CrossEntropyLoss:
     0 .. classes-1 and ValueError for a wrong shape or dtype.
     """
 
-    cache: tuple[np.ndarray, np.ndarray] | None = None
+    cache: tuple[Array, Array] | None = None
 
-    def __call__(self, logits: np.ndarray, labels: np.ndarray) -> np.floating:
+    def __call__(self, logits: Array, labels: Array) -> np.floating[Any]:
         return self.forward(logits, labels)
 
-    def forward(self, logits: np.ndarray, labels: np.ndarray) -> np.floating:
+    def forward(self, logits: Array, labels: Array) -> np.floating[Any]:
         check_array("CrossEntropyLoss", "logits", logits, ("N", "classes"))
         check_labels(labels, *logits.shape)
         shifted = logits - logits.max(axis=1, keepdims=True)
         log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
         self.cache = log_probs, labels
         N = len(labels)
-        return -log_probs[np.arange(N), labels].mean() if N else logits.dtype.type(np.nan)
+        loss: np.floating[Any] = -log_probs[np.arange(N), labels].mean() if N else logits.dtype.type(np.nan)
+        return loss
 
-    def backward(self) -> np.ndarray:
+    def backward(self) -> Array:
         if self.cache is None:
             raise RuntimeError("CrossEntropyLoss: backward was called before forward")
         log_probs, labels = self.cache
@@ -49,7 +53,7 @@ class CrossEntropyLoss:
         return dlogits / max(N, 1)
 
 
-def check_labels(labels: np.ndarray, N: int, classes: int) -> None:
+def check_labels(labels: Array, N: int, classes: int) -> None:
     """Raise ValueError (shape, dtype) or IndexError (value) unless labels are N integers < classes."""
     if not isinstance(labels, np.ndarray):
         raise ValueError(f"CrossEntropyLoss: labels are a {type(labels).__name__}, expected a NumPy array")

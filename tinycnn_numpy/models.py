@@ -1,5 +1,7 @@
 """The models, stage by stage, with a backward of their own. Read beside tinycnn_torch/models.py."""
 
+from typing import Any
+
 import numpy as np
 
 from tinycnn_numpy.conv2d import Conv2D
@@ -13,7 +15,7 @@ from tinycnn_numpy.sequential import Sequential
 class TinyCNN(Sequential):
     """Horizontal or vertical? One convolution over 8 x 8 images; 114 parameters."""
 
-    def __init__(self, *, rng: np.random.Generator, dtype=np.float32):
+    def __init__(self, *, rng: np.random.Generator, dtype: Any = np.float32):
         super().__init__(
             conv=Conv2D(1, 4, kernel_size=3, rng=rng, dtype=dtype),  # (N, 1, 8, 8) -> (N, 4, 6, 6)
             relu=ReLU(),
@@ -26,7 +28,7 @@ class TinyCNN(Sequential):
 class MNISTCNN(Sequential):
     """Which digit? Two convolutions over 28 x 28 images; 12,810 parameters."""
 
-    def __init__(self, *, rng: np.random.Generator, dtype=np.float32):
+    def __init__(self, *, rng: np.random.Generator, dtype: Any = np.float32):
         super().__init__(
             conv1=Conv2D(1, 16, kernel_size=3, rng=rng, dtype=dtype),  # (N, 1, 28, 28) -> (N, 16, 26, 26)
             relu1=ReLU(),
@@ -42,7 +44,7 @@ class MNISTCNN(Sequential):
 class MLP(Sequential):
     """Which digit? Without convolutions; 101,770 parameters."""
 
-    def __init__(self, *, rng: np.random.Generator, dtype=np.float32):
+    def __init__(self, *, rng: np.random.Generator, dtype: Any = np.float32):
         super().__init__(
             flatten=Flatten(),  # (N, 1, 28, 28) -> (N, 784)
             fc1=Dense(28 * 28, 128, rng=rng, dtype=dtype),  # -> (N, 128)

@@ -1,20 +1,11 @@
 """Optimisers: what is done with a gradient. Formulas, defaults and state names are PyTorch's."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tinycnn_numpy.checks import check_state
+from tinycnn_numpy.checks import Array, check_number, check_state
 from tinycnn_numpy.layer import Parameter
-
-
-def check_number(
-    owner: object, name: str, value: float, at_least: float = 0.0, below: float = math.inf
-) -> float:
-    if not isinstance(value, int | float | np.floating) or not at_least <= value < below:  # NaN fails both
-        raise ValueError(f"{owner}: {name} is {value!r}, expected {at_least:g} <= {name} < {below:g}")
-    return value
 
 
 class Optimizer:
@@ -33,25 +24,26 @@ class Optimizer:
     def __str__(self) -> str:
         return type(self).__name__
 
-    def zeros(self) -> list[np.ndarray]:
+    def zeros(self) -> list[Array]:
         return [np.zeros_like(parameter.data) for parameter in self.parameters]
 
     def step(self) -> None:
         raise NotImplementedError
 
-    def state_dict(self) -> dict[str, np.ndarray]:
+    def state_dict(self) -> dict[str, Array]:
         """A copy of what the next step depends on besides the weights: "exp_avg.0" is the first one's."""
         return {name: array.copy() for name, array in self.named_arrays().items()}
 
-    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Go on from a state_dict. Raises ValueError as a layer's does; then nothing was copied."""
         own = self.named_arrays()
         check_state(self, own, state)
+        new = {name: np.array(state[name], array.dtype) for name, array in own.items()}
         for name, array in own.items():
-            array[...] = state[name]
+            array[...] = new[name]
         self.steps = int(state["steps"])
 
-    def named_arrays(self) -> dict[str, np.ndarray]:
+    def named_arrays(self) -> dict[str, Array]:
         arrays = {f"{name}.{i}": a for name in self.memory for i, a in enumerate(getattr(self, name))}
         return {"steps": np.array(self.steps), **arrays}
 
@@ -68,7 +60,14 @@ class SGD(Optimizer):
 
     memory = ("momentum_buffer",)
 
-    def __init__(self, parameters, lr: float, momentum=0.0, nesterov=False, weight_decay=0.0):
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        lr: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ):
         super().__init__(parameters, lr, weight_decay)
         self.momentum = check_number(self, "momentum", momentum)
         if nesterov and momentum == 0:
@@ -98,7 +97,14 @@ class Adam(Optimizer):
 
     memory = ("exp_avg", "exp_avg_sq")
 
-    def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ):
         super().__init__(parameters, lr, weight_decay)
         if not isinstance(betas, tuple | list) or len(betas) != 2:
             raise ValueError(f"{self}: betas is {betas!r}, expected a pair of numbers")

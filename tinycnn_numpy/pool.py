@@ -1,12 +1,13 @@
 """Pooling: one number for every window of every channel, its largest or its mean."""
 
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
-from tinycnn_numpy.checks import check_array, check_kernel_fits, check_pair
+from tinycnn_numpy.checks import Array, Pair, check_array, check_kernel_fits, check_pair
 from tinycnn_numpy.layer import Layer
-from tinycnn_numpy.windows import Pair, images_first, pixels_first, windows_of, zeros_and_windows
+from tinycnn_numpy.windows import images_first, pixels_first, windows_of, zeros_and_windows
 
 
 class Pool2D(Layer):
@@ -17,7 +18,7 @@ class Pool2D(Layer):
     PyTorch accepts).
     """
 
-    def __init__(self, kernel_size, stride=None, padding=0):
+    def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0):
         self.kernel_size: Pair = check_pair(self, "kernel_size", kernel_size)
         self.stride: Pair = check_pair(self, "stride", kernel_size if stride is None else stride)
         self.padding: Pair = check_pair(self, "padding", padding, at_least=0)
@@ -26,12 +27,12 @@ class Pool2D(Layer):
                 f"{self}: padding is {padding!r}, expected at most half of kernel_size {kernel_size!r}"
             )
 
-    def windows_of(self, x: np.ndarray, fill: float) -> np.ndarray:
+    def windows_of(self, x: Array, fill: float) -> Array:
         check_array(self, "x", x, ("N", "C", "H", "W"))
         check_kernel_fits(self, x, self.kernel_size, self.padding)
         return windows_of(x, self.kernel_size, self.stride, self.padding, fill)  # (OH, OW, KH, KW, C, N)
 
-    def zeros_and_windows(self, x_shape: tuple[int, ...], dtype) -> tuple[np.ndarray, np.ndarray]:
+    def zeros_and_windows(self, x_shape: tuple[int, ...], dtype: Any) -> tuple[Array, Array]:
         return zeros_and_windows(x_shape, dtype, self.kernel_size, self.stride, self.padding)
 
 
@@ -52,13 +53,13 @@ class MaxPool2D(Pool2D):
     gives NaN at the losers (0 * inf), and 0 in PyTorch.
     """
 
-    def forward(self, x: np.ndarray) -> np.ndarray:  # (N, C, H, W)
+    def forward(self, x: Array) -> Array:  # (N, C, H, W)
         windows = self.windows_of(x, fill=-np.inf)
         out = reduce(np.maximum, (windows[:, :, i, j] for i, j in np.ndindex(self.kernel_size)))
         self.cache = windows, out, x.shape
         return images_first(out)
 
-    def backward(self, dout: np.ndarray) -> np.ndarray:  # (N, C, OH, OW)
+    def backward(self, dout: Array) -> Array:  # (N, C, OH, OW)
         windows, out, x_shape = self.cache
         check_array(self, "dout", dout, images_first(out).shape, out.dtype)
         dout = pixels_first(dout)
@@ -83,12 +84,12 @@ class AvgPool2D(Pool2D):
         dx                    = dwindows, each entry added back to the pixel that it was read from
     """
 
-    def forward(self, x: np.ndarray) -> np.ndarray:  # (N, C, H, W)
+    def forward(self, x: Array) -> Array:  # (N, C, H, W)
         windows = self.windows_of(x, fill=0.0)
         self.cache = windows.shape, x.shape, x.dtype
         return images_first(windows.mean(axis=(2, 3)))
 
-    def backward(self, dout: np.ndarray) -> np.ndarray:  # (N, C, OH, OW)
+    def backward(self, dout: Array) -> Array:  # (N, C, OH, OW)
         (OH, OW, KH, KW, C, N), x_shape, dtype = self.cache
         check_array(self, "dout", dout, (N, C, OH, OW), dtype)
         share = pixels_first(dout) / (KH * KW)

@@ -1,10 +1,10 @@
-"""Sequential: layers in a row. Backpropagation is this file's last loop."""
+"""Sequential: layers in a row. Backpropagation is the loop of `backward`."""
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
-import numpy as np
-
+from tinycnn_numpy.checks import Array
 from tinycnn_numpy.layer import Layer, Parameter
 
 
@@ -26,21 +26,21 @@ class Sequential(Layer):
                 f"{self}: a stage is called {taken[0]!r}, expected a name that is not a method's"
             )
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         stages = self.__dict__.get("stages", {})
-        return stages[name] if name in stages else super().__getattr__(name)
+        return stages[name] if name in stages else super().__getattr__(name)  # type: ignore[misc]
 
-    def forward(self, x: np.ndarray) -> np.ndarray:
+    def forward(self, x: Array) -> Array:
         for layer in self.stages.values():
             x = layer.forward(x)
         return x
 
-    def backward(self, dout: np.ndarray) -> np.ndarray:
+    def backward(self, dout: Array) -> Array:
         for layer in reversed(self.stages.values()):
             dout = layer.backward(dout)
         return dout
 
-    def backward_weights(self, dout: np.ndarray) -> None:
+    def backward_weights(self, dout: Array) -> None:
         first, *later = self.stages.values()
         for layer in reversed(later):
             dout = layer.backward(dout)
@@ -64,11 +64,11 @@ class Sequential(Layer):
             for name, parameter in layer.named_parameters():
                 yield f"{stage}.{name}", parameter
 
+    def named_arrays(self) -> Iterator[tuple[str, Array]]:
+        for stage, layer in self.stages.items():
+            yield from ((f"{stage}.{name}", array) for name, array in layer.named_arrays())
 
-def count_parameters(model) -> int:
-    """Print name, shape and size of every parameter of a model of either package; return their total."""
-    sizes = {name: math.prod(array.shape) for name, array in model.state_dict().items()}
-    for name, array in model.state_dict().items():
-        print(f"{name:<14} {tuple(array.shape)!s:<18} {sizes[name]:>8,}")
-    print(f"{'total':<33} {sum(sizes.values()):>8,}")
-    return sum(sizes.values())
+
+def count_parameters(model: Any) -> int:
+    """How many numbers a model of either package learns."""
+    return sum(math.prod(getattr(p, "data", p).shape) for p in model.parameters())

@@ -2,10 +2,16 @@
 
 from collections.abc import Iterable
 
-import numpy as np
+from tinycnn_numpy.checks import Array
+from tinycnn_numpy.layer import Layer
+from tinycnn_numpy.loss import CrossEntropyLoss
+from tinycnn_numpy.optim import Optimizer
+from tinycnn_numpy.parallel import LossShare
+
+Loss = CrossEntropyLoss | LossShare
 
 
-def train_step(model, loss_fn, optimizer, x, y) -> float:
+def train_step(model: Layer, loss_fn: Loss, optimizer: Optimizer, x: Array, y: Array) -> float:
     """One step of the optimiser for the images x (N, C, H, W) with labels y (N,); return their mean loss."""
     logits = model(x)
     loss = loss_fn(logits, y)
@@ -14,7 +20,14 @@ def train_step(model, loss_fn, optimizer, x, y) -> float:
     return float(loss)
 
 
-def train_epoch(model, loss_fn, optimizer, images, labels, batches: Iterable[np.ndarray]) -> float:
+def train_epoch(
+    model: Layer,
+    loss_fn: Loss,
+    optimizer: Optimizer,
+    images: Array,
+    labels: Array,
+    batches: Iterable[Array],
+) -> float:
     """Take one step for every index array in `batches`; return the mean loss of the images seen.
 
     images (M, C, H, W) and labels (M,) hold the whole training set. Raises ValueError if `batches` is empty.
@@ -28,12 +41,14 @@ def train_epoch(model, loss_fn, optimizer, images, labels, batches: Iterable[np.
     return total / seen
 
 
-def evaluate(model, images, labels, batch_size: int = 1000) -> float:
+def evaluate(model: Layer, images: Array, labels: Array, batch_size: int = 1000) -> float:
     """The share of images that the model labels right, in percent. Raises ValueError for no images."""
     if len(images) == 0:
         raise ValueError("evaluate: images is empty, expected at least one")
-    correct = 0
+    before, correct = model.training, 0
+    model.eval()
     for start in range(0, len(images), batch_size):
         logits = model(images[start : start + batch_size])
         correct += int((logits.argmax(axis=1) == labels[start : start + batch_size]).sum())
+    model.train(before)
     return 100 * correct / len(images)

@@ -1,6 +1,10 @@
 """A training step recorded once as a CUDA graph and then replayed: the GPU no longer waits for Python."""
 
+from typing import Any
+
 import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from tinycnn_torch.train import train_step
 
@@ -16,10 +20,13 @@ class CapturedStep:
 
     WARM_UP = 3
 
-    def __init__(self):
-        self.steps, self.graph = 0, None
+    def __init__(self) -> None:
+        self.steps = 0
+        self.graph: torch.cuda.CUDAGraph | None = None
 
-    def __call__(self, model, loss_fn, optimizer, x, y) -> torch.Tensor:
+    def __call__(
+        self, model: nn.Module, loss_fn: nn.Module, optimizer: Optimizer, x: Tensor, y: Tensor
+    ) -> Tensor:
         if self.steps == 0:
             self.x, self.y = x.clone(), y.clone()
         if x.shape != self.x.shape:
@@ -36,9 +43,9 @@ class CapturedStep:
         self.graph.replay()
         return self.loss.clone()
 
-    def step_beside(self, *arguments) -> torch.Tensor:
+    def step_beside(self, *arguments: Any) -> Tensor:
         """train_step on a stream of its own, as PyTorch asks of the steps before a recording."""
-        here, beside = torch.cuda.current_stream(), torch.cuda.Stream()
+        here, beside = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
         beside.wait_stream(here)
         with torch.cuda.stream(beside):
             loss = train_step(*arguments)

@@ -8,7 +8,7 @@ from torch import nn
 class TinyCNN(nn.Sequential):
     """Horizontal or vertical? One convolution over 8 x 8 images; 114 parameters."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(
             OrderedDict(
                 conv=nn.Conv2d(1, 4, kernel_size=3),  # (N, 1, 8, 8) -> (N, 4, 6, 6)
@@ -23,7 +23,7 @@ class TinyCNN(nn.Sequential):
 class MNISTCNN(nn.Sequential):
     """Which digit? Two convolutions over 28 x 28 images; 12,810 parameters."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(
             OrderedDict(
                 conv1=nn.Conv2d(1, 16, kernel_size=3),  # (N, 1, 28, 28) -> (N, 16, 26, 26)
@@ -41,7 +41,7 @@ class MNISTCNN(nn.Sequential):
 class MLP(nn.Sequential):
     """Which digit? Without convolutions; 101,770 parameters."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(
             OrderedDict(
                 flatten=nn.Flatten(),  # (N, 1, 28, 28) -> (N, 784)

@@ -20,7 +20,8 @@ class DataParallel(DistributedDataParallel):
         self.share = slice(rank, None, processes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x[self.share])
+        out: torch.Tensor = super().forward(x[self.share])  # type: ignore[no-untyped-call]
+        return out
 
 
 class LossShare(nn.Module):

@@ -1,22 +1,31 @@
 """The training loop, with backpropagation in one line. Read beside tinycnn_numpy/train.py."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 
-def train_step(model, loss_fn, optimizer, x, y) -> torch.Tensor:
+def train_step(model: nn.Module, loss_fn: nn.Module, optimizer: Optimizer, x: Tensor, y: Tensor) -> Tensor:
     """One step of the optimiser for the images x (N, C, H, W) with labels y (N,); return their mean loss."""
     logits = model(x)
     loss = loss_fn(logits, y)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    return loss.detach()
+    mean: Tensor = loss.detach()
+    return mean
 
 
 def train_epoch(
-    model, loss_fn, optimizer, images, labels, batches: Iterable[torch.Tensor], step=train_step
+    model: nn.Module,
+    loss_fn: nn.Module,
+    optimizer: Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    batches: Iterable[Tensor],
+    step: Callable[..., Tensor] = train_step,
 ) -> float:
     """Take one step for every index tensor in `batches`; return the mean loss of the images seen.
 
@@ -24,7 +33,8 @@ def train_epoch(
     batch. The loss is summed up on the device and read once: reading it at every step would make the GPU
     wait. step: see CapturedStep. Raises ValueError if `batches` is empty.
     """
-    total, seen = 0.0, 0
+    total: Tensor | float = 0.0
+    seen = 0
     for batch in batches:
         loss = step(model, loss_fn, optimizer, images[batch], labels[batch])
         total, seen = total + loss * len(batch), seen + len(batch)
@@ -34,12 +44,14 @@ def train_epoch(
 
 
 @torch.no_grad()
-def evaluate(model, images, labels, batch_size: int = 1000) -> float:
+def evaluate(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int = 1000) -> float:
     """The share of images that the model labels right, in percent. Raises ValueError for no images."""
     if len(images) == 0:
         raise ValueError("evaluate: images is empty, expected at least one")
-    correct = torch.zeros((), dtype=torch.int64, device=labels.device)
+    before, correct = model.training, torch.zeros((), dtype=torch.int64, device=labels.device)
+    model.eval()
     for start in range(0, len(images), batch_size):
         logits = model(images[start : start + batch_size])
         correct += (logits.argmax(dim=1) == labels[start : start + batch_size]).sum()
+    model.train(before)
     return 100 * int(correct) / len(images)

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import io
+import math
 
 import tinycnn_numpy as tn
 from examples import seeds
@@ -17,8 +18,8 @@ Which is more parameter-efficient, the MLP or the CNN, and why?"""
 
 def solve(dataset: Dataset, args: argparse.Namespace) -> None:
     for model in ("MLP", "MNISTCNN"):
-        print(f"tinycnn_numpy.count_parameters of {model}; {agreement(model)}:")
-        tn.count_parameters(seeds.start(model, "numpy", 0))
+        print(f"The parameters of {model}; {agreement(model)}:")
+        count_parameters(seeds.start(model, "numpy", 0))
     print("The bias apart, in a forward pass of one image:")
     print(f"{'model':10}{'stage':7}{'weights':>8}{'uses of each':>14}{'multiply-adds':>15}")
     for model in ("MLP", "SmallMLP", "MNISTCNN"):
@@ -40,6 +41,15 @@ def solve(dataset: Dataset, args: argparse.Namespace) -> None:
     save(found.curves(), args.output_dir / "parameters.png")
 
 
+def count_parameters(model) -> int:
+    """The answer: print name, shape and size of every parameter of a model of either package."""
+    for name, array in model.state_dict().items():
+        print(f"{name:<14} {tuple(array.shape)!s:<18} {math.prod(array.shape):>8,}")
+    total = tn.count_parameters(model)
+    print(f"{'total':<33} {total:>8,}")
+    return total
+
+
 def agreement(model: str) -> str:
     """Whether count_parameters prints the same for both packages."""
     printed = [counted(seeds.start(model, backend, 0))[1] for backend in ("numpy", "torch")]
@@ -50,7 +60,7 @@ def counted(model) -> tuple[int, str]:
     """What count_parameters returns and what it prints."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        total = tn.count_parameters(model)
+        total = count_parameters(model)
     return total, printed.getvalue()
 
 

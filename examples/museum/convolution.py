@@ -51,7 +51,7 @@ class KernelInOtherOrder(tn.Conv2D):
     def forward(self, x):
         windows = tn.windows.windows_of(x, self.kernel_size, self.stride, self.padding)
         self.cache = windows, x.shape
-        columns = tn.windows.columns_of(windows)  # (OH, OW, KH*KW*C, N)
+        columns = tn.windows.im2col(windows)  # (OH, OW, KH*KW*C, N)
         out = self.weight.reshape(self.out_channels, -1) @ columns  # bug: rows of weight run C, KH, KW
         if self.bias is not None:
             out += self.bias[:, None]

@@ -77,6 +77,14 @@ def test_31_4_count_parameters_prints_the_same_for_both_packages(model, total):
     assert "the same" in parameters.agreement(model)
 
 
+def test_31_4_the_answer_prints_a_row_for_each_parameter():
+    _, printed = parameters.counted(tn.TinyCNN(rng=np.random.default_rng(0)))
+    rows = [(line.split()[0], line.split()[-1]) for line in printed.splitlines()]
+    assert rows == [
+        ("conv.weight", "36"), ("conv.bias", "4"), ("fc.weight", "72"), ("fc.bias", "2"), ("total", "114"),
+    ]  # fmt: skip
+
+
 class AsInTheChapter(nn.Module):
     """Exercise 31.1 in the chapter's style: one pooling for all, and here in front of the ReLU."""
 
@@ -105,7 +113,7 @@ def average(**other) -> nn.Sequential:
 def test_right_answers_are_accepted():
     assert wrong("31.1", TorchThirdConvolution()) == wrong("31.1", AsInTheChapter()) == ""
     assert wrong("31.1", third()) == wrong("31.2", average()) == wrong("31.2", TorchAveragePooling()) == ""
-    assert wrong("31.4", tn.count_parameters) == ""
+    assert wrong("31.4", parameters.count_parameters) == ""
     answer = AsInTheChapter()
     before = answer.conv3.weight.clone()
     wrong("31.1", answer)

@@ -72,14 +72,14 @@ def test_numpy_shares_in_threads(processes):
     barrier, arrays, shares = threading.Barrier(processes, timeout=10), {}, {}
 
     def work(rank):
-        def add_up(array):
+        def all_reduce(array):
             arrays[rank] = array.copy()
             barrier.wait()
             array[...] = sum(arrays[r] for r in range(processes))
             barrier.wait()
 
         twin = case(7, np.float64)[0]
-        parallel = tn.DataParallel(twin, rank, processes, add_up)
+        parallel = tn.DataParallel(twin, rank, processes, all_reduce)
         loss_fn = tn.LossShare(tn.CrossEntropyLoss(), rank, processes)
         loss_fn(parallel(x), y)
         shares[rank] = (

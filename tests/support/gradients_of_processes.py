@@ -34,7 +34,7 @@ def case(batch: int, dtype):
 
 
 def numpy_gradients(model, x, y, group):
-    parallel = tn.DataParallel(model, RANK, COUNT, group.add_up)
+    parallel = tn.DataParallel(model, RANK, COUNT, group.all_reduce)
     loss_fn = tn.LossShare(tn.CrossEntropyLoss(), RANK, COUNT)
     loss = loss_fn(parallel(x), y)
     parallel.backward_weights(loss_fn.backward())
