@@ -18,7 +18,7 @@ class Layer:
 
     A layer may cache x and out without copying: modify neither before backward.
     A layer's parameters are the arrays that it calls `weight` and `bias`; its buffers are arrays that forward
-    changes and no optimiser does. All arrays are float32 or float64.
+    changes. All arrays are float32 or float64.
     """
 
     weight: Any = None  # an array, or None where a layer has none

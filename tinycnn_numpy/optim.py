@@ -1,6 +1,6 @@
 """Optimisers: what is done with a gradient. Formulas, defaults and state names are PyTorch's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -13,7 +13,7 @@ class Optimizer:
 
     memory: tuple[str, ...] = ()  # names of the attributes that keep one array for each parameter
 
-    def __init__(self, parameters: Sequence[Parameter], lr: float, weight_decay: float):
+    def __init__(self, parameters: list[Parameter], lr: float, weight_decay: float):
         self.parameters = list(parameters)
         if not self.parameters:
             raise ValueError(f"{self}: parameters is empty, expected model.parameters()")
@@ -61,13 +61,9 @@ class SGD(Optimizer):
     memory = ("momentum_buffer",)
 
     def __init__(
-        self,
-        parameters: Sequence[Parameter],
-        lr: float,
-        momentum: float = 0.0,
-        nesterov: bool = False,
+        self, parameters: list[Parameter], lr: float, momentum: float = 0.0, nesterov: bool = False,
         weight_decay: float = 0.0,
-    ):
+    ):  # fmt: skip
         super().__init__(parameters, lr, weight_decay)
         self.momentum = check_number(self, "momentum", momentum)
         if nesterov and momentum == 0:
@@ -98,13 +94,9 @@ class Adam(Optimizer):
     memory = ("exp_avg", "exp_avg_sq")
 
     def __init__(
-        self,
-        parameters: Sequence[Parameter],
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-    ):
+        self, parameters: list[Parameter], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, weight_decay: float = 0.0,
+    ):  # fmt: skip
         super().__init__(parameters, lr, weight_decay)
         if not isinstance(betas, tuple | list) or len(betas) != 2:
             raise ValueError(f"{self}: betas is {betas!r}, expected a pair of numbers")

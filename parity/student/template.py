@@ -142,7 +142,7 @@ def _what_it_needs(code: str, classes: Iterable[type]) -> tuple[str, list[str]]:
                 home = str(node.module) if isinstance(node, ast.ImportFrom) else cls.__module__
                 if isinstance(node, ast.Import):
                     lines[node.names[0].name] = ast.unparse(node)
-                elif home in MAY_IMPORT:
+                elif home in MAY_IMPORT or home.split(".")[0] in sys.stdlib_module_names:
                     names.setdefault(home, set()).add(name)
                     lines[home] = _import(home, names[home])
                 else:
@@ -182,7 +182,7 @@ def _head(chosen: list[type], code: str) -> str:
     """What is to be done, how it is checked, what may be relied on."""
     parts = [TASK]
     if any(issubclass(cls, Layer) for cls in chosen):
-        hints = [DTYPE, *[BIAS] * ("self.bias =" in code), *[PAIRS] * ("check_pair(" in code)]
+        hints = [DTYPE, *[BIAS] * ("bias: bool" in code), *[PAIRS] * ("check_pair(" in code)]
         parts += [f"What every layer keeps to:\n\n{textwrap.indent(_contract(), '    ')}\n", "".join(hints)]
     if any(KINDS[cls.__name__].role == "loss" for cls in chosen):
         parts.append(LOSS)

@@ -28,7 +28,7 @@ def cases_of(kind, seed):
     """As they are for an even seed, all in float64 for an odd one."""
     for case in questions(kind, seed):
         if seed % 2:
-            arrays = {name: in_float64(getattr(case, name)) for name in ("runs", "weights", "fed")}
+            arrays = {name: in_float64(getattr(case, name)) for name in ("runs", "weights", "isolated")}
             case = dataclasses.replace(case, dtype=np.float64, **arrays)
         yield case
 

@@ -64,7 +64,8 @@ def test_layout_is_the_library_s(names):
 def test_nothing_is_imported_that_holds_a_solution(names):
     for node in ast.walk(ast.parse(template(names))):
         if isinstance(node, ast.ImportFrom):
-            assert node.module in ("tinycnn_numpy.checks", "tinycnn_numpy.layer", "tinycnn_numpy.optim")
+            ours = "tinycnn_numpy.checks", "tinycnn_numpy.layer", "tinycnn_numpy.optim"
+            assert node.module in (*ours, "typing", "collections.abc")
             assert not {alias.name for alias in node.names} & set(NAMES)
         if isinstance(node, ast.Import):
             assert {alias.name for alias in node.names} <= {"math", "numpy"}
@@ -104,7 +105,7 @@ def test_what_is_not_left_to_write_is_the_library_s_own():
                 assert ast.unparse(ours_args) == ast.unparse(theirs_args)
         paragraphs = ast.get_docstring(theirs).split("\n\n")
         assert ast.get_docstring(ours).split("\n\n") == [p for p in paragraphs if not p.startswith(OURS)]
-    assert "def forward(self, x: np.ndarray) -> np.ndarray:  # (N, C, H, W)\n" in template()
+    assert "def forward(self, x: Array) -> Array:  # (N, C, H, W)\n" in template()
 
 
 def test_every_method_is_left_to_write():
@@ -150,7 +151,8 @@ def test_a_layer_filled_in_equals_pytorch_s(name):
     cls = filled(load(template([name]))[name])
     rng = np.random.default_rng(0)
     arguments = {"Conv2D": (2, 3, (3, 2), 2, 1), "MaxPool2D": (2,), "AvgPool2D": (3, 2, 1), "Dense": (5, 3)}
-    settings = {"rng": rng} if name in ("Conv2D", "Dense") else {}
+    arguments |= {"BatchNorm2D": (2,), "Dropout": (0.3,)}
+    settings = {"rng": rng} if name in ("Conv2D", "Dense", "Dropout") else {}
     layer = cls(*arguments.get(name, ()), **settings)
     shape = (4, 5) if name == "Dense" else (4, 2, 7, 6)
     module = parity.twin(getattr(tn, name)(*arguments.get(name, ()), **settings))
