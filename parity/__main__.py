@@ -1,6 +1,7 @@
 """python -m parity                   prove that tinycnn_numpy and tinycnn_torch compute the same
 python -m parity check FILE        examine the layers, losses, optimisers and models that FILE defines
 python -m parity template          print a file to start from
+python -m parity explain CODE      what a cause is, a wrong and a right example, why it matters
 
 Each takes --help.
 """
@@ -19,6 +20,10 @@ def main(argv: list[str] | None = None) -> int:
             from parity.student.program import print_template
 
             return print_template(rest)
+        case ["explain", *rest]:
+            from parity.doctor.explain import main as explain
+
+            return explain(rest)
     from parity.proof import main as prove
 
     return prove(arguments)

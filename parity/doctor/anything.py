@@ -1,5 +1,6 @@
 """Mistakes that any tensor may suffer: a factor, a sign, an order, an earlier call."""
 
+import copy
 import itertools
 import math
 from collections.abc import Iterator
@@ -11,11 +12,13 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional
 
+from parity.bounds import Array
 from parity.doctor.arithmetic import geometry, permutations, reordered, reordered_back
-from parity.doctor.evidence import Cause, Evidence
+from parity.doctor.evidence import ANY, Cause, Evidence, Page, causes
 
 
-def causes(tensor: str) -> Iterator[Cause]:
+@causes(ANY, ANY)
+def general_causes(tensor: str) -> Iterator[Cause]:
     yield Cause(
         "accumulated",
         f"{tensor} is added to that of the call before: assign it, every backward starts anew "
@@ -61,12 +64,12 @@ def causes(tensor: str) -> Iterator[Cause]:
     yield from orders(tensor)
 
 
-def as_given(e: Evidence, tensor: str) -> np.ndarray | None:
+def as_given(e: Evidence, tensor: str) -> Array | None:
     shape = e.given[tensor].shape
     return e.exact[tensor].reshape(shape) if math.prod(shape) == e.exact[tensor].size else None
 
 
-def added_up(e: Evidence, tensor: str) -> np.ndarray:
+def added_up(e: Evidence, tensor: str) -> Array:
     return e.exact[tensor] + (added_up(e.before, tensor) if e.before else 0)
 
 
@@ -84,18 +87,21 @@ def stale(e: Evidence, tensor: str, names: tuple[str, ...], earlier: Evidence | 
 
 
 def recomputed(e: Evidence, tensor: str, **inputs: Tensor) -> Any:
-    """The right answer for other inputs."""
+    """The right answer for other inputs; None for what is neither an output nor a gradient."""
+    if tensor not in ("out", "dx", "dweight", "dbias", "loss", "dlogits"):
+        return None
     inputs = e.inputs | inputs
     if e.kind == "CrossEntropyLoss":
         z = inputs["logits"].clone().requires_grad_()
         loss = functional.cross_entropy(z, inputs["labels"])
         return loss if tensor == "loss" else torch.autograd.grad(loss, z)[0]
     leaves: dict[str, Tensor] = {}
+    stage = copy.deepcopy(e.stage)  # batch normalisation changes its running statistics
     for name in ("x", "weight", "bias"):
         if name in inputs:
             leaves[name] = inputs[name].clone().requires_grad_()
     weights = {name: leaf for name, leaf in leaves.items() if name != "x"}
-    out = functional_call(e.stage, weights, (leaves["x"],))
+    out = functional_call(stage, weights, (leaves["x"],))
     return out if tensor == "out" else torch.autograd.grad(out, leaves[tensor[1:]], inputs["dout"])[0]
 
 
@@ -161,11 +167,12 @@ def counts(e: Evidence) -> dict[str, int]:
     }
 
 
-def multiple(e: Evidence, tensor: str) -> np.ndarray | None:
+def multiple(e: Evidence, tensor: str) -> Array | None:
     exact, given = e.exact[tensor], e.given[tensor]
     if exact.shape != given.shape or not exact.any():
         return None
-    return exact * (exact * given).sum() / (exact * exact).sum()
+    found: Array = exact * (exact * given).sum() / (exact * exact).sum()
+    return found
 
 
 def orders(tensor: str) -> Iterator[Cause]:
@@ -196,3 +203,81 @@ def orders(tensor: str) -> Iterator[Cause]:
                 "bring the axes into the right order first, then reshape.",
                 lambda e, order=order, misread=misread: misread(e.exact[tensor], order),
             )
+
+
+PAGES = [
+    Page(
+        code="accumulated",
+        kind="Dense",
+        what="The gradient of this call is added to that of the call before.",
+        right="self.dweight = dout.T @ x",
+        wrong="before = 0 if self.dweight is None else self.dweight\nself.dweight = before + dout.T @ x",
+        why=(
+            "PyTorch adds, and therefore needs zero_grad. A layer here assigns: each backward "
+            "starts from zero. One step alone hides it."
+        ),
+    ),
+    Page(
+        code="stale-cache",
+        kind="Dense",
+        what="What an earlier call has left is used again.",
+        right="out: Array = x @ self.weight.T",
+        wrong=(
+            'if "transposed" not in vars(self):\n'
+            "    self.transposed = self.weight.T.copy()\n"
+            "out = x @ self.transposed"
+        ),
+        why="The first step is right. After it the weights have changed, and the copy has not.",
+    ),
+    Page(
+        code="wrong-sign",
+        kind="Dense",
+        what="The sign is wrong.",
+        right="self.dweight = dout.T @ x",
+        wrong="self.dweight = -dout.T @ x",
+        why="The weight climbs. If its layer is small beside the others the loss falls even so.",
+    ),
+    Page(
+        code="upstream-ignored",
+        kind="Dense",
+        what="dout is ignored, as if it were all ones.",
+        right="self.dbias = dout.sum(axis=0)",
+        wrong="self.dbias = np.full_like(self.bias, len(dout))",
+        why="A test with a gradient of ones cannot see it. That is why dout is random here.",
+    ),
+    Page(
+        code="wrong-shape",
+        kind="Dense",
+        what="The numbers are right and the shape is not.",
+        right="self.dbias = dout.sum(axis=0)",
+        wrong="self.dbias = dout.sum(axis=0, keepdims=True)",
+        why="NumPy broadcasts (1, M) silently, here and there to a matrix.",
+    ),
+    Page(
+        code="wrong-factor",
+        kind="Dense",
+        what="The numbers are right up to a factor.",
+        right="self.dweight = dout.T @ x",
+        wrong="self.dweight = dout.T @ x / len(x)",
+        why=(
+            "Most often the mean over the batch: it is taken once, in the loss. Adam hides a "
+            "factor almost completely."
+        ),
+    ),
+    Page(
+        code="axes-swapped",
+        kind="Dense",
+        what="Two axes are exchanged.",
+        right="self.dweight = dout.T @ x",
+        wrong="self.dweight = x.T @ dout",
+        why="A square weight takes the wrong gradient without a word.",
+    ),
+    Page(
+        code="reversed",
+        kind="ReLU",
+        what="The numbers stand in reverse order along an axis.",
+        right="dx: Array = dout * (x > 0)",
+        wrong="dx = (dout * (x > 0))[::-1]",
+        why="Each image gets the gradient of another. Sums and means are right.",
+    ),
+]

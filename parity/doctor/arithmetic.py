@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from parity.bounds import pair
+from parity.bounds import Array, pair
 from parity.doctor.evidence import Cause, Evidence, Predict
 
 
@@ -20,7 +20,7 @@ def permutations(sizes: range) -> Iterator[tuple[int, ...]]:
 
 
 def one_of_many(
-    tensor: str, what: str, letters: str, predict: Callable[[Evidence, Callable], Any]
+    tensor: str, what: str, letters: str, predict: Callable[[Evidence, Callable[[Tensor, int], Tensor]], Any]
 ) -> Iterator[Cause]:
     """A sum of which one term is kept. predict(e, keep) multiplies by keep(array, axis), 1 at that term."""
     for which, index in (("last", -1), ("first", 0)):
@@ -63,24 +63,29 @@ def misread_dout(tensor: str, predict: Callable[[Evidence, Tensor], Any]) -> Ite
             )
 
 
-def _misread(e: Evidence, order, misread, predict) -> Any:
+def _misread(
+    e: Evidence,
+    order: tuple[int, ...],
+    misread: Callable[[Array, tuple[int, ...]], Array | None],
+    predict: Callable[[Evidence, Tensor], Any],
+) -> Any:
     dout = misread(e.dout.numpy(), order)
     return None if dout is None else predict(e, torch.from_numpy(np.ascontiguousarray(dout)))
 
 
-def reordered(array: np.ndarray, order: tuple[int, ...]) -> np.ndarray | None:
+def reordered(array: Array, order: tuple[int, ...]) -> Array | None:
     """Transposed, then poured into the old shape."""
     return array.transpose(order).reshape(array.shape) if array.ndim == len(order) else None
 
 
-def reordered_back(array: np.ndarray, order: tuple[int, ...]) -> np.ndarray | None:
+def reordered_back(array: Array, order: tuple[int, ...]) -> Array | None:
     """Poured into a transposed shape, then transposed back."""
     if array.ndim != len(order):
         return None
     return array.reshape([array.shape[axis] for axis in order]).transpose(np.argsort(order))
 
 
-def padded_on_one_side(x: Tensor, padding, before: bool, fill: float = 0.0) -> Tensor:
+def padded_on_one_side(x: Tensor, padding: Any, before: bool, fill: float = 0.0) -> Tensor:
     """2 * padding on one side instead of padding on both."""
     (PH, PW), first, last = pair(padding), 2 * before, 2 * (not before)
     return functional.pad(x, (PW * first, PW * last, PH * first, PH * last), value=fill)
@@ -88,11 +93,11 @@ def padded_on_one_side(x: Tensor, padding, before: bool, fill: float = 0.0) -> T
 
 def geometry(e: Evidence) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
     """kernel, stride and padding as pairs."""
-    kernel = e.weight.shape[2:] if "weight" in e.inputs else pair(e.stage.kernel_size)
-    return tuple(kernel), pair(e.stage.stride), pair(e.stage.padding)
+    kernel = pair(e.weight.shape[2:]) if "weight" in e.inputs else pair(e.stage.kernel_size)
+    return kernel, pair(e.stage.stride), pair(e.stage.padding)
 
 
-def scatter(e: Evidence, dwindows: Tensor, how: str = "add", stride=None, only: Any = None) -> np.ndarray:
+def scatter(e: Evidence, dwindows: Tensor, how: str = "add", stride: Any = None, only: Any = None) -> Array:
     """Write the gradients of windows (N, C, KH*KW, OH*OW) into the padded image, rightly or wrongly.
 
     how     "add", "by pixel" (each window overwrites), "by kernel" (each kernel position overwrites)
@@ -115,7 +120,7 @@ def scatter(e: Evidence, dwindows: Tensor, how: str = "add", stride=None, only: 
     return image[:, :, : H + 2 * PH, : W + 2 * PW]
 
 
-def cropped(e: Evidence, image: np.ndarray, top: int | None = None, left: int | None = None) -> np.ndarray:
+def cropped(e: Evidence, image: Array, top: int | None = None, left: int | None = None) -> Array:
     """The image (H, W) inside a padded one, from another corner if one is given."""
     (_, _, (PH, PW)), (H, W) = geometry(e), e.x.shape[2:]
     top, left = PH if top is None else top, PW if left is None else left
@@ -167,7 +172,7 @@ def back_to_pixels(dwindows: Predict, formula: str, only: Predict = None) -> Ite
         )
 
 
-def _wide(e: Evidence, dwindows) -> np.ndarray:
+def _wide(e: Evidence, dwindows: Predict) -> Array:
     """The padded image with room for a crop that starts too far to the right or below."""
     image, (PH, PW) = scatter(e, dwindows(e)), geometry(e)[2]
     room = 2 * max(PH, PW)

@@ -2,7 +2,8 @@
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,13 +19,14 @@ from parity.doctor.arithmetic import (
     padded_on_one_side,
     permutations,
 )
-from parity.doctor.evidence import Cause, Evidence, Predict
+from parity.doctor.evidence import Cause, Evidence, Page, Predict, causes
 
 
-def conv(e: Evidence, **changed) -> Tensor:
+def conv(e: Evidence, **changed: Any) -> Tensor:
     """out of a convolution of which some arguments are changed."""
-    arguments = {"input": e.x, "weight": e.weight, "bias": e.inputs.get("bias")}
-    return functional.conv2d(**(arguments | {"stride": e.stage.stride, "padding": e.stage.padding} | changed))
+    arguments: dict[str, Any] = {"input": e.x, "weight": e.weight, "bias": e.inputs.get("bias")}
+    arguments |= {"stride": e.stage.stride, "padding": e.stage.padding} | changed
+    return functional.conv2d(**arguments)
 
 
 def transposed(e: Evidence) -> Tensor:
@@ -38,10 +40,11 @@ def exchanged(e: Evidence) -> Tensor:
     return e.weight.reshape(C, F, KH, KW).transpose(0, 1)
 
 
-def with_weight(compute, change) -> Predict:
+def with_weight(compute: Callable[..., Tensor], change: Predict) -> Predict:
     return lambda e: compute(e, weight=change(e))
 
 
+@causes("Conv2D", "out")
 def out_causes() -> Iterator[Cause]:
     formula = "out[n,f,h,w] = bias[f] + sum_cij weight[f,c,i,j] * x[n, c, h*S+i, w*S+j]"
     for axes, what in (((2, 3), "turned by 180 degrees"), ((2,), "upside down"), ((3,), "mirrored")):
@@ -125,12 +128,14 @@ def kernel_misread(e: Evidence, order: tuple[int, ...], there: bool) -> Tensor:
     return e.weight.reshape([e.weight.shape[axis] for axis in axes]).permute(np.argsort(axes).tolist())
 
 
-def dweight(e: Evidence, x: Tensor | None = None, dout: Tensor | None = None, **changed) -> Tensor:
+def dweight(e: Evidence, x: Tensor | None = None, dout: Tensor | None = None, **changed: Any) -> Tensor:
     settings = {"stride": e.stage.stride, "padding": e.stage.padding} | changed
     x, dout = e.x if x is None else x, e.dout if dout is None else dout
-    return conv2d_weight(x, e.weight.shape, dout, **settings)
+    found: Tensor = conv2d_weight(x, e.weight.shape, dout, **settings)  # type: ignore[no-untyped-call]
+    return found
 
 
+@causes("Conv2D", "dweight")
 def dweight_causes() -> Iterator[Cause]:
     formula = "dweight[f,c,i,j] = sum_nhw dout[n,f,h,w] * x[n, c, h*S+i, w*S+j]"
     yield Cause(
@@ -160,7 +165,7 @@ def dweight_causes() -> Iterator[Cause]:
     yield from misread_dout("dweight", lambda e, dout: dweight(e, dout=dout))
 
 
-def kept_dout(axes: tuple[int, ...]):
+def kept_dout(axes: tuple[int, ...]) -> Callable[..., Tensor]:
     """dweight of one entry of dout along these axes."""
     return lambda e, keep: dweight(e, dout=e.dout * math.prod(keep(e.dout, axis) for axis in axes))
 
@@ -169,9 +174,11 @@ def dweight_at_stride_1(e: Evidence) -> Tensor:
     (KH, KW), _, (PH, PW) = geometry(e)
     OH, OW = e.dout.shape[2:]
     x = functional.pad(e.x, (PW, PW, PH, PH))[:, :, : OH + KH - 1, : OW + KW - 1]
-    return conv2d_weight(x, e.weight.shape, e.dout)
+    found: Tensor = conv2d_weight(x, e.weight.shape, e.dout)  # type: ignore[no-untyped-call]
+    return found
 
 
+@causes("Conv2D", "dbias")
 def dbias_causes(axes: tuple[int, ...] = (0, 2, 3)) -> Iterator[Cause]:
     """Also those of Dense, whose bias is summed over axis 0 alone."""
     formula = (
@@ -217,9 +224,12 @@ def picked(tensor: Tensor, axes: tuple[int, ...], index: int) -> Tensor:
 
 def dx(e: Evidence, dout: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
     weight, dout = e.weight if weight is None else weight, e.dout if dout is None else dout
-    return conv2d_input(e.x.shape, weight, dout, e.stage.stride, e.stage.padding)
+    settings = e.stage.stride, e.stage.padding
+    found: Tensor = conv2d_input(e.x.shape, weight, dout, *settings)  # type: ignore[no-untyped-call]
+    return found
 
 
+@causes("Conv2D", "dx")
 def dx_causes() -> Iterator[Cause]:
     formula = "dx[n, c, h*S+i, w*S+j] += sum_f weight[f,c,i,j] * dout[n,f,h,w]"
     yield Cause(
@@ -257,4 +267,179 @@ def dwindows(e: Evidence) -> Tensor:
     return torch.einsum("nfp,fck->nckp", e.dout.flatten(2), e.weight.flatten(2))
 
 
-CAUSES = {"out": out_causes, "dweight": dweight_causes, "dbias": dbias_causes, "dx": dx_causes}
+PAGES = [
+    Page(
+        code="kernel-flipped",
+        kind="Conv2D",
+        what="The kernel is turned by 180 degrees before it meets the window.",
+        right='out: Array = np.einsum("nchwij,fcij->nfhw", windows, self.weight)',
+        wrong='out = np.einsum("nchwij,fcij->nfhw", windows, self.weight[:, :, ::-1, ::-1])',
+        why=(
+            "Mathematics calls the turned one a convolution; a CNN correlates. A network learns "
+            "turned kernels and trains as well, but no weights from PyTorch fit it."
+        ),
+    ),
+    Page(
+        code="kernel-transposed",
+        kind="Conv2D",
+        what="Rows and columns of the kernel are exchanged.",
+        right='dwindows = np.einsum("nfhw,fcij->nchwij", dout, self.weight)',
+        wrong='dwindows = np.einsum("nfhw,fcji->nchwij", dout, self.weight)',
+        why=(
+            "A square kernel hides it from every shape check, and a symmetric one from every "
+            "number. The gradient points elsewhere; training slows down and nobody sees why."
+        ),
+    ),
+    Page(
+        code="filters-for-channels",
+        kind="Conv2D",
+        what="Filters and channels of the weight are exchanged.",
+        right='dwindows = np.einsum("nfhw,fcij->nchwij", dout, self.weight)',
+        wrong=(
+            'dwindows = np.einsum("nfhw,cfij->nchwij", dout, '
+            "self.weight.reshape(self.weight.shape[1], -1, KH, KW))"
+        ),
+        why=(
+            "weight is (F, C, KH, KW): dx sums over the filters. With as many filters as channels"
+            " every shape fits and every number is wrong."
+        ),
+    ),
+    Page(
+        code="bias-dropped",
+        kind="Conv2D",
+        what="The bias is not added.",
+        right="out = out + self.bias[:, None, None]",
+        wrong="out = out + 0 * self.bias[:, None, None]",
+        why=("The bias starts near 0, so the first losses look right. The layer can never shift its output."),
+    ),
+    Page(
+        code="bias-twice",
+        kind="Conv2D",
+        what="The bias is added twice.",
+        right="out = out + self.bias[:, None, None]",
+        wrong="out = out + 2 * self.bias[:, None, None]",
+        why="Training halves the bias and goes on; only a comparison of numbers shows it.",
+    ),
+    Page(
+        code="bias-per-cell",
+        kind="Conv2D",
+        what="The bias is added to every product of the window, not once to their sum.",
+        right="out = out + self.bias[:, None, None]",
+        wrong="out = out + self.bias[:, None, None] * self.weight[0].size",
+        why="A sum over the window belongs before the bias. The effect is a bias that learns too fast.",
+    ),
+    Page(
+        code="stride-ignored",
+        kind="Conv2D",
+        what="The windows step by 1 whatever the stride is.",
+        right=(
+            "windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]  # "
+            "(N,C,OH,OW,KH,KW)"
+        ),
+        wrong="windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))",
+        why=(
+            "With stride 1, the usual test, both are equal. With another stride out has the wrong"
+            " shape, or the right shape and the wrong windows."
+        ),
+    ),
+    Page(
+        code="height-for-width",
+        kind="Conv2D",
+        what="Rows and columns take each other's stride or padding.",
+        right=(
+            "windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]  # "
+            "(N,C,OH,OW,KH,KW)"
+        ),
+        wrong="windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SW, ::SH]",
+        why="Square settings hide it. Test with a stride such as (2, 3).",
+    ),
+    Page(
+        code="padding-ignored",
+        kind="Conv2D",
+        what="The image is not padded.",
+        right="padded = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)])",
+        wrong="padded = x",
+        why=(
+            "Without padding out is smaller, and what stands at the border of the image is seen less often."
+        ),
+    ),
+    Page(
+        code="padding-one-sided",
+        kind="Conv2D",
+        what="All of the padding stands on one side.",
+        right="padded = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)])",
+        wrong="padded = np.pad(x, [(0, 0), (0, 0), (0, 2 * PH), (0, 2 * PW)])",
+        why=(
+            "out has the right shape, moved by `padding` pixels. Training hides it; weights from "
+            "elsewhere do not."
+        ),
+    ),
+    Page(
+        code="first-only",
+        kind="Conv2D",
+        what="Of a sum only the first term is kept.",
+        right='self.dweight = np.einsum("nfhw,nchwij->fcij", dout, windows)',
+        wrong='self.dweight = np.einsum("nfhw,nchwij->fcij", dout[:1], windows[:1])',
+        why=(
+            "A `return` inside the loop over the batch does this. One image is a noisy but honest"
+            " gradient, so training works, only badly."
+        ),
+    ),
+    Page(
+        code="last-only",
+        kind="Conv2D",
+        what="Of a sum only the last term is kept.",
+        right='self.dweight = np.einsum("nfhw,nchwij->fcij", dout, windows)',
+        wrong=(
+            'for n in range(len(dout)):\n    self.dweight = np.einsum("fhw,chwij->fcij", dout[n], windows[n])'
+        ),
+        why=(
+            "`=` where `+=` is meant. With a batch of one the two are equal, so test with more "
+            "than one image."
+        ),
+    ),
+    Page(
+        code="summed-over-all",
+        kind="Conv2D",
+        what="All biases get one and the same gradient.",
+        right="self.dbias = dout.sum(axis=(0, 2, 3))",
+        wrong="self.dbias = np.full_like(self.bias, dout.sum())",
+        why=(
+            "Each bias belongs to one channel: its gradient is the sum over images and pixels of "
+            "that channel alone."
+        ),
+    ),
+    Page(
+        code="not-summed",
+        kind="Conv2D",
+        what="A sum is missing, so the gradient has more axes than the bias.",
+        right="self.dbias = dout.sum(axis=(0, 2, 3))",
+        wrong="self.dbias = dout.sum(axis=(2, 3))",
+        why=(
+            "A bias that is used in every image and pixel collects from all of them. NumPy would "
+            "broadcast the wrong shape in `bias -= lr * dbias`."
+        ),
+    ),
+    Page(
+        code="window-overwritten",
+        kind="Conv2D",
+        what="Where windows overlap, the gradient of one overwrites that of another.",
+        right="padded[:, :, h * SH : h * SH + KH, w * SW : w * SW + KW] += dwindows[:, :, h, w]",
+        wrong="padded[:, :, h * SH : h * SH + KH, w * SW : w * SW + KW] = dwindows[:, :, h, w]",
+        why=(
+            "A pixel that several windows read moves the loss through all of them. Windows that "
+            "do not overlap hide the difference between `=` and `+=`."
+        ),
+    ),
+    Page(
+        code="padding-cropped",
+        kind="Conv2D",
+        what="The padding is cropped at the wrong place.",
+        right="dx: Array = padded[:, :, PH : PH + H, PW : PW + W]",
+        wrong="dx = padded[:, :, :H, :W]",
+        why=(
+            "dx has the right shape and belongs to pixels beside the right ones. The first layer "
+            "does not need dx, so a small network hides it."
+        ),
+    ),
+]

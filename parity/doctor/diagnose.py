@@ -79,7 +79,7 @@ def predicted(cause: Cause, e: Evidence, tensor: str) -> Array:
 def tolerance(e: Evidence, tensor: str) -> float:
     """How near a prediction must come. Mistakes are far larger; what is right has its own, tighter bounds."""
     given = e.given[tensor]
-    size = np.abs(given[np.isfinite(given)]).max(initial=0.0)
+    size = float(np.abs(given[np.isfinite(given)]).max(initial=0.0))
     return max(CLOSE[e.precision] * size, 4 * e.bound.get(tensor, 0.0), 1e-30)
 
 

@@ -1,9 +1,12 @@
-"""What the doctor sees of a run, and what a known mistake is."""
+"""What the doctor sees of a run, what a known mistake is, and where the known ones register."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
+from torch import Tensor
+
+from parity.bounds import Array
 
 Predict = Any  # a function of Evidence that gives a tensor, or None
 
@@ -32,9 +35,9 @@ class Evidence:
     """
 
     kind: str
-    inputs: dict[str, Any]
-    given: dict[str, np.ndarray]
-    exact: dict[str, np.ndarray]
+    inputs: dict[str, Tensor]
+    given: dict[str, Array]
+    exact: dict[str, Array]
     wrong: set[str]
     bound: dict[str, float] = field(default_factory=dict)
     precision: int = 4  # bytes of a number in the run
@@ -42,8 +45,43 @@ class Evidence:
     settings: dict[str, Any] = field(default_factory=dict)
     before: "Evidence | None" = None
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Tensor:
         try:
-            return self.__dict__["inputs"][name]
+            inputs: dict[str, Tensor] = self.__dict__["inputs"]
+            return inputs[name]
         except KeyError:
             raise AttributeError(name) from None
+
+
+Causes = Callable[..., Iterator[Cause]]
+KNOWN: dict[tuple[str, str], list[Causes]] = {}
+ANY = ""  # in place of a kind or a tensor
+
+
+def causes(kind: str, *tensors: str) -> Callable[[Causes], Causes]:
+    """The function below yields known mistakes in these tensors of a kind; for ANY it is told which."""
+
+    def register(function: Causes) -> Causes:
+        for tensor in tensors:
+            KNOWN.setdefault((kind, tensor), []).append(function)
+        return function
+
+    return register
+
+
+@dataclass(frozen=True)
+class Page:
+    """What `python -m parity explain CODE` shows. `right` is a line of parity/doctor/plain.py.
+
+    kind    whose line it is
+    wrong   what stands in its place, which may be several lines
+    twice   whether it takes two objects of the class in one model to show the mistake
+    """
+
+    code: str
+    kind: str
+    what: str
+    right: str
+    wrong: str
+    why: str
+    twice: bool = False

@@ -1,31 +1,37 @@
-"""The known mistakes, one file for each kind of layer: what a mistake would compute, and a sentence about it.
+"""All known mistakes: every file of this folder may register some, and a page about each.
 
-Each entry predicts a wrong tensor from the inputs of a run, in float64 and mostly by PyTorch's own functions
+Each cause predicts a wrong tensor from the inputs of a run, in float64 and mostly by PyTorch's own functions
 with one thing changed. A prediction of None means: in this run the mistake does not show. The order is from
 the particular to the general; the first that explains everything is named.
 """
 
+import pkgutil
 from collections.abc import Iterator
+from importlib import import_module
 
-from parity.doctor import anything, convolution, loss, optimizers, pooling, simple
-from parity.doctor.evidence import Cause
+from parity import doctor
+from parity.doctor.evidence import ANY, KNOWN, Cause, Page
+from parity.kinds import KINDS
 
-OWN = {
-    "Conv2D": convolution.CAUSES,
-    "MaxPool2D": pooling.MAX_CAUSES,
-    "AvgPool2D": pooling.AVERAGE_CAUSES,
-    "ReLU": simple.RELU_CAUSES,
-    "Flatten": simple.FLATTEN_CAUSES,
-    "Dense": simple.DENSE_CAUSES,
-    "CrossEntropyLoss": loss.CAUSES,
-}
+HERE = ("known", "diagnose", "explain")  # which stand above this file
+MODULES = [
+    import_module(f"parity.doctor.{module.name}")
+    for module in pkgutil.iter_modules(doctor.__path__)
+    if module.name not in HERE
+]
 
 
 def causes_of(kind: str, tensor: str) -> Iterator[Cause]:
     """What may have made `tensor` of a class wrong."""
-    if kind in optimizers.CAUSES:
-        yield from optimizers.CAUSES[kind](tensor)
-        return
-    if tensor in OWN[kind]:
-        yield from OWN[kind][tensor]()
-    yield from anything.causes(tensor)
+    for function in KNOWN.get((kind, tensor), ()):
+        yield from function()
+    for function in KNOWN.get((kind, ANY), ()):
+        yield from function(tensor)
+    if KINDS[kind].role != "optimizer":
+        for function in KNOWN[ANY, ANY]:
+            yield from function(tensor)
+
+
+def pages() -> dict[str, Page]:
+    """Every page by its code."""
+    return {page.code: page for module in MODULES for page in getattr(module, "PAGES", ())}

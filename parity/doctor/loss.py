@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from parity.doctor.evidence import Cause, Evidence
+from parity.doctor.evidence import Cause, Evidence, Page, causes
 
 LOG = "log p = z - max z - log(sum(exp(z - max z))), row by row"
 
@@ -22,6 +22,7 @@ def right_class(values: Tensor, labels: Tensor) -> Tensor:
     return values.gather(1, labels[:, None])[:, 0]
 
 
+@causes("CrossEntropyLoss", "loss")
 def loss_causes() -> Iterator[Cause]:
     def loss(z: Tensor, labels: Tensor, over: str = "classes") -> Tensor:
         return -right_class(log_softmax(z, over), labels).mean()
@@ -128,9 +129,11 @@ def in_precision(e: Evidence, tensor: str, shift: Callable[[Tensor], Any], log_o
     if tensor == "loss":
         return -right_class(log_probs, e.labels).mean().double()
     probs = z.exp() / total if log_of_probs else log_probs.exp()
-    return ((probs - functional.one_hot(e.labels, z.shape[1])) / len(z)).double()
+    dlogits: Tensor = (probs - functional.one_hot(e.labels, z.shape[1])) / len(z)
+    return dlogits.double()
 
 
+@causes("CrossEntropyLoss", "dlogits")
 def dlogits_causes() -> Iterator[Cause]:
     formula = "dlogits[n,k] = (probs[n,k] - [k is labels[n]]) / N"
 
@@ -153,16 +156,136 @@ def dlogits_causes() -> Iterator[Cause]:
     yield Cause(
         "softmax-not-differentiated",
         f"this is the gradient of the probabilities, -[k is label] / p: softmax stands between, {formula}.",
-        lambda e: -functional.one_hot(e.labels, e.logits.shape[1]) / e.logits.softmax(dim=1) / len(e.logits),
+        lambda e: -functional.one_hot(e.labels, e.logits.shape[1]) / probabilities(e) / len(e.logits),
     )
     yield from softmax_causes(dlogits)
     yield from overflow_causes("dlogits")
 
 
+def probabilities(e: Evidence) -> Tensor:
+    """In the precision of the run, in which they vanish."""
+    return e.logits.to(torch.float32 if e.precision == 4 else torch.float64).softmax(dim=1).double()
+
+
 def every_label(e: Evidence) -> Tensor:
     probs = e.logits.softmax(dim=1).clone()
-    probs[:, e.labels.unique()] -= 1
+    probs[:, sorted(set(e.labels.tolist()))] -= 1
     return probs
 
 
-CAUSES = {"loss": loss_causes, "dlogits": dlogits_causes}
+PAGES = [
+    Page(
+        code="softmax-over-batch",
+        kind="CrossEntropyLoss",
+        what="The probabilities sum to 1 over the wrong axis.",
+        right="log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))",
+        wrong=(
+            "shifted = logits - logits.max(axis=0)\nlog_probs = shifted - np.log(np.exp(shifted).sum(axis=0))"
+        ),
+        why=("Softmax goes over the classes of one image. With as many images as classes no shape shows it."),
+    ),
+    Page(
+        code="double-softmax",
+        kind="CrossEntropyLoss",
+        what="Softmax is taken twice.",
+        right="shifted = logits - logits.max(axis=1, keepdims=True)",
+        wrong=(
+            "logits = np.exp(logits - logits.max(axis=1, keepdims=True))\n"
+            "logits = logits / logits.sum(axis=1, keepdims=True)\n"
+            "shifted = logits - logits.max(axis=1, keepdims=True)"
+        ),
+        why=(
+            "The loss expects logits. The first loss looks right, and with 10 classes none ever "
+            "falls below log(1 + 9/e) = 1.46."
+        ),
+    ),
+    Page(
+        code="labels-shifted",
+        kind="CrossEntropyLoss",
+        what="The class beside the right one is charged.",
+        right="loss: np.floating[Any] = -log_probs[np.arange(len(labels)), labels].mean()",
+        wrong="loss = -log_probs[np.arange(len(labels)), labels - 1].mean()",
+        why="Label k is column k, counted from 0. Training works, and evaluation is wrong throughout.",
+    ),
+    Page(
+        code="epsilon-in-log",
+        kind="CrossEntropyLoss",
+        what="A small number is added inside the logarithm.",
+        right="loss: np.floating[Any] = -log_probs[np.arange(len(labels)), labels].mean()",
+        wrong=(
+            "probs = np.exp(log_probs)\n"
+            "loss = -np.log(probs[np.arange(len(labels)), labels] + logits.dtype.type(1e-8)).mean()"
+        ),
+        why=(
+            "It caps the loss of an answer that is sure and wrong, where the gradient matters "
+            "most. Subtracting the largest logit needs no such number."
+        ),
+    ),
+    Page(
+        code="labels-crossed",
+        kind="CrossEntropyLoss",
+        what="Every image is charged with every label of the batch.",
+        right="loss: np.floating[Any] = -log_probs[np.arange(len(labels)), labels].mean()",
+        wrong="loss = -log_probs[:, labels].mean()",
+        why=(
+            "log_probs[:, labels] is (N, N); log_probs[np.arange(N), labels] is one number for "
+            "each image. A batch of one hides it."
+        ),
+    ),
+    Page(
+        code="log-of-softmax",
+        kind="CrossEntropyLoss",
+        what="The logarithm is taken of a probability that has vanished.",
+        right="log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))",
+        wrong=(
+            "probs = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)\nlog_probs = np.log(probs)"
+        ),
+        why=(
+            "exp(-200) is 0 in float32, and its logarithm is infinite. With ordinary logits both "
+            "formulas agree."
+        ),
+    ),
+    Page(
+        code="max-of-batch",
+        kind="CrossEntropyLoss",
+        what="The largest logit of the batch is subtracted, not that of each row.",
+        right="shifted = logits - logits.max(axis=1, keepdims=True)",
+        wrong="shifted = logits - logits.max()",
+        why="A row far below the others becomes all zeros, and log(0) is infinite.",
+    ),
+    Page(
+        code="mean-for-max",
+        kind="CrossEntropyLoss",
+        what="The mean of the logits is subtracted, not the largest.",
+        right="shifted = logits - logits.max(axis=1, keepdims=True)",
+        wrong="shifted = logits - logits.mean(axis=1, keepdims=True)",
+        why="What is left may still be large, and exp overflows.",
+    ),
+    Page(
+        code="no-max-shift",
+        kind="CrossEntropyLoss",
+        what="exp overflows: nothing is subtracted from the logits.",
+        right="shifted = logits - logits.max(axis=1, keepdims=True)",
+        wrong="shifted = logits",
+        why="exp(89) is too large for float32. It happens late in training, as a sudden NaN.",
+    ),
+    Page(
+        code="label-not-subtracted",
+        kind="CrossEntropyLoss",
+        what="dlogits are the probabilities; 1 is not subtracted at the right class.",
+        right="dlogits[np.arange(len(labels)), labels] -= 1",
+        wrong="pass",
+        why="Every class is pushed down, the right one too: nothing is learned.",
+    ),
+    Page(
+        code="softmax-not-differentiated",
+        kind="CrossEntropyLoss",
+        what="This is the gradient of the probabilities, not of the logits.",
+        right="dlogits: Array = probs.copy()",
+        wrong="hit = np.eye(probs.shape[1], dtype=probs.dtype)[labels]\nreturn -hit / probs / len(labels)",
+        why=(
+            "Softmax stands between logits and loss, and its derivative is missing. The fused "
+            "form, probs - onehot, has both."
+        ),
+    ),
+]

@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from parity.doctor.evidence import Cause, Evidence
+from parity.bounds import Array
+from parity.doctor.evidence import ANY, Cause, Evidence, Page, causes
 
+Update = Callable[[dict[str, Any], Tensor, Tensor, int], Tensor]  # state, w, g, t -> w
 DECAY = "weight decay is added to the gradient first, g = grad + weight_decay * data"
 
 
-def after_every_step(e: Evidence, tensor: str, update: Callable) -> np.ndarray:
+def after_every_step(e: Evidence, tensor: str, update: Update) -> Array:
     """The weights (steps, ...) by update(state, w, g, t), which returns the new weights."""
     w, after = e.inputs[tensor].clone(), []
     state: dict[str, Any] = {}
@@ -43,7 +46,7 @@ def either(tensor: str) -> Iterator[Cause]:
     )
 
 
-def unchanged(e: Evidence, tensor: str) -> np.ndarray:
+def unchanged(e: Evidence, tensor: str) -> Array:
     return np.repeat(e.inputs[tensor][None].numpy(), len(e.inputs[f"grad {tensor}"]), axis=0)
 
 
@@ -55,7 +58,7 @@ def others_are_right(e: Evidence, tensor: str) -> bool:
     return not (set(e.given) - {tensor}) & e.wrong
 
 
-def decayed(g, w, weight_decay: float, how: str):
+def decayed(g: Tensor, w: Tensor, weight_decay: float, how: str) -> Tensor:
     """g with weight decay, by a right or wrong rule."""
     rules = {
         "coupled": g + weight_decay * w,
@@ -66,7 +69,7 @@ def decayed(g, w, weight_decay: float, how: str):
     return rules.get(how, g)
 
 
-def decay_causes(variant) -> Iterator[Cause]:
+def decay_causes(variant: Callable[..., Cause]) -> Iterator[Cause]:
     sentence = f"weight decay leaves this parameter out: PyTorch decays them all, biases too; {DECAY}."
     yield variant("decay-ignored", sentence, decay="ignored here")
     yield variant("decay-ignored", f"weight_decay does nothing: {DECAY}.", decay="ignored")
@@ -77,15 +80,19 @@ def decay_causes(variant) -> Iterator[Cause]:
     yield variant("decay-factor", f"weight decay counts twice: {DECAY}, without a factor 2.", decay="twice")
 
 
+@causes("SGD", ANY)
 def sgd_causes(tensor: str) -> Iterator[Cause]:
-    def variant(code, sentence, decay="coupled", momentum="torch", nesterov="torch", sign=-1.0) -> Cause:
-        def predict(e: Evidence) -> np.ndarray | None:
+    def variant(
+        code: str, sentence: str, decay: str = "coupled", momentum: str = "torch", nesterov: str = "torch",
+        sign: float = -1.0,
+    ) -> Cause:  # fmt: skip
+        def predict(e: Evidence) -> Array | None:
             if decay == "ignored here" and not others_are_right(e, tensor):
                 return None
             s: dict[str, Any] = {"momentum": 0.0, "nesterov": False, "weight_decay": 0.0} | e.settings
             mu = s["momentum"]
 
-            def update(state, w, g, t):
+            def update(state: dict[str, Any], w: Tensor, g: Tensor, t: int) -> Tensor:
                 g = decayed(g, w, s["weight_decay"], decay)
                 before = state.get("b", torch.zeros_like(w))
                 b = {
@@ -102,7 +109,7 @@ def sgd_causes(tensor: str) -> Iterator[Cause]:
                     ]
                 if decay == "decoupled":
                     step = step + s["weight_decay"] * w
-                return w + sign * s["lr"] * step
+                return torch.as_tensor(w + sign * s["lr"] * step)
 
             return after_every_step(e, tensor, update)
 
@@ -128,12 +135,15 @@ def sgd_causes(tensor: str) -> Iterator[Cause]:
     yield variant("wrong-sign", "the weights climb: data -= lr * b, against the gradient.", sign=+1.0)
 
 
+@causes("Adam", ANY)
 def adam_causes(tensor: str) -> Iterator[Cause]:
     def variant(
-        code, sentence, decay="coupled", correct="mv", correction="divided", count=None, eps="outside",
-        by_root="divided", swap=False, v_of=torch.square, first="m", forgets=False, sign=-1.0,
+        code: str, sentence: str, decay: str = "coupled", correct: str = "mv", correction: str = "divided",
+        count: Callable[[int, int, int], int] | None = None, eps: str = "outside", by_root: str = "divided",
+        swap: bool = False, v_of: Callable[[Tensor], Tensor] = torch.square, first: str = "m",
+        forgets: bool = False, sign: float = -1.0,
     ) -> Cause:  # fmt: skip
-        def predict(e: Evidence) -> np.ndarray:
+        def predict(e: Evidence) -> Array:
             s: dict[str, Any] = {
                 "lr": 1e-3,
                 "betas": (0.9, 0.999),
@@ -142,7 +152,7 @@ def adam_causes(tensor: str) -> Iterator[Cause]:
             } | e.settings
             beta1, beta2 = s["betas"][::-1] if swap else s["betas"]
 
-            def update(state, w, g, t):
+            def update(state: dict[str, Any], w: Tensor, g: Tensor, t: int) -> Tensor:
                 g = decayed(g, w, s["weight_decay"], decay)
                 old = {} if forgets else state
                 m = beta1 * old.get("m", torch.zeros_like(w)) + (1 - beta1) * g
@@ -165,7 +175,7 @@ def adam_causes(tensor: str) -> Iterator[Cause]:
                 step = m_hat / below if by_root == "divided" else m_hat * below
                 if decay == "decoupled":
                     step = step + s["weight_decay"] * w
-                return w + sign * s["lr"] * step
+                return torch.as_tensor(w + sign * s["lr"] * step)
 
             return after_every_step(e, tensor, update)
 
@@ -212,4 +222,182 @@ def adam_causes(tensor: str) -> Iterator[Cause]:
     yield variant("wrong-sign", f"the weights climb: {step}, against the gradient.", sign=+1.0)
 
 
-CAUSES = {"SGD": sgd_causes, "Adam": adam_causes}
+PAGES = [
+    Page(
+        code="parameter-forgotten",
+        kind="SGD",
+        what="One parameter is never updated.",
+        right="for parameter, b in zip(self.parameters, self.momentum_buffer, strict=True):",
+        wrong="for parameter, b in list(zip(self.parameters, self.momentum_buffer, strict=True))[:1]:",
+        why="Often the bias. The rest of the network makes up for it.",
+    ),
+    Page(
+        code="not-in-place",
+        kind="SGD",
+        what="The weights never change: a new array gets a name.",
+        right="parameter.data[...] -= self.lr * change",
+        wrong="data = parameter.data\ndata = data - self.lr * change",
+        why=(
+            "`data = data - ...` binds the name anew; the layer still holds the old array. Write "
+            "into it: data[...] -= ..."
+        ),
+    ),
+    Page(
+        code="momentum-damped",
+        kind="SGD",
+        what="The gradient enters the buffer with 1 - momentum.",
+        right="b[...] = self.momentum * b + g",
+        wrong="b[...] = self.momentum * b + (1 - self.momentum) * g if self.momentum else g",
+        why="A common other definition. With it the same lr takes steps that are 1 - momentum as long.",
+    ),
+    Page(
+        code="momentum-misplaced",
+        kind="SGD",
+        what="momentum stands at the gradient, not at the buffer.",
+        right="b[...] = self.momentum * b + g",
+        wrong="b[...] = b + self.momentum * g if self.momentum else g",
+        why="The buffer never fades: it adds up every gradient since the start.",
+    ),
+    Page(
+        code="momentum-ignored",
+        kind="SGD",
+        what="momentum does nothing.",
+        right="b[...] = self.momentum * b + g",
+        wrong="b[...] = g",
+        why="Plain gradient descent trains too, more slowly. The first step is the same either way.",
+    ),
+    Page(
+        code="nesterov-ignored",
+        kind="SGD",
+        what="nesterov does nothing.",
+        right="change = g + self.momentum * b if self.nesterov else b",
+        wrong="change = b",
+        why="The two differ by one gradient's share of a step, too little to see in a loss curve.",
+    ),
+    Page(
+        code="nesterov-formula",
+        kind="SGD",
+        what="nesterov adds the buffer where the gradient is meant.",
+        right="change = g + self.momentum * b if self.nesterov else b",
+        wrong="change = b + self.momentum * b if self.nesterov else b",
+        why="PyTorch looks ahead with g + momentum * b.",
+    ),
+    Page(
+        code="nesterov-sign",
+        kind="SGD",
+        what="The buffer enters nesterov's step with the wrong sign.",
+        right="change = g + self.momentum * b if self.nesterov else b",
+        wrong="change = g - self.momentum * b if self.nesterov else b",
+        why="The step goes back where it came from.",
+    ),
+    Page(
+        code="decay-decoupled",
+        kind="SGD",
+        what="Weight decay does not pass through the momentum.",
+        right="g = parameter.grad + self.weight_decay * parameter.data",
+        wrong=(
+            "g, decay = parameter.grad, self.lr * self.weight_decay * parameter.data\n"
+            "parameter.data[...] -= decay"
+        ),
+        why="That is AdamW's rule. PyTorch's SGD and Adam add weight_decay * data to the gradient.",
+    ),
+    Page(
+        code="decay-ignored",
+        kind="SGD",
+        what="weight_decay does nothing.",
+        right="g = parameter.grad + self.weight_decay * parameter.data",
+        wrong="g = parameter.grad",
+        why="Training is a little better and test accuracy a little worse: nobody suspects the optimiser.",
+    ),
+    Page(
+        code="decay-sign",
+        kind="SGD",
+        what="Weight decay makes the weights grow.",
+        right="g = parameter.grad + self.weight_decay * parameter.data",
+        wrong="g = parameter.grad - self.weight_decay * parameter.data",
+        why="Decay adds the weight to the gradient, which is then subtracted.",
+    ),
+    Page(
+        code="decay-factor",
+        kind="SGD",
+        what="Weight decay counts twice.",
+        right="g = parameter.grad + self.weight_decay * parameter.data",
+        wrong="g = parameter.grad + 2 * self.weight_decay * parameter.data",
+        why="The penalty of PyTorch is weight_decay / 2 * sum(data**2), whose gradient has no 2.",
+    ),
+    Page(
+        code="no-bias-correction",
+        kind="Adam",
+        what="m and v are used without their correction.",
+        right="v_hat = v / (1 - beta2**t)",
+        wrong="v_hat = v",
+        why=(
+            "Both start at 0 and are too small at first. Without the correction the first steps "
+            "are up to 30 times too long."
+        ),
+    ),
+    Page(
+        code="multiplied-not-divided",
+        kind="Adam",
+        what="The correction multiplies where it should divide.",
+        right="m_hat = m / (1 - beta1**t)",
+        wrong="m_hat, v = m * (1 - beta1**t), v * (1 - beta2**t) ** 2",
+        why="m is too small at first and becomes smaller still.",
+    ),
+    Page(
+        code="eps-inside-root",
+        kind="Adam",
+        what="eps stands inside the root.",
+        right="change = m_hat / (np.sqrt(v_hat) + self.eps)",
+        wrong="change = m_hat / np.sqrt(v_hat + self.eps)",
+        why="sqrt(1e-8) is 1e-4: small gradients take far smaller steps.",
+    ),
+    Page(
+        code="eps-before-correction",
+        kind="Adam",
+        what="eps is added before v is corrected.",
+        right="change = m_hat / (np.sqrt(v_hat) + self.eps)",
+        wrong="change = m_hat / ((np.sqrt(v) + self.eps) / np.sqrt(1 - beta2**t))",
+        why="The paper's epsilon-hat, which Keras uses. Where gradients are small the curves part.",
+    ),
+    Page(
+        code="eps-ignored",
+        kind="Adam",
+        what="eps does nothing.",
+        right="change = m_hat / (np.sqrt(v_hat) + self.eps)",
+        wrong="change = m_hat / np.sqrt(v_hat)",
+        why="A weight that never had a gradient is divided by 0.",
+    ),
+    Page(
+        code="root-missing",
+        kind="Adam",
+        what="The root is missing.",
+        right="change = m_hat / (np.sqrt(v_hat) + self.eps)",
+        wrong="change = m_hat / (v_hat + self.eps)",
+        why="A small gradient then takes a huge step: g / g**2 is 1 / g.",
+    ),
+    Page(
+        code="step-not-counted",
+        kind="Adam",
+        what="t does not count the steps.",
+        right="t, (beta1, beta2) = self.steps, self.betas",
+        wrong="t, (beta1, beta2) = 1, self.betas",
+        why="t = 1, 2, 3 ... With t fixed the correction never ends.",
+    ),
+    Page(
+        code="betas-swapped",
+        kind="Adam",
+        what="beta1 and beta2 are exchanged.",
+        right="t, (beta1, beta2) = self.steps, self.betas",
+        wrong="t, (beta2, beta1) = self.steps, self.betas",
+        why="m should follow the gradient quickly, v slowly.",
+    ),
+    Page(
+        code="not-squared",
+        kind="Adam",
+        what="v averages |g|, not g * g.",
+        right="v[...] = beta2 * v + (1 - beta2) * g * g",
+        wrong="v[...] = beta2 * v + (1 - beta2) * abs(g)",
+        why="Then the root has the wrong unit: twice the gradient no longer takes an equal step.",
+    ),
+]

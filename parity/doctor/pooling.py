@@ -1,7 +1,7 @@
 """Mistakes in max and average pooling."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
@@ -16,8 +16,10 @@ from parity.doctor.arithmetic import (
     padded_on_one_side,
     scatter,
 )
-from parity.doctor.evidence import Cause, Evidence
+from parity.doctor.evidence import Cause, Evidence, Page, causes
 from parity.rules import windows_of
+
+Pool = Callable[..., Tensor]
 
 
 def onehot(index: Tensor, like: Tensor) -> Tensor:
@@ -62,7 +64,7 @@ def given_back_by(rule: str, e: Evidence, dout: Tensor) -> Tensor:
     return given_back(e, shares(e, rule), dout)
 
 
-def geometry_causes(pool) -> Iterator[Cause]:
+def geometry_causes(pool: Pool) -> Iterator[Cause]:
     """Windows of the wrong places, for either pooling."""
     formula = "window h, w starts at row h*S - padding, column w*S - padding"
     for stride, cut in ((1, True), (1, False), (None, False)):
@@ -109,7 +111,7 @@ def geometry_causes(pool) -> Iterator[Cause]:
     )
 
 
-def columns_by_row_stride(e: Evidence, pool) -> Tensor | None:
+def columns_by_row_stride(e: Evidence, pool: Pool) -> Tensor | None:
     """Pixels as a flat list, in which window h, w starts at h*SH rows and w*SH (not w*SW) columns."""
     (KH, KW), (SH, SW), (PH, PW) = geometry(e)
     if SH == SW:
@@ -123,7 +125,7 @@ def columns_by_row_stride(e: Evidence, pool) -> Tensor | None:
     return windows.amax(dim=4) if fill else windows.mean(dim=4)
 
 
-def tiles_interleaved(e: Evidence, pool) -> Tensor | None:
+def tiles_interleaved(e: Evidence, pool: Pool) -> Tensor | None:
     (KH, KW), stride, padding = geometry(e)
     if stride != (KH, KW) or padding != (0, 0):
         return None
@@ -132,8 +134,9 @@ def tiles_interleaved(e: Evidence, pool) -> Tensor | None:
     return tiles.amax(dim=(2, 4)) if pool is functional.max_pool2d else tiles.mean(dim=(2, 4))
 
 
+@causes("MaxPool2D", "out")
 def max_out_causes() -> Iterator[Cause]:
-    def mean(e):
+    def mean(e: Evidence) -> Tensor:
         return windows_of(e.stage, e.x, 0.0).mean(dim=2).reshape(e.dout.shape)
 
     yield Cause(
@@ -150,6 +153,7 @@ def max_out_causes() -> Iterator[Cause]:
     yield from geometry_causes(functional.max_pool2d)
 
 
+@causes("MaxPool2D", "dx")
 def max_dx_causes() -> Iterator[Cause]:
     formula = "dx[n, c, h*S+i, w*S+j] += dout[n,c,h,w] where i, j is the winner"
     for rule, code, sentence in (
@@ -246,6 +250,7 @@ def unpadded_winners(e: Evidence) -> Tensor:
     return onehot(windows.argmax(dim=2, keepdim=True), windows)
 
 
+@causes("AvgPool2D", "out")
 def average_out_causes() -> Iterator[Cause]:
     yield Cause(
         "real-cells-only",
@@ -262,6 +267,7 @@ def average_out_causes() -> Iterator[Cause]:
     yield from geometry_causes(functional.avg_pool2d)
 
 
+@causes("AvgPool2D", "dx")
 def average_dx_causes() -> Iterator[Cause]:
     formula = "dx[n, c, h*S+i, w*S+j] += dout[n,c,h,w] / (KH*KW) for all i, j"
     yield Cause(
@@ -298,5 +304,154 @@ def repeated_tiles(e: Evidence) -> Tensor:
     return padded[:, :, PH : PH + H, PW : PW + W]
 
 
-MAX_CAUSES = {"out": max_out_causes, "dx": max_dx_causes}
-AVERAGE_CAUSES = {"out": average_out_causes, "dx": average_dx_causes}
+PAGES = [
+    Page(
+        code="zero-padding",
+        kind="MaxPool2D",
+        what="A max pool pads with 0, which wins over negative numbers.",
+        right="padded = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)], constant_values=-np.inf)",
+        wrong="padded = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)])",
+        why="Behind a ReLU nothing is negative and both agree. Elsewhere the border becomes 0.",
+    ),
+    Page(
+        code="mean-for-largest",
+        kind="MaxPool2D",
+        what="out is the mean of each window, not its largest number.",
+        right="out: Array = windows.max(axis=(4, 5))",
+        wrong="out = np.where(np.isfinite(windows), windows, 0).mean(axis=(4, 5))",
+        why="A network trains with either pooling. Which of the two it is shows in numbers alone.",
+    ),
+    Page(
+        code="absolute-value",
+        kind="MaxPool2D",
+        what="The largest magnitude is taken, not the largest number.",
+        right=(
+            "windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]  # "
+            "(N,C,OH,OW,KH,KW)"
+        ),
+        wrong=(
+            "windows = sliding_window_view(np.where(np.isfinite(padded), abs(padded), padded), "
+            "(KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]"
+        ),
+        why="Behind a ReLU nothing is negative and the two agree.",
+    ),
+    Page(
+        code="rounded-up",
+        kind="MaxPool2D",
+        what="The last windows, which do not fit, are kept.",
+        right=(
+            "windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]  # "
+            "(N,C,OH,OW,KH,KW)"
+        ),
+        wrong=(
+            "more = [(0, -(padded.shape[2] - KH) % SH), (0, -(padded.shape[3] - KW) % SW)]\n"
+            "padded = np.pad(padded, [(0, 0), (0, 0), *more], constant_values=-np.inf)\n"
+            "windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]\n"
+            "windows = windows[:, :, : -(-(x.shape[2] + PH) // SH), : -(-(x.shape[3] + PW) // SW)]"
+        ),
+        why=(
+            "PyTorch rounds the number of windows down unless ceil_mode is set. A stride that "
+            "divides the image hides it."
+        ),
+    ),
+    Page(
+        code="ties-last",
+        kind="MaxPool2D",
+        what="Of equal numbers the last one gets the gradient.",
+        right="winner = flat.argmax(axis=4)  # the first of equal numbers",
+        wrong="winner = KH * KW - 1 - flat[..., ::-1].argmax(axis=4)",
+        why=(
+            "PyTorch gives it to the first. Random numbers never tie; a ReLU makes ties of zeros "
+            "all the time."
+        ),
+    ),
+    Page(
+        code="ties-by-column",
+        kind="MaxPool2D",
+        what="Of equal numbers the first one down the columns gets the gradient.",
+        right="winner = flat.argmax(axis=4)  # the first of equal numbers",
+        wrong=(
+            "by_column = windows.swapaxes(4, 5).reshape(*dout.shape, KW * KH).argmax(axis=4)\n"
+            "winner = by_column % KH * KW + by_column // KH"
+        ),
+        why="PyTorch reads row by row. Only ties tell the two orders apart.",
+    ),
+    Page(
+        code="ties-shared",
+        kind="MaxPool2D",
+        what="Equal numbers share the gradient.",
+        right="share = np.eye(KH * KW, dtype=x.dtype)[winner]",
+        wrong=(
+            "share = (flat == flat.max(axis=4, keepdims=True)).astype(x.dtype)\n"
+            "share = share / share.sum(axis=4, keepdims=True)"
+        ),
+        why=(
+            "A fair rule, but not PyTorch's, which gives all of it to the first. Theano and "
+            "TensorFlow have chosen differently here."
+        ),
+    ),
+    Page(
+        code="ties-all",
+        kind="MaxPool2D",
+        what="Each of several equal maxima gets the whole gradient.",
+        right="share = np.eye(KH * KW, dtype=x.dtype)[winner]",
+        wrong="share = (flat == flat.max(axis=4, keepdims=True)).astype(x.dtype)",
+        why=(
+            "`windows == out` marks every tie, so more gradient flows back than came in. The most"
+            " frequent mistake of all in max pooling."
+        ),
+    ),
+    Page(
+        code="gradient-spread",
+        kind="MaxPool2D",
+        what="The gradient is spread evenly over the window.",
+        right="share = np.eye(KH * KW, dtype=x.dtype)[winner]",
+        wrong="share = np.full(flat.shape, 1 / (KH * KW), x.dtype)",
+        why="That is average pooling's backward. In a max pool only the winner moved out.",
+    ),
+    Page(
+        code="winner-misplaced",
+        kind="MaxPool2D",
+        what="The gradient goes to another place of the window than the winner's.",
+        right="share = np.eye(KH * KW, dtype=x.dtype)[winner]",
+        wrong="share = np.eye(KH * KW, dtype=x.dtype)[0 * winner]",
+        why="The sum of dx is right, so a test that adds up does not see it.",
+    ),
+    Page(
+        code="real-cells-only",
+        kind="AvgPool2D",
+        what="Padding is left out of the count.",
+        right="out: Array = windows.mean(axis=(4, 5))",
+        wrong=(
+            "ones = np.pad(np.ones_like(x), [(0, 0), (0, 0), (PH, PH), (PW, PW)])\n"
+            "count = sliding_window_view(ones, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW].sum(axis=(4, 5))\n"
+            "out = windows.sum(axis=(4, 5)) / count"
+        ),
+        why=(
+            "PyTorch divides by KH*KW everywhere (count_include_pad=True), ONNX by the real "
+            "cells. Without padding both agree."
+        ),
+    ),
+    Page(
+        code="largest-for-mean",
+        kind="AvgPool2D",
+        what="out is the largest number of each window, not the mean.",
+        right="out: Array = windows.mean(axis=(4, 5))",
+        wrong="out = windows.max(axis=(4, 5))",
+        why="Copied from the max pool. Shapes cannot tell them apart.",
+    ),
+    Page(
+        code="winner-takes-all",
+        kind="AvgPool2D",
+        what="The gradient goes to the largest entry, as in max pooling.",
+        right="dwindow = dout[:, :, h, w, None, None] * share",
+        wrong=(
+            "pixels = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)], constant_values=-np.inf)\n"
+            "pixels = pixels[:, :, h * SH : h * SH + KH, w * SW : w * SW + KW]\n"
+            "flat = pixels.reshape(*x.shape[:2], KH * KW)\n"
+            "dwindow = dout[:, :, h, w, None] * np.eye(KH * KW, dtype=x.dtype)[flat.argmax(axis=2)]\n"
+            "dwindow = dwindow.reshape(*x.shape[:2], KH, KW)"
+        ),
+        why="In a mean every entry moved out equally, so each gets 1 / (KH*KW) of the gradient.",
+    ),
+]

@@ -1,0 +1,90 @@
+"""Every page about a mistake is true: its wrong line earns the code, and the right one is right."""
+
+import numpy as np
+import pytest
+
+import parity
+import tinycnn_numpy as tn
+from parity.__main__ import main
+from parity.doctor import explain, plain
+from parity.doctor.evidence import ANY, KNOWN, Page
+from parity.doctor.known import MODULES, causes_of, pages
+from parity.kinds import KINDS
+
+PAGES = pages()
+FROM_REMARKS = {
+    "updated-too-early", "input-modified", "widened", "stage-skipped", "changed-in-between", "shared-arrays",
+    "no-known-cause",
+}  # fmt: skip
+
+
+def codes_of(cls, kind):
+    return {d.code for check in parity.check(cls, kind).checks for d in check.diagnoses}
+
+
+def codes_of_two(cls):
+    """Of a model with two objects of the class, equally wide."""
+    rng = np.random.default_rng(0)
+    fc1, fc2 = tn.Dense(5, 6, rng=rng), tn.Dense(6, 6, rng=rng)
+    model = tn.Sequential(fc1=fc1, one=cls(), fc2=fc2, two=cls())
+    return {d.code for d in parity.compare(model, rng.standard_normal((4, 5)).astype(np.float32)).diagnoses}
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_the_wrong_line_earns_the_code(page):
+    cls = explain.wrong_class(page)
+    if page.twice:
+        assert parity.check(cls, page.kind).ok, "one object is right"
+        assert codes_of_two(cls) == {page.code}
+    else:
+        assert page.code in codes_of(cls, page.kind)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if hasattr(plain, kind)])
+def test_the_plain_edition_is_right(kind):
+    checkup = parity.check(getattr(plain, kind))
+    assert checkup.ok, checkup
+
+
+def test_every_code_has_one_page_and_every_page_a_code():
+    tensors = {kind: [tensor or "0" for of, tensor in KNOWN if of == kind] for kind in KINDS}
+    known = {c.code for kind in tensors for tensor in tensors[kind] for c in causes_of(kind, tensor)}
+    every = [page.code for module in MODULES for page in getattr(module, "PAGES", ())]
+    assert len(every) == len(set(every)) == len(PAGES)
+    assert set(PAGES) == known | FROM_REMARKS
+    assert (ANY, ANY) in KNOWN
+
+
+def test_a_page_whose_line_is_nowhere_is_refused():
+    page = Page("mask-missing", "ReLU", "", right="dx = dout * mask", wrong="dx = dout", why="")
+    with pytest.raises(
+        ValueError, match="explain: right of mask-missing is 'dx = dout \\* mask', expected a"
+    ):
+        explain.wrong_class(page)
+
+
+def test_a_page_that_is_not_true_would_be_seen():
+    page = PAGES["mask-missing"]
+    other = Page("mask-inverted", page.kind, page.what, page.right, page.wrong, page.why)
+    assert other.code not in codes_of(explain.wrong_class(other), "ReLU")
+
+
+class TestProgram:
+    def test_a_page(self, capsys):
+        assert main(["explain", "mask-missing"]) == 0
+        out = capsys.readouterr().out
+        assert out.startswith(
+            "mask-missing (ReLU)\n\ndout passes everywhere.\n\nwrong:\n    dx = dout\n\nright:\n"
+        )
+        assert np.all([len(line) <= 110 for line in out.splitlines()])
+
+    def test_all_codes(self, capsys):
+        assert main(["explain"]) == 0
+        out = capsys.readouterr().out
+        assert all(f"  {code} " in out for code in PAGES)
+
+    def test_a_code_that_there_is_not(self, capsys):
+        assert main(["explain", "mask-mising"]) == 2
+        assert capsys.readouterr().err.startswith(
+            "error: there is no cause 'mask-mising'; near it are mask-missing"
+        )
