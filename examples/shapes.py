@@ -18,7 +18,7 @@ import tinycnn_numpy as tn
 import tinycnn_torch as tt
 from examples.figures import AMBER, BLUE, GREEN, INDIGO, save
 from examples.program import Parser, fail, output_folder, run, whole_number
-from parity.report import table
+from parity.render import table
 from parity.weights import Model
 
 INPUTS = {"TinyCNN": (1, 8, 8), "MNISTCNN": (1, 28, 28), "MLP": (1, 28, 28)}

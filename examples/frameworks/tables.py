@@ -7,7 +7,8 @@ from examples.frameworks.compare import TITLES
 from examples.frameworks.defaults import DEFAULTS, default_differences
 from examples.frameworks.layouts import RULES, convert
 from parity import Report
-from parity.report import MATCH, MISMATCH, UNDECIDABLE, Row, number, table
+from parity.render import number, table
+from parity.report import MATCH, MISMATCH, UNDECIDABLE, Row
 
 STEPS, GRADIENT = (1, 10, 100), 1e-6
 LETTERS = "A word is an axis, a letter an index: n image, c channel, h w pixel, f filter, i j in its kernel."

@@ -212,7 +212,7 @@ assert report.ok
 twin = parity.twin(broken)
 optimizer = tn.Adam(broken.parameters(), lr=1e-2)
 report = lockstep(broken, twin, optimizer, images, labels, smooth_batches(broken, images, steps, 20, rng))
-print(report.parting)
+print(report.divergence)
 print(f"accuracy with the mistake: {tn.evaluate(broken, images, labels):.1f} %")
 assert not report.ok
 

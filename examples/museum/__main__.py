@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
+from examples.bugs import BUGS, Bug
 from examples.data import add_flags, from_flags
 from examples.museum.exercise import exercise, solution
-from examples.museum.exhibit import EXHIBITS, Exhibit
 from examples.museum.measure import Finding, accuracy, examine
 from examples.program import Parser, fail, in_words, machine, run, whole_number
 
@@ -38,7 +38,7 @@ def main(argv=None) -> int:
     if args.solution:
         print(solution(exhibit_of(args.solution)))
         return 0
-    chosen = [e for e in EXHIBITS if not args.only or {e.cls.__name__, e.replaces} & set(args.only)]
+    chosen = [e for e in BUGS if not args.only or {e.cls.__name__, e.replaces} & set(args.only)]
     if not chosen:
         fail(f"--only {' '.join(args.only)} names no exhibit, expected classes like KernelFlipped or Conv2D")
     if args.json and not args.json.parent.is_dir():
@@ -56,7 +56,7 @@ def main(argv=None) -> int:
         print("  " + ";  ".join(", ".join(f"{a:.1f} %" for a in b.values()) for b in baseline.values()))
     print(line(HEADER))
     findings = []
-    for number, exhibit in enumerate(EXHIBITS, start=1):
+    for number, exhibit in enumerate(BUGS, start=1):
         if exhibit in chosen:
             found = examine(exhibit, list(range(args.first_seed, args.first_seed + args.seeds)))
             if data and exhibit.trains:
@@ -70,11 +70,11 @@ def main(argv=None) -> int:
     return 0
 
 
-def exhibit_of(text: str) -> Exhibit:
-    names = [exhibit.cls.__name__ for exhibit in EXHIBITS]
-    if text not in names and text not in map(str, range(1, len(EXHIBITS) + 1)):
-        fail(f"there is no exhibit {text!r}, expected a name or a number from 1 to {len(EXHIBITS)}")
-    return EXHIBITS[int(text) - 1 if text.isdigit() else names.index(text)]
+def exhibit_of(text: str) -> Bug:
+    names = [exhibit.cls.__name__ for exhibit in BUGS]
+    if text not in names and text not in map(str, range(1, len(BUGS) + 1)):
+        fail(f"there is no exhibit {text!r}, expected a name or a number from 1 to {len(BUGS)}")
+    return BUGS[int(text) - 1 if text.isdigit() else names.index(text)]
 
 
 COLUMNS = (3, 16, 24, 4, 4, 6, 6, 5, 5, 7, 8)

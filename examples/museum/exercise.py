@@ -5,7 +5,7 @@ import inspect
 import re
 import textwrap
 
-from examples.museum.exhibit import Exhibit
+from examples.bugs import Bug
 
 HEAD = '''"""Find the bug. This {kind} replaces the library's, and something in it is wrong.
 
@@ -23,7 +23,7 @@ import tinycnn_numpy as tn
 '''
 
 
-def exercise(exhibit: Exhibit, file: str = "student.py") -> str:
+def exercise(exhibit: Bug, file: str = "student.py") -> str:
     """The text of a file with one bug in it."""
     source = textwrap.dedent(inspect.getsource(exhibit.cls))
     node = ast.parse(source).body[0]
@@ -31,7 +31,7 @@ def exercise(exhibit: Exhibit, file: str = "student.py") -> str:
     lines = source.splitlines()
     docstring = node.body[0]
     del lines[docstring.lineno - 1 : docstring.end_lineno]
-    text = "\n".join(lines)
+    text = "\n".join(lines[node.lineno - 1 :])  # without the decorator, which tells
     text = re.sub(rf"\b{exhibit.cls.__name__}\b", exhibit.replaces, text, count=1)
     text = re.sub(r"\s*# .*", "", text)  # all comments: that one is missing would give the place away
     text = re.sub(r":\n\n+", ":\n", text, count=1)
@@ -43,7 +43,7 @@ def exercise(exhibit: Exhibit, file: str = "student.py") -> str:
     return head + "\n" + text.rstrip() + "\n"
 
 
-def solution(exhibit: Exhibit) -> str:
+def solution(exhibit: Bug) -> str:
     """What is wrong, where, and where it was seen."""
     source = inspect.getsource(exhibit.cls)
     line = next((line for line in source.splitlines() if "# bug" in line), "").strip()

@@ -11,7 +11,8 @@ import tinycnn_numpy as tn
 import tinycnn_torch as tt
 from examples.side_by_side.aligned import AlignedRow, beside_equations
 from examples.side_by_side.lines import NoCounterpartError, code_lines, equations, stage_lines, where
-from parity.twins import KIND_OF_MODULE, kind_of
+from parity.kinds import kind_of, names_of
+from parity.twins import kind_of_stage
 from tinycnn_numpy.layer import Layer
 
 
@@ -69,10 +70,10 @@ def pairs_of(hand: type = tn.TinyCNN, torch: type = tt.TinyCNN) -> list[Pair]:
 def _pair(layer: Layer, module: nn.Module, name: str, hand_line: str, torch_line: str) -> Pair:
     hand = type(layer)
     try:
-        kind = kind_of(hand, KIND_OF_MODULE.values())
+        kind = kind_of(hand, names_of("layer"))
     except ValueError as error:
         raise NoCounterpartError(f"{where(hand)} has no counterpart: {error}") from None
-    if KIND_OF_MODULE.get(type(module)) != kind:
+    if kind_of_stage(module) != kind:
         raise NoCounterpartError(f"{where(hand)} stands beside {type(module).__name__} as stage {name!r}")
     defined = ("out", "dx", *(f"d{parameter}" for parameter, _ in layer.named_parameters()))
     forward, backward = aligned(hand, defined, ("out", "dx"))

@@ -9,7 +9,8 @@ import numpy as np
 from examples.page import Markup, escape, paragraph
 from examples.side_by_side.aligned import AlignedRow
 from examples.side_by_side.live import Live
-from parity.report import differences, number
+from parity.render import number
+from parity.report import differences
 
 STYLE = """
 .aligned { table-layout: fixed; border: 1px solid var(--line); }

@@ -12,7 +12,7 @@ from examples.figures import INDIGO
 from examples.side_by_side.aligned import beside_each_other, line_that_makes
 from examples.side_by_side.lines import code_lines
 from examples.side_by_side.pairs import backward_methods, pairs_of
-from parity.report import table
+from parity.render import table
 from tinycnn_numpy import windows
 
 LAYER_NAMES = {"Conv2D": "Convolution", "ReLU": "Activation", "MaxPool2D": "Pooling"}

@@ -15,7 +15,8 @@ from examples.side_by_side.live import LEARNING_RATE, MOMENTUM, Live
 from examples.side_by_side.pairs import Pair, aligned
 from examples.side_by_side.pieces import arrow, by_autograd, gap, line, row_of, section, tensor, three_columns
 from examples.side_by_side.table import HEADER, TableRow, counts_of, in_words
-from parity.report import differences, number
+from parity.render import number
+from parity.report import differences
 
 
 def page_parts(pairs: Sequence[Pair], rows: list[TableRow], now: Live, seed: int) -> list[Markup]:

@@ -240,7 +240,7 @@ class TestProgram:
         text = capsys.readouterr().out
         assert main(["check", file(text)]) == 1
         out = capsys.readouterr().out
-        assert "0 of 70 checks hold" in out and "MISMATCH" not in out and "error" not in out
+        assert "0 of 88 checks hold" in out and "MISMATCH" not in out and "error" not in out
 
     def test_the_template_of_one_class(self, capsys):
         assert main(["template", "ReLU"]) == 0

@@ -3,10 +3,12 @@
 import numpy as np
 
 import tinycnn_numpy as tn
+from examples.bugs.bug import bug
 
 # ReLU
 
 
+@bug("ReLU", "dx", "mask-missing")
 class MaskAlwaysTrue(tn.ReLU):
     """The mask asks whether the output is >= 0, and the output always is: everything passes.
 
@@ -21,6 +23,7 @@ class MaskAlwaysTrue(tn.ReLU):
         return dout * (self.cache >= 0)  # bug: > 0
 
 
+@bug("ReLU", "dx", "mask-missing")
 class DoutReturned(tn.ReLU):
     """backward hands on what it got, as if the layer had not been there.
 
@@ -33,6 +36,7 @@ class DoutReturned(tn.ReLU):
         return dx
 
 
+@bug("ReLU", "dx", "mask-from-dout")
 class MaskFromDout(tn.ReLU):
     """The gradient's own negative entries are set to zero instead of those where x was negative.
 
@@ -45,6 +49,7 @@ class MaskFromDout(tn.ReLU):
         return dx
 
 
+@bug("ReLU", "dx", "mask-includes-zero")
 class ZeroPasses(tn.ReLU):
     """The slope at 0 is taken as 1; PyTorch takes 0. Padded and dead pixels are exactly 0.
 
@@ -61,6 +66,7 @@ class ZeroPasses(tn.ReLU):
         return dout * slope
 
 
+@bug("ReLU", "dx", "mask-inverted")
 class MaskInverted(tn.ReLU):
     """The mask marks what must be stopped, and backward reads it as what may pass.
 
@@ -77,6 +83,7 @@ class MaskInverted(tn.ReLU):
         return dout * self.cache  # bug: ~self.cache
 
 
+@bug("ReLU", "dx", "upstream-ignored")
 class SlopeOnly(tn.ReLU):
     """backward returns the slope alone: what came from above is overwritten instead of multiplied.
 
@@ -89,6 +96,7 @@ class SlopeOnly(tn.ReLU):
         return dx
 
 
+@bug("ReLU", "x", "input-modified")
 class ReluInPlace(tn.ReLU):
     """forward zeroes the negative numbers in the array that it was given.
 
@@ -101,6 +109,7 @@ class ReluInPlace(tn.ReLU):
         return x
 
 
+@bug("ReLU", "dout", "input-modified")
 class DoutZeroed(tn.ReLU):
     """backward zeroes entries of the array that it was given and returns that array.
 
@@ -112,6 +121,7 @@ class DoutZeroed(tn.ReLU):
         return dout
 
 
+@bug("ReLU", "dx", "widened", trains=False)
 class SlopeWidened(tn.ReLU):
     """np.where of two Python numbers makes float64.
 
@@ -126,6 +136,7 @@ class SlopeWidened(tn.ReLU):
 # Flatten
 
 
+@bug("Flatten", "out", "reading-order")
 class ChannelsLast(tn.Flatten):
     """Rows are flattened height, width, channel, as in Keras and Flax; PyTorch has the channels slowest.
 
@@ -137,6 +148,7 @@ class ChannelsLast(tn.Flatten):
         return x.transpose(0, 2, 3, 1).reshape(len(x), -1)  # bug: no transpose
 
 
+@bug("Flatten", "out", "reading-order")
 class FortranOrder(tn.Flatten):
     """Rows are flattened with the first index fastest, as MATLAB does.
 
@@ -148,6 +160,7 @@ class FortranOrder(tn.Flatten):
         return x.reshape(len(x), -1, order="F")  # bug: order="C"
 
 
+@bug("Flatten", "out", "reading-order")
 class ImagesMixed(tn.Flatten):
     """reshape(-1, N).T has the right shape, but every row holds pixels of all images.
 
@@ -159,6 +172,7 @@ class ImagesMixed(tn.Flatten):
         return x.reshape(-1, len(x)).T  # bug: reshape(len(x), -1)
 
 
+@bug("Flatten", "dx", "reading-order")
 class FoldedChannelsLast(tn.Flatten):
     """forward flattens channel, height, width and backward folds height, width, channel.
 
@@ -173,6 +187,7 @@ class FoldedChannelsLast(tn.Flatten):
 # Dense
 
 
+@bug("Dense", "out", "weight-transposed", trains=False)
 class WeightTransposed(tn.Dense):
     """x @ weight where x @ weight.T is meant, which only a square weight allows.
 
@@ -185,6 +200,7 @@ class WeightTransposed(tn.Dense):
         return out if self.bias is None else out + self.bias
 
 
+@bug("Dense", "dx", "weight-transposed", trains=False)
 class WeightTransposedInDx(tn.Dense):
     """dx = dout @ weight.T where dout @ weight is meant, which only a square weight allows.
 
@@ -196,6 +212,7 @@ class WeightTransposedInDx(tn.Dense):
         return dout @ self.weight.T  # bug: weight
 
 
+@bug("Dense", "out", "bias-dropped")
 class DenseBiasDropped(tn.Dense):
     """The bias is not added.
 
@@ -207,6 +224,7 @@ class DenseBiasDropped(tn.Dense):
         return np.einsum("nk,mk->nm", x, self.weight, optimize=True)  # bug: no bias
 
 
+@bug("Dense", "out", "stale-cache")
 class TransposeRemembered(tn.Dense):
     """The transposed weight is copied once, at the first forward, and never again: training does not show.
 
@@ -221,6 +239,7 @@ class TransposeRemembered(tn.Dense):
         return out if self.bias is None else out + self.bias
 
 
+@bug("Dense", "dweight", "wrong-factor")
 class DenseBatchSizeTwice(tn.Dense):
     """Both gradients are divided by the batch size, which the loss has done already.
 
@@ -234,6 +253,7 @@ class DenseBatchSizeTwice(tn.Dense):
         self.dbias = None if self.bias is None else dout.sum(axis=0) / m  # bug: 1/m again
 
 
+@bug("Dense", "dweight", "wrong-factor")
 class GradientDoubled(tn.Dense):
     """A stray factor 2 in the weight's gradient.
 
@@ -245,6 +265,7 @@ class GradientDoubled(tn.Dense):
         self.dbias = None if self.bias is None else dout.sum(axis=0)
 
 
+@bug("Dense", "dweight", "last-only")
 class LastSampleOnly(tn.Dense):
     """The outer products of a batch are assigned one after the other, and the last remains.
 
@@ -257,6 +278,7 @@ class LastSampleOnly(tn.Dense):
             self.dweight = np.outer(d, x)  # bug: = for +=
 
 
+@bug("Dense", "dweight", "axes-swapped", trains=False)
 class WeightGradientTransposed(tn.Dense):
     """x.T @ dout is the gradient of a weight (in, out); this weight is (out, in).
 
@@ -268,6 +290,7 @@ class WeightGradientTransposed(tn.Dense):
         self.dweight = self.cache.T @ dout  # bug: dout.T @ x
 
 
+@bug("Dense", "dweight", "gradient-missing", trains=False)
 class WeightGradientLocal(tn.Dense):
     """The weight's gradient is computed and thrown away: `self.` is missing.
 
@@ -280,6 +303,7 @@ class WeightGradientLocal(tn.Dense):
         self.dbias = None if self.bias is None else dout.sum(axis=0)
 
 
+@bug("Dense", "dbias", "summed-over-all")
 class BiasGradientOneNumber(tn.Dense):
     """dout is summed over batch and outputs, so that all biases get the same gradient.
 
@@ -293,6 +317,7 @@ class BiasGradientOneNumber(tn.Dense):
             self.dbias += dout.sum()  # bug: axis=0
 
 
+@bug("Dense", "dbias", "wrong-factor")
 class BiasGradientMean(tn.Dense):
     """The bias's gradient is a mean over the batch where it is a sum.
 
@@ -304,6 +329,7 @@ class BiasGradientMean(tn.Dense):
         self.dbias = None if self.bias is None else dout.mean(axis=0)  # bug: sum
 
 
+@bug("Dense", "dbias", "not-summed", trains=False)
 class BiasGradientPerSample(tn.Dense):
     """The bias's gradient is dout itself, right for a batch of one and never summed for more.
 
@@ -315,6 +341,7 @@ class BiasGradientPerSample(tn.Dense):
         self.dbias = None if self.bias is None else dout.copy()  # bug: sum(axis=0)
 
 
+@bug("Dense", "weight", "updated-too-early")
 class UpdatedTooEarly(tn.Dense):
     """backward takes the step itself, before the gradient has gone through the weight.
 
@@ -330,6 +357,7 @@ class UpdatedTooEarly(tn.Dense):
 # Sequential
 
 
+@bug("Sequential", "dweight", "gradient-missing", trains=False)
 class FirstLayerSkipped(tn.Sequential):
     """The loop over the layers ends one too early, so the first layer never sees its gradient.
 

@@ -3,10 +3,12 @@
 import numpy as np
 
 import tinycnn_numpy as tn
+from examples.bugs.bug import bug
 
 # forward
 
 
+@bug("Conv2D", "out", "kernel-flipped")
 class KernelFlipped(tn.Conv2D):
     """The kernel is turned by 180 degrees: a true convolution where networks mean a correlation.
 
@@ -24,6 +26,7 @@ class KernelFlipped(tn.Conv2D):
         return out if self.bias is None else out + self.bias[:, None, None]
 
 
+@bug("Conv2D", "out", "kernel-transposed")
 class KernelTransposed(tn.Conv2D):
     """The kernel's rows and columns are exchanged when it is flattened, those of the windows are not.
 
@@ -42,6 +45,7 @@ class KernelTransposed(tn.Conv2D):
         return out.reshape(N, OH, OW, -1).transpose(0, 3, 1, 2)
 
 
+@bug("Conv2D", "out", "reading-order")
 class KernelInOtherOrder(tn.Conv2D):
     """The windows are laid out with their channels last, the kernel with its channels first.
 
@@ -58,6 +62,7 @@ class KernelInOtherOrder(tn.Conv2D):
         return out.transpose(3, 2, 0, 1)
 
 
+@bug("Conv2D", "out", "bias-dropped")
 class BiasDropped(tn.Conv2D):
     """The bias is never added, though it has a gradient and is learned.
 
@@ -70,6 +75,7 @@ class BiasDropped(tn.Conv2D):
         return np.einsum("hwijcn,fcij->nfhw", windows, self.weight, optimize=True)  # bug: no bias
 
 
+@bug("Conv2D", "out", "bias-twice")
 class BiasTwice(tn.Conv2D):
     """The sum starts at the bias, and the bias is added once more at the end.
 
@@ -88,6 +94,7 @@ class BiasTwice(tn.Conv2D):
         return (out + bias[:, None]).transpose(3, 2, 0, 1)  # bug: the sum began with the bias
 
 
+@bug("Conv2D", "out", "bias-per-cell")
 class BiasInEveryCell(tn.Conv2D):
     """The bias is added to every product before they are summed, so it counts C*KH*KW times.
 
@@ -107,6 +114,7 @@ class BiasInEveryCell(tn.Conv2D):
         return out
 
 
+@bug("Conv2D", "out", "last-only")
 class LastChannelOnly(tn.Conv2D):
     """The loop over the input channels assigns instead of adding, so only the last one is seen.
 
@@ -122,6 +130,7 @@ class LastChannelOnly(tn.Conv2D):
         return out if self.bias is None else out + self.bias[:, None, None]
 
 
+@bug("Conv2D", "out", "stride-ignored")
 class StrideIgnored(tn.Conv2D):
     """The output has the size that the stride asks for, but the windows move by one pixel.
 
@@ -140,6 +149,7 @@ class StrideIgnored(tn.Conv2D):
         return out if self.bias is None else out + self.bias[:, None, None]
 
 
+@bug("Conv2D", "out", "padding-ignored", trains=False)
 class PaddingIgnored(tn.Conv2D):
     """The image is never padded, so the output is smaller than the layer promises.
 
@@ -154,6 +164,7 @@ class PaddingIgnored(tn.Conv2D):
         return out if self.bias is None else out + self.bias[:, None, None]
 
 
+@bug("Conv2D", "out", "padding-one-sided")
 class PaddingAtTheEnd(tn.Conv2D):
     """All of the padding is put below and to the right, as a one-sided "same" padding would put it.
 
@@ -169,6 +180,7 @@ class PaddingAtTheEnd(tn.Conv2D):
         return out if self.bias is None else out + self.bias[:, None, None]
 
 
+@bug("Conv2D", "out", "reading-order")
 class OutReshaped(tn.Conv2D):
     """The product runs filter, image, pixel and is reshaped to image, filter, pixel without a transpose.
 
@@ -186,6 +198,7 @@ class OutReshaped(tn.Conv2D):
         return out.reshape(N, self.out_channels, OH, OW)  # bug: the filters come first
 
 
+@bug("Conv2D", "out", "widened", trains=False)
 class OutWidened(tn.Conv2D):
     """np.zeros without a dtype makes float64, and so a float32 network computes in float64 from here on.
 
@@ -204,6 +217,7 @@ class OutWidened(tn.Conv2D):
         return out.transpose(3, 2, 0, 1)
 
 
+@bug("Conv2D", "dweight", "stale-cache")
 class ColumnsRemembered(tn.Conv2D):
     """To save time the windows are cut once for each shape of image; backward then sees an old batch.
 
@@ -221,6 +235,7 @@ class ColumnsRemembered(tn.Conv2D):
 # the gradients of weight and bias
 
 
+@bug("Conv2D", "dweight", "stride-ignored")
 class StrideMissingInBackward(tn.Conv2D):
     """backward visits the windows pixel by pixel and forgets to multiply by the stride, for both gradients.
 
@@ -250,6 +265,7 @@ class StrideMissingInBackward(tn.Conv2D):
             self.dweight += np.tensordot(dout[:, :, h, w].T, window, 1)
 
 
+@bug("Conv2D", "dweight", "axes-swapped")
 class KernelGradientTransposed(tn.Conv2D):
     """The gradient of the kernel has its rows and columns exchanged.
 
@@ -262,6 +278,7 @@ class KernelGradientTransposed(tn.Conv2D):
         self.dweight = np.einsum("nfhw,hwijcn->fcji", dout, windows, optimize=True)  # bug: ji for ij
 
 
+@bug("Conv2D", "dweight", "reading-order")
 class DoutReshaped(tn.Conv2D):
     """dout is reshaped to filters by pixels without moving the filters to the front first.
 
@@ -277,6 +294,7 @@ class DoutReshaped(tn.Conv2D):
         self.dweight = (rows @ columns.T).reshape(self.weight.shape)
 
 
+@bug("Conv2D", "dweight", "reversed")
 class DoutRotated(tn.Conv2D):
     """dout is turned by 180 degrees for the kernel's gradient, where the rule turns only the kernel, for dx.
 
@@ -290,6 +308,7 @@ class DoutRotated(tn.Conv2D):
         self.dweight = np.einsum("nfhw,hwijcn->fcij", rotated, windows, optimize=True)
 
 
+@bug("Conv2D", "dweight", "last-only")
 class LastImageOnly(tn.Conv2D):
     """The loop over the batch assigns instead of adding, so only the last image teaches the kernel.
 
@@ -304,6 +323,7 @@ class LastImageOnly(tn.Conv2D):
             self.dweight = np.einsum("fhw,hwijc->fcij", dout[n], image, optimize=True)  # bug: = for +=
 
 
+@bug("Conv2D", "dweight", "wrong-factor")
 class BatchSizeTwice(tn.Conv2D):
     """The gradients are divided by the batch size here and were so in the loss already.
 
@@ -317,6 +337,7 @@ class BatchSizeTwice(tn.Conv2D):
         self.dweight = np.einsum("nfhw,hwijcn->fcij", dout, windows, optimize=True) / N  # bug: 1/N again
 
 
+@bug("Conv2D", "dweight", "wrong-sign")
 class KernelGradientNegated(tn.Conv2D):
     """The kernel's gradient has the wrong sign, so that its update climbs while all others descend.
 
@@ -332,6 +353,7 @@ class KernelGradientNegated(tn.Conv2D):
             self.dweight[:, :, i, j] -= tap  # bug: -= for +=
 
 
+@bug("Conv2D", "dweight", "upstream-ignored")
 class UpstreamOnes(tn.Conv2D):
     """The kernel's gradient is that of the output's sum: dout is replaced by ones.
 
@@ -345,6 +367,7 @@ class UpstreamOnes(tn.Conv2D):
         self.dweight = np.einsum("nfhw,hwijcn->fcij", ones, windows, optimize=True)
 
 
+@bug("Conv2D", "dweight", "accumulated")
 class GradientAccumulated(tn.Conv2D):
     """The gradients are added to those of the batches before, and nobody sets them to zero.
 
@@ -359,6 +382,7 @@ class GradientAccumulated(tn.Conv2D):
         self.dweight += np.einsum("nfhw,hwijcn->fcij", dout, windows, optimize=True)  # bug: += across batches
 
 
+@bug("Conv2D", "dweight", "widened")
 class GradientWidened(tn.Conv2D):
     """The kernel's gradient is summed into np.zeros without a dtype, which is float64.
 
@@ -374,6 +398,7 @@ class GradientWidened(tn.Conv2D):
             self.dweight[:, :, i, j] += tap
 
 
+@bug("Conv2D", "dbias", "wrong-factor")
 class BiasGradientAveraged(tn.Conv2D):
     """The bias takes the mean over the batch, because every image saw the same bias.
 
@@ -388,6 +413,7 @@ class BiasGradientAveraged(tn.Conv2D):
             self.dbias /= len(dout)  # bug: a sum is meant
 
 
+@bug("Conv2D", "dbias", "gradient-missing")
 class BiasGradientLost(tn.Conv2D):
     """The bias's gradient is computed into a local variable, and the layer keeps zeros.
 
@@ -402,6 +428,7 @@ class BiasGradientLost(tn.Conv2D):
         dbias = dbias + dout.sum(axis=(0, 2, 3))  # bug: a new array, self.dbias keeps its zeros
 
 
+@bug("Conv2D", "dbias", "not-summed", trains=False)
 class BiasGradientPerPixel(tn.Conv2D):
     """The bias's gradient is summed over the batch and not over the pixels, so it has the wrong shape.
 
@@ -417,6 +444,7 @@ class BiasGradientPerPixel(tn.Conv2D):
 # dx
 
 
+@bug("Conv2D", "dx", "kernel-flipped")
 class KernelNotRotated(tn.Conv2D):
     """dx as a full convolution of dout, but with the kernel as it is, not turned by 180 degrees.
 
@@ -434,6 +462,7 @@ class KernelNotRotated(tn.Conv2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("Conv2D", "dx", "filters-for-channels")
 class ChannelsNotSwapped(tn.Conv2D):
     """For dx the kernel's filters and channels must change places; it is reshaped where a swap is meant.
 
@@ -453,6 +482,7 @@ class ChannelsNotSwapped(tn.Conv2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("Conv2D", "dx", "stride-ignored")
 class StrideIgnoredInDx(tn.Conv2D):
     """Each gradient returns to a pixel as if the windows had moved by one.
 
@@ -470,6 +500,7 @@ class StrideIgnoredInDx(tn.Conv2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("Conv2D", "dx", "padding-cropped")
 class PaddingCutFromOneSide(tn.Conv2D):
     """dx of the padded image is cut to size from its corner, so it is shifted by the padding.
 
@@ -487,6 +518,7 @@ class PaddingCutFromOneSide(tn.Conv2D):
         return dx[:, :, :H, :W]  # bug: PH:PH+H, PW:PW+W
 
 
+@bug("Conv2D", "dx", "padding-cropped", trains=False)
 class PaddingCutFromBatch(tn.Conv2D):
     """The padding is cut from the first two axes, which are images and channels.
 
@@ -504,6 +536,7 @@ class PaddingCutFromBatch(tn.Conv2D):
         return dx if PH == 0 or PW == 0 else dx[PH:-PH, PW:-PW]  # bug: the first two axes
 
 
+@bug("Conv2D", "dx", "padding-cropped", trains=False)
 class PaddingCutToNothing(tn.Conv2D):
     """The padding is cut with P:-P, which leaves an empty array where P is 0.
 
@@ -521,6 +554,7 @@ class PaddingCutToNothing(tn.Conv2D):
         return dx[:, :, PH:-PH, PW:-PW]  # bug: 0:-0 is empty
 
 
+@bug("Conv2D", "dx", "padding-cropped")
 class HeightPaddingForWidth(tn.Conv2D):
     """The columns of dx are cut by the padding of the rows, right only where both are the same.
 
@@ -538,6 +572,7 @@ class HeightPaddingForWidth(tn.Conv2D):
         return dx[:, :, PH : PH + H, PH : PH + W]  # bug: PW for the columns
 
 
+@bug("Conv2D", "dx", "window-overwritten")
 class WindowOverwritten(tn.Conv2D):
     """A window's gradient is assigned to its pixels, so that it wipes what other windows gave them.
 
@@ -555,6 +590,7 @@ class WindowOverwritten(tn.Conv2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("Conv2D", "dx", "window-overwritten")
 class RepeatedIndices(tn.Conv2D):
     """`+=` on an array of indices: of those that occur more than once NumPy adds only the last.
 
@@ -574,6 +610,7 @@ class RepeatedIndices(tn.Conv2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("Conv2D", "dx", "last-only")
 class LastFilterOnly(tn.Conv2D):
     """The loop over the filters assigns instead of adding, so dx hears only of the last filter.
 
@@ -592,6 +629,7 @@ class LastFilterOnly(tn.Conv2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("Conv2D", "dx", "reversed")
 class BatchBackwards(tn.Conv2D):
     """dx is collected image by image and comes back with the last image first.
 

@@ -3,10 +3,12 @@
 import numpy as np
 
 import tinycnn_numpy as tn
+from examples.bugs.bug import bug
 
 # the loss
 
 
+@bug("CrossEntropyLoss", "loss", "wrong-factor")
 class LossSummed(tn.CrossEntropyLoss):
     """The loss is the sum over the batch, the gradient that of the mean.
 
@@ -20,6 +22,7 @@ class LossSummed(tn.CrossEntropyLoss):
         return -log_probs[np.arange(len(labels)), labels].sum()  # bug: mean
 
 
+@bug("CrossEntropyLoss", "loss", "wrong-factor")
 class MeanOverAllCells(tn.CrossEntropyLoss):
     """With one-hot labels, mean divides by all cells of the table instead of by its rows.
 
@@ -35,6 +38,7 @@ class MeanOverAllCells(tn.CrossEntropyLoss):
         return -(one_hot * log_probs).mean()  # bug: sum(axis=1).mean()
 
 
+@bug("CrossEntropyLoss", "loss", "wrong-factor")
 class DividedByClasses(tn.CrossEntropyLoss):
     """The size of the wrong axis is taken for the batch size.
 
@@ -49,6 +53,7 @@ class DividedByClasses(tn.CrossEntropyLoss):
         return -log_probs[np.arange(len(labels)), labels].sum() / batch_size
 
 
+@bug("CrossEntropyLoss", "loss", "wrong-sign")
 class LossNegated(tn.CrossEntropyLoss):
     """The minus before the logarithm is forgotten, and the loss is negative.
 
@@ -62,6 +67,7 @@ class LossNegated(tn.CrossEntropyLoss):
         return log_probs[np.arange(len(labels)), labels].mean()  # bug: minus
 
 
+@bug("CrossEntropyLoss", "loss", "no-max-shift")
 class NoMaxShift(tn.CrossEntropyLoss):
     """exp of the logits as they are: from 89 on it overflows float32, and the loss is NaN.
 
@@ -76,6 +82,7 @@ class NoMaxShift(tn.CrossEntropyLoss):
         return -log_probs[np.arange(len(labels)), labels].mean()
 
 
+@bug("CrossEntropyLoss", "loss", "max-of-batch")
 class ShiftByMaxOfBatch(tn.CrossEntropyLoss):
     """The largest logit of the whole batch is taken off every row; rows far below it vanish to 0 / 0.
 
@@ -90,6 +97,7 @@ class ShiftByMaxOfBatch(tn.CrossEntropyLoss):
         return -log_probs[np.arange(len(labels)), labels].mean()
 
 
+@bug("CrossEntropyLoss", "loss", "softmax-over-batch")
 class SoftmaxDownTheBatch(tn.CrossEntropyLoss):
     """axis=0: the probabilities of a class sum to 1 over the batch, not those of an image over the classes.
 
@@ -103,6 +111,7 @@ class SoftmaxDownTheBatch(tn.CrossEntropyLoss):
         return -log_probs[np.arange(len(labels)), labels].mean()
 
 
+@bug("CrossEntropyLoss", "loss", "softmax-over-batch")
 class SoftmaxOverEverything(tn.CrossEntropyLoss):
     """np.sum without an axis: the probabilities of the whole batch sum to 1.
 
@@ -116,6 +125,7 @@ class SoftmaxOverEverything(tn.CrossEntropyLoss):
         return -np.mean(log_probs[np.arange(len(labels)), labels])
 
 
+@bug("CrossEntropyLoss", "loss", "epsilon-in-log")
 class EpsilonInLog(tn.CrossEntropyLoss):
     """A small number inside the logarithm keeps it finite and shifts every loss a little.
 
@@ -131,6 +141,7 @@ class EpsilonInLog(tn.CrossEntropyLoss):
         return -np.sum(np.log(right + 1e-7)) / len(labels)  # bug: + 1e-7
 
 
+@bug("CrossEntropyLoss", "loss", "double-softmax")
 class SoftmaxTwice(tn.CrossEntropyLoss):
     """The logits go through softmax once before a cross-entropy that applies it itself.
 
@@ -145,6 +156,7 @@ class SoftmaxTwice(tn.CrossEntropyLoss):
         return -log_probs[np.arange(len(labels)), labels].mean()
 
 
+@bug("CrossEntropyLoss", "loss", "labels-shifted")
 class LabelsFromOne(tn.CrossEntropyLoss):
     """Labels are taken to count from 1; label 0 then means the last class.
 
@@ -159,6 +171,7 @@ class LabelsFromOne(tn.CrossEntropyLoss):
         return -log_probs[np.arange(len(labels)), labels].mean()
 
 
+@bug("CrossEntropyLoss", "loss", "labels-crossed")
 class EveryRowEveryLabel(tn.CrossEntropyLoss):
     """[:, labels] takes every label's column from every row, where each row has its own label.
 
@@ -172,6 +185,7 @@ class EveryRowEveryLabel(tn.CrossEntropyLoss):
         return -log_probs[:, labels].mean()  # bug: [np.arange(N), labels]
 
 
+@bug("CrossEntropyLoss", "loss", "last-only")
 class LastRowsLoss(tn.CrossEntropyLoss):
     """The loop over the batch assigns instead of adding, so the loss is that of the last image, over N.
 
@@ -188,6 +202,7 @@ class LastRowsLoss(tn.CrossEntropyLoss):
         return total / logits.dtype.type(len(labels))
 
 
+@bug("CrossEntropyLoss", "loss", "widened")
 class LossWidened(tn.CrossEntropyLoss):
     """np.eye makes float64, and what it multiplies becomes float64.
 
@@ -202,6 +217,7 @@ class LossWidened(tn.CrossEntropyLoss):
         return -(one_hot * log_probs).sum() / len(labels)
 
 
+@bug("CrossEntropyLoss", "logits", "input-modified")
 class LogitsShiftedInPlace(tn.CrossEntropyLoss):
     """The row's maximum is taken off the caller's own logits.
 
@@ -218,6 +234,7 @@ class LogitsShiftedInPlace(tn.CrossEntropyLoss):
 # its gradient
 
 
+@bug("CrossEntropyLoss", "dlogits", "wrong-factor")
 class GradientOfSum(tn.CrossEntropyLoss):
     """The loss is a mean, and its gradient is not divided by the batch size.
 
@@ -232,6 +249,7 @@ class GradientOfSum(tn.CrossEntropyLoss):
         return dlogits  # bug: / N
 
 
+@bug("CrossEntropyLoss", "dlogits", "wrong-factor")
 class GradientDividedTwice(tn.CrossEntropyLoss):
     """The gradient is divided by the batch size where the labels are subtracted and again on return.
 
@@ -247,6 +265,7 @@ class GradientDividedTwice(tn.CrossEntropyLoss):
         return dlogits / N  # bug: 1/N again
 
 
+@bug("CrossEntropyLoss", "dlogits", "label-not-subtracted")
 class LabelNotSubtracted(tn.CrossEntropyLoss):
     """The gradient is the probabilities themselves: no class is told that it was the right one.
 
@@ -260,6 +279,7 @@ class LabelNotSubtracted(tn.CrossEntropyLoss):
         return dlogits / len(labels)  # bug: dlogits[n, labels[n]] -= 1
 
 
+@bug("CrossEntropyLoss", "dlogits", "wrong-sign")
 class TargetMinusProbs(tn.CrossEntropyLoss):
     """Labels minus probabilities: the direction that lowers the loss, in the place of the gradient.
 
@@ -275,6 +295,7 @@ class TargetMinusProbs(tn.CrossEntropyLoss):
         return dlogits / len(labels)
 
 
+@bug("CrossEntropyLoss", "dlogits", "labels-crossed")
 class LabelsOffEveryRow(tn.CrossEntropyLoss):
     """[:, labels] -= 1 lowers the column of every label of the batch in every row.
 

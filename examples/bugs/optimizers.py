@@ -5,10 +5,12 @@ import math
 import numpy as np
 
 import tinycnn_numpy as tn
+from examples.bugs.bug import bug
 
 # stochastic gradient descent
 
 
+@bug("SGD", "weight", "momentum-damped")
 class MomentumDamped(tn.SGD):
     """The new gradient is weighted with 1 - momentum, so that steps are ten times smaller at 0.9.
 
@@ -23,6 +25,7 @@ class MomentumDamped(tn.SGD):
             parameter.data[...] -= self.lr * (g + self.momentum * b if self.nesterov else b)
 
 
+@bug("SGD", "weight", "momentum-ignored")
 class MomentumForgotten(tn.SGD):
     """The buffer is made anew in every step, so that momentum multiplies zeros.
 
@@ -38,6 +41,7 @@ class MomentumForgotten(tn.SGD):
             parameter.data[...] -= self.lr * (g + self.momentum * b if self.nesterov else b)
 
 
+@bug("SGD", "weight", "momentum-misplaced")
 class MomentumOnGradient(tn.SGD):
     """The factor stands at the new gradient instead of at the buffer, which never fades.
 
@@ -52,6 +56,7 @@ class MomentumOnGradient(tn.SGD):
             parameter.data[...] -= self.lr * (b if self.momentum else g)
 
 
+@bug("SGD", "weight", "nesterov-ignored")
 class NesterovIgnored(tn.SGD):
     """nesterov=True is accepted, and the step is that of plain momentum.
 
@@ -66,6 +71,7 @@ class NesterovIgnored(tn.SGD):
             parameter.data[...] -= self.lr * b  # bug: nesterov never asked
 
 
+@bug("SGD", "weight", "nesterov-sign")
 class NesterovPlus(tn.SGD):
     """The part of Nesterov's step that comes from the buffer is added where it must be subtracted.
 
@@ -83,6 +89,7 @@ class NesterovPlus(tn.SGD):
                 parameter.data[...] -= self.lr * b
 
 
+@bug("SGD", "weight", "decay-ignored")
 class DecayIgnored(tn.SGD):
     """weight_decay is checked and stored, and no step uses it.
 
@@ -97,6 +104,7 @@ class DecayIgnored(tn.SGD):
             parameter.data[...] -= self.lr * (g + self.momentum * b if self.nesterov else b)
 
 
+@bug("SGD", "weight", "decay-sign")
 class DecayGrows(tn.SGD):
     """The decay is subtracted from the gradient, which makes the weights grow.
 
@@ -111,6 +119,7 @@ class DecayGrows(tn.SGD):
             parameter.data[...] -= self.lr * (g + self.momentum * b if self.nesterov else b)
 
 
+@bug("SGD", "weight", "decay-decoupled")
 class DecayOutsideMomentum(tn.SGD):
     """The weights shrink directly and the decay does not enter the momentum buffer.
 
@@ -126,6 +135,7 @@ class DecayOutsideMomentum(tn.SGD):
             parameter.data[...] -= self.lr * (g + self.momentum * b if self.nesterov else b)
 
 
+@bug("SGD", "weight", "wrong-sign")
 class Ascent(tn.SGD):
     """The weights go up the gradient.
 
@@ -140,6 +150,7 @@ class Ascent(tn.SGD):
             parameter.data[...] += self.lr * (g + self.momentum * b if self.nesterov else b)  # bug: -=
 
 
+@bug("SGD", "weight", "not-in-place")
 class LocalName(tn.SGD):
     """`data = data - step` gives a new array to a local name; the layer keeps the old one.
 
@@ -154,6 +165,7 @@ class LocalName(tn.SGD):
             data = data - self.lr * (g + self.momentum * b if self.nesterov else b)  # bug: data[...] =
 
 
+@bug("SGD", "weight", "last-only")
 class LastParameterOnly(tn.SGD):
     """The update stands after the loop instead of in it, so that only the last parameter learns.
 
@@ -171,6 +183,7 @@ class LastParameterOnly(tn.SGD):
 # Adam
 
 
+@bug("Adam", "weight", "no-bias-correction")
 class NoBiasCorrection(tn.Adam):
     """Neither moment is corrected for its start at zero, so that the first steps are three times too long.
 
@@ -187,6 +200,7 @@ class NoBiasCorrection(tn.Adam):
             parameter.data[...] -= self.lr * m / (np.sqrt(v) + self.eps)  # bug: m_hat, v_hat
 
 
+@bug("Adam", "weight", "no-bias-correction")
 class OnlyMeanCorrected(tn.Adam):
     """The first moment is corrected for its start at zero and the second is not.
 
@@ -204,6 +218,7 @@ class OnlyMeanCorrected(tn.Adam):
             parameter.data[...] -= self.lr * m_hat / (np.sqrt(v) + self.eps)  # bug: v_hat
 
 
+@bug("Adam", "weight", "multiplied-not-divided")
 class CorrectionMultiplied(tn.Adam):
     """The moments are multiplied by 1 - beta**steps where they must be divided by it.
 
@@ -222,6 +237,7 @@ class CorrectionMultiplied(tn.Adam):
             parameter.data[...] -= self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
 
 
+@bug("Adam", "weight", "step-not-counted")
 class CorrectionWithoutPower(tn.Adam):
     """The correction is 1 - beta in every step, as if every step were the first.
 
@@ -239,6 +255,7 @@ class CorrectionWithoutPower(tn.Adam):
             parameter.data[...] -= self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
 
 
+@bug("Adam", "weight", "step-not-counted")
 class StepPerParameter(tn.Adam):
     """The step is counted inside the loop, so that each parameter has its own, too large, number of steps.
 
@@ -256,6 +273,7 @@ class StepPerParameter(tn.Adam):
             parameter.data[...] -= self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
 
 
+@bug("Adam", "weight", "eps-inside-root")
 class EpsInsideRoot(tn.Adam):
     """eps is added under the root, where it counts as its own root.
 
@@ -273,6 +291,7 @@ class EpsInsideRoot(tn.Adam):
             parameter.data[...] -= self.lr * m_hat / np.sqrt(v_hat + self.eps)  # bug: outside the root
 
 
+@bug("Adam", "weight", "eps-before-correction")
 class EpsilonHat(tn.Adam):
     """The paper's shorter form: eps meets the root before its correction and is in effect larger at first.
 
@@ -290,6 +309,7 @@ class EpsilonHat(tn.Adam):
             parameter.data[...] -= lr * m / (np.sqrt(v) + self.eps)  # bug: eps beside the corrected root
 
 
+@bug("Adam", "weight", "betas-swapped")
 class BetasSwapped(tn.Adam):
     """The slow average is taken of the gradient and the fast one of its square.
 
@@ -307,6 +327,7 @@ class BetasSwapped(tn.Adam):
             parameter.data[...] -= self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
 
 
+@bug("Adam", "weight", "root-missing")
 class RootMissing(tn.Adam):
     """The step is divided by the mean square and not by its root.
 
@@ -324,6 +345,7 @@ class RootMissing(tn.Adam):
             parameter.data[...] -= self.lr * m_hat / (v_hat + self.eps)  # bug: np.sqrt(v_hat)
 
 
+@bug("Adam", "weight", "not-squared")
 class NotSquared(tn.Adam):
     """The second moment averages the gradient's size instead of its square.
 
@@ -341,6 +363,7 @@ class NotSquared(tn.Adam):
             parameter.data[...] -= self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
 
 
+@bug("Adam", "weight", "multiplied-not-divided")
 class MultipliedByRoot(tn.Adam):
     """The step is multiplied by the root of the mean square where it must be divided by it.
 
@@ -358,6 +381,7 @@ class MultipliedByRoot(tn.Adam):
             parameter.data[...] -= self.lr * m_hat * (np.sqrt(v_hat) + self.eps)  # bug: /
 
 
+@bug("Adam", "weight", "not-in-place")
 class MomentsLocal(tn.Adam):
     """`m = ...` gives the averages to local names; the optimiser keeps its zeros and remembers no step.
 
@@ -375,6 +399,7 @@ class MomentsLocal(tn.Adam):
             parameter.data[...] -= self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
 
 
+@bug("Adam", "weight", "decay-decoupled")
 class AdamWByName(tn.Adam):
     """The weights shrink directly, which is AdamW; Adam's decay is a part of the gradient.
 
@@ -393,6 +418,7 @@ class AdamWByName(tn.Adam):
             parameter.data[...] -= self.lr * step
 
 
+@bug("Adam", "weight", "decay-ignored")
 class AdamDecayIgnored(tn.Adam):
     """weight_decay is accepted and never used.
 

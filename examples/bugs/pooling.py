@@ -3,10 +3,12 @@
 import numpy as np
 
 import tinycnn_numpy as tn
+from examples.bugs.bug import bug
 
 # max pooling
 
 
+@bug("MaxPool2D", "out", "zero-padding")
 class ZeroPadding(tn.MaxPool2D):
     """The image is padded with zeros, which win over negative numbers; the padding must be -inf.
 
@@ -20,6 +22,7 @@ class ZeroPadding(tn.MaxPool2D):
         return out.transpose(3, 2, 0, 1)
 
 
+@bug("MaxPool2D", "out", "reading-order")
 class TilesInterleaved(tn.MaxPool2D):
     """The fast way for windows that do not overlap, with the two axes of each split in the wrong order.
 
@@ -35,6 +38,7 @@ class TilesInterleaved(tn.MaxPool2D):
         return tiles.max(axis=(2, 4))
 
 
+@bug("MaxPool2D", "out", "height-for-width")
 class HeightStrideForWidth(tn.MaxPool2D):
     """The column of a window is computed with the stride of the rows, right only where both are the same.
 
@@ -53,6 +57,7 @@ class HeightStrideForWidth(tn.MaxPool2D):
         return out
 
 
+@bug("MaxPool2D", "dx", "window-overwritten")
 class WinnerOverwritten(tn.MaxPool2D):
     """The last of several overlapping windows decides what a winning pixel gets: `=` where `+=` is meant.
 
@@ -71,6 +76,7 @@ class WinnerOverwritten(tn.MaxPool2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("MaxPool2D", "dx", "window-overwritten")
 class WholeWindowAssigned(tn.MaxPool2D):
     """A window's gradient is assigned to all of its pixels, zeros included; right if windows do not overlap.
 
@@ -89,6 +95,7 @@ class WholeWindowAssigned(tn.MaxPool2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("MaxPool2D", "dx", "window-overwritten")
 class WinnersRepeated(tn.MaxPool2D):
     """All winners at once with `+=` on arrays of indices: a pixel that wins twice is counted once.
 
@@ -106,6 +113,7 @@ class WinnersRepeated(tn.MaxPool2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("MaxPool2D", "dx", "ties-last")
 class TiesLast(tn.MaxPool2D):
     """Of equal numbers the last in reading order wins, because the running maximum is replaced by an equal.
 
@@ -127,6 +135,7 @@ class TiesLast(tn.MaxPool2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("MaxPool2D", "dx", "ties-by-column")
 class TiesByColumn(tn.MaxPool2D):
     """Of equal numbers the first of the first column wins, as in a language that stores columns first.
 
@@ -147,6 +156,7 @@ class TiesByColumn(tn.MaxPool2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("MaxPool2D", "dx", "ties-shared")
 class TiesShared(tn.MaxPool2D):
     """Equal numbers share the gradient in equal parts.
 
@@ -165,6 +175,7 @@ class TiesShared(tn.MaxPool2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("MaxPool2D", "dx", "ties-all")
 class TiesAll(tn.MaxPool2D):
     """Each number that equals the maximum gets the whole gradient.
 
@@ -181,6 +192,7 @@ class TiesAll(tn.MaxPool2D):
         return dx[PH : PH + H, PW : PW + W].transpose(3, 2, 0, 1)
 
 
+@bug("MaxPool2D", "dx", "gradient-spread")
 class GradientSpread(tn.MaxPool2D):
     """Every pixel of a window gets an equal part of the gradient, as in average pooling.
 
@@ -197,6 +209,7 @@ class GradientSpread(tn.MaxPool2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("MaxPool2D", "dx", "first-only")
 class ReturnInTheLoop(tn.MaxPool2D):
     """return is indented too far, so only the first window gives its gradient back. Networks still learn.
 
@@ -216,6 +229,7 @@ class ReturnInTheLoop(tn.MaxPool2D):
         return dx
 
 
+@bug("MaxPool2D", "dx", "stride-ignored")
 class PoolStrideIgnored(tn.MaxPool2D):
     """backward puts the windows at every pixel, whatever the stride.
 
@@ -232,6 +246,7 @@ class PoolStrideIgnored(tn.MaxPool2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("MaxPool2D", "dx", "padding-ignored")
 class UnpaddedRead(tn.MaxPool2D):
     """backward looks for the largest pixel in the image before padding, at positions that count the padding.
 
@@ -255,6 +270,7 @@ class UnpaddedRead(tn.MaxPool2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("MaxPool2D", "dx", "axes-swapped")
 class WinnerTransposed(tn.MaxPool2D):
     """The winner's place in its window is split into column and row where it is row and column.
 
@@ -273,6 +289,7 @@ class WinnerTransposed(tn.MaxPool2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("MaxPool2D", "dx", "gradient-missing")
 class PoolGradientMissing(tn.MaxPool2D):
     """The gradient is added to a copy, and the zeros are returned.
 
@@ -293,6 +310,7 @@ class PoolGradientMissing(tn.MaxPool2D):
 # average pooling
 
 
+@bug("AvgPool2D", "out", "real-cells-only")
 class RealCellsOnly(tn.AvgPool2D):
     """The mean counts only the pixels of the image, where PyTorch counts the padding too.
 
@@ -307,6 +325,7 @@ class RealCellsOnly(tn.AvgPool2D):
         return out.transpose(3, 2, 0, 1)
 
 
+@bug("AvgPool2D", "out", "widened", trains=False)
 class CountWidened(tn.AvgPool2D):
     """np.prod returns a NumPy integer, and since NumPy 2 float32 divided by that is float64.
 
@@ -320,6 +339,7 @@ class CountWidened(tn.AvgPool2D):
         return out.transpose(3, 2, 0, 1)
 
 
+@bug("AvgPool2D", "out", "reading-order")
 class ImagesAndChannelsMixed(tn.AvgPool2D):
     """The means run channel, image, pixel and are reshaped to image, channel, pixel without a transpose.
 
@@ -334,6 +354,7 @@ class ImagesAndChannelsMixed(tn.AvgPool2D):
         return columns.mean(axis=1).reshape(N, C, OH, OW)  # bug: the channels come first
 
 
+@bug("AvgPool2D", "dx", "wrong-factor")
 class ShareNotDivided(tn.AvgPool2D):
     """Every pixel gets the whole gradient of its window, KH*KW times too much.
 
@@ -349,6 +370,7 @@ class ShareNotDivided(tn.AvgPool2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("AvgPool2D", "dx", "real-cells-only")
 class ShareOfRealCells(tn.AvgPool2D):
     """forward divides by KH*KW, backward by the pixels that lie in the image: the two disagree.
 
@@ -367,6 +389,7 @@ class ShareOfRealCells(tn.AvgPool2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("AvgPool2D", "dx", "window-overwritten")
 class ShareOverwritten(tn.AvgPool2D):
     """`=` where overlapping windows must add up.
 
@@ -383,6 +406,7 @@ class ShareOverwritten(tn.AvgPool2D):
         return dx[:, :, PH : PH + H, PW : PW + W]
 
 
+@bug("AvgPool2D", "dx", "stride-ignored")
 class TilesRepeated(tn.AvgPool2D):
     """backward repeats every gradient KH x KW times side by side, as if the stride were the kernel's size.
 
