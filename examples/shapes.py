@@ -56,7 +56,7 @@ class DoesNotFitError(ValueError):
         self.stage, self.rows = stage, rows
 
 
-def stages_of(model: Model) -> dict[str, Any]:
+def stages_of(model: Any) -> dict[str, Any]:
     """The stages of a model of either side, by name."""
     return dict(model.named_children() if isinstance(model, nn.Module) else model.named_layers())
 

@@ -115,5 +115,4 @@ class Conv2D(Layer):
 
     def matrix(self) -> Array:
         """weight as (F, KH*KW*C): a row for each filter, its entries in the order of a window."""
-        matrix: Array = self.weight.transpose(0, 2, 3, 1).reshape(self.out_channels, -1)
-        return matrix
+        return self.weight.transpose(0, 2, 3, 1).reshape(self.out_channels, -1)

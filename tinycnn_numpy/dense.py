@@ -48,13 +48,12 @@ class Dense(Layer):
     def forward(self, x: Array) -> Array:  # (N, in_features)
         check_array(self, "x", x, ("N", self.in_features), self.weight.dtype)
         self.cache = x
-        out: Array = x @ self.weight.T
+        out = x @ self.weight.T
         return out if self.bias is None else out + self.bias
 
     def backward(self, dout: Array) -> Array:  # (N, out_features)
         self.backward_weights(dout)
-        dx: Array = dout @ self.weight
-        return dx
+        return dout @ self.weight
 
     def backward_weights(self, dout: Array) -> None:
         x = self.cache

@@ -37,5 +37,4 @@ class Dropout(Layer):
     def backward(self, dout: Array) -> Array:
         factor = self.cache
         check_array(self, "dout", dout, factor.shape, factor.dtype)
-        dx: Array = dout * factor
-        return dx
+        return dout * factor

@@ -100,8 +100,7 @@ class Parameter:
     @property
     def data(self) -> Array:
         """layer.weight, say. Whatever is assigned is written into the same array, for others hold it too."""
-        array: Array = getattr(self.layer, self.name)
-        return array
+        return getattr(self.layer, self.name)
 
     @data.setter
     def data(self, value: Array) -> None:

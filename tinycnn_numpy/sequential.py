@@ -17,7 +17,7 @@ class Sequential(Layer):
     """
 
     def __init__(self, **stages: Layer):
-        self.stages = stages
+        self.stages: dict[str, Any] = stages
         layers = dict(self.named_layers())
         if not layers or len({id(layer) for layer in layers.values()}) < len(layers):
             raise ValueError(f"{self}: stages are {list(layers)}, expected at least one, no layer twice")

@@ -20,8 +20,7 @@ class DataParallel(DistributedDataParallel):
         self.share = slice(rank, None, processes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = super().forward(x[self.share])  # type: ignore[no-untyped-call]
-        return out
+        return super().forward(x[self.share])  # type: ignore[no-untyped-call]
 
 
 class LossShare(nn.Module):

@@ -14,8 +14,7 @@ def train_step(model: nn.Module, loss_fn: nn.Module, optimizer: Optimizer, x: Te
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    mean: Tensor = loss.detach()
-    return mean
+    return loss.detach()
 
 
 def train_epoch(

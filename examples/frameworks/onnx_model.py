@@ -5,6 +5,7 @@ ONNX keeps PyTorch's layouts, so the weights go in as they are. Its defaults are
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import onnx
@@ -23,7 +24,10 @@ def node_of(name: str, layer: tn.Layer, x: str) -> onnx.NodeProto:
     inputs = [x, *(f"{name}.{parameter}" for parameter, _ in layer.named_parameters())]
     match layer:
         case tn.Conv2D():
-            window = {"strides": layer.stride, "pads": layer.padding * 2}  # top, left, bottom, right
+            window: dict[str, Any] = {
+                "strides": layer.stride,
+                "pads": layer.padding * 2,
+            }  # top, left, bottom, right
             return helper.make_node("Conv", inputs, [name], name, **window)
         case tn.MaxPool2D():
             window = {"kernel_shape": layer.kernel_size, "strides": layer.stride, "pads": layer.padding * 2}

@@ -12,7 +12,6 @@ import tinycnn_torch as tt
 from examples.side_by_side.aligned import AlignedRow, beside_equations
 from examples.side_by_side.lines import NoCounterpartError, code_lines, equations, stage_lines, where
 from parity.kinds import kind_of, names_of
-from parity.twins import kind_of_stage
 from tinycnn_numpy.layer import Layer
 
 
@@ -73,7 +72,7 @@ def _pair(layer: Layer, module: nn.Module, name: str, hand_line: str, torch_line
         kind = kind_of(hand, names_of("layer"))
     except ValueError as error:
         raise NoCounterpartError(f"{where(hand)} has no counterpart: {error}") from None
-    if kind_of_stage(module) != kind:
+    if type(module).__name__ != kind.twin:
         raise NoCounterpartError(f"{where(hand)} stands beside {type(module).__name__} as stage {name!r}")
     defined = ("out", "dx", *(f"d{parameter}" for parameter, _ in layer.named_parameters()))
     forward, backward = aligned(hand, defined, ("out", "dx"))

@@ -221,7 +221,7 @@ PAGES = [
         code="stale-cache",
         kind="Dense",
         what="What an earlier call has left is used again.",
-        right="out: Array = x @ self.weight.T",
+        right="out = x @ self.weight.T",
         wrong=(
             'if "transposed" not in vars(self):\n'
             "    self.transposed = self.weight.T.copy()\n"
@@ -276,7 +276,7 @@ PAGES = [
         code="reversed",
         kind="ReLU",
         what="The numbers stand in reverse order along an axis.",
-        right="dx: Array = dout * (x > 0)",
+        right="dx = dout * (x > 0)",
         wrong="dx = (dout * (x > 0))[::-1]",
         why="Each image gets the gradient of another. Sums and means are right.",
     ),

@@ -272,7 +272,7 @@ PAGES = [
         code="kernel-flipped",
         kind="Conv2D",
         what="The kernel is turned by 180 degrees before it meets the window.",
-        right='out: Array = np.einsum("nchwij,fcij->nfhw", windows, self.weight)',
+        right='out = np.einsum("nchwij,fcij->nfhw", windows, self.weight)',
         wrong='out = np.einsum("nchwij,fcij->nfhw", windows, self.weight[:, :, ::-1, ::-1])',
         why=(
             "Mathematics calls the turned one a convolution; a CNN correlates. A network learns "
@@ -435,7 +435,7 @@ PAGES = [
         code="padding-cropped",
         kind="Conv2D",
         what="The padding is cropped at the wrong place.",
-        right="dx: Array = padded[:, :, PH : PH + H, PW : PW + W]",
+        right="dx = padded[:, :, PH : PH + H, PW : PW + W]",
         wrong="dx = padded[:, :, :H, :W]",
         why=(
             "dx has the right shape and belongs to pixels beside the right ones. The first layer "

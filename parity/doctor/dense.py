@@ -71,7 +71,7 @@ PAGES = [
         code="weight-transposed",
         kind="Dense",
         what="weight is used where its transpose is meant.",
-        right="out: Array = x @ self.weight.T",
+        right="out = x @ self.weight.T",
         wrong="out = x @ self.weight",
         why=(
             "weight is (out_features, in_features), as in PyTorch. With as many inputs as outputs"

@@ -6,7 +6,6 @@ Without a code all of them are listed.
 import argparse
 import difflib
 import inspect
-import re
 import sys
 import textwrap
 
@@ -45,8 +44,7 @@ def contents(known: dict[str, Page]) -> str:
 
 
 def text(page: Page) -> str:
-    untyped = re.sub(r": [\w.\[\]]+ = ", " = ", page.right)
-    right, wrong = (textwrap.indent(code, "    ") for code in (untyped, page.wrong))
+    right, wrong = (textwrap.indent(code, "    ") for code in (page.right, page.wrong))
     why = textwrap.fill(page.why, 100)
     return f"{page.code} ({page.kind})\n\n{page.what}\n\nwrong:\n{wrong}\n\nright:\n{right}\n\n{why}"
 

@@ -45,7 +45,7 @@ PAGES = [
         code="reading-order",
         kind="Flatten",
         what="The right numbers stand at the wrong places, as a reshape in another order leaves them.",
-        right="out: Array = x.reshape(len(x), -1)",
+        right="out = x.reshape(len(x), -1)",
         wrong="out = (x.transpose(0, 2, 3, 1) if x.ndim == 4 else x).reshape(len(x), -1)",
         why=(
             "PyTorch reads channels slowest; Keras and Flax read them fastest. A network that is "

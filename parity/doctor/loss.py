@@ -203,7 +203,7 @@ PAGES = [
         code="labels-shifted",
         kind="CrossEntropyLoss",
         what="The class beside the right one is charged.",
-        right="loss: np.floating[Any] = -log_probs[np.arange(len(labels)), labels].mean()",
+        right="loss = -log_probs[np.arange(len(labels)), labels].mean()",
         wrong="loss = -log_probs[np.arange(len(labels)), labels - 1].mean()",
         why="Label k is column k, counted from 0. Training works, and evaluation is wrong throughout.",
     ),
@@ -211,7 +211,7 @@ PAGES = [
         code="epsilon-in-log",
         kind="CrossEntropyLoss",
         what="A small number is added inside the logarithm.",
-        right="loss: np.floating[Any] = -log_probs[np.arange(len(labels)), labels].mean()",
+        right="loss = -log_probs[np.arange(len(labels)), labels].mean()",
         wrong=(
             "probs = np.exp(log_probs)\n"
             "loss = -np.log(probs[np.arange(len(labels)), labels] + logits.dtype.type(1e-8)).mean()"
@@ -225,7 +225,7 @@ PAGES = [
         code="labels-crossed",
         kind="CrossEntropyLoss",
         what="Every image is charged with every label of the batch.",
-        right="loss: np.floating[Any] = -log_probs[np.arange(len(labels)), labels].mean()",
+        right="loss = -log_probs[np.arange(len(labels)), labels].mean()",
         wrong="loss = -log_probs[:, labels].mean()",
         why=(
             "log_probs[:, labels] is (N, N); log_probs[np.arange(N), labels] is one number for "
@@ -281,7 +281,7 @@ PAGES = [
         code="softmax-not-differentiated",
         kind="CrossEntropyLoss",
         what="This is the gradient of the probabilities, not of the logits.",
-        right="dlogits: Array = probs.copy()",
+        right="dlogits = probs.copy()",
         wrong="hit = np.eye(probs.shape[1], dtype=probs.dtype)[labels]\nreturn -hit / probs / len(labels)",
         why=(
             "Softmax stands between logits and loss, and its derivative is missing. The fused "

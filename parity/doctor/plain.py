@@ -1,3 +1,4 @@
+# ruff: noqa: RET504
 """Right code as a student may write it: images stay N, C, H, W, and every sum is an einsum or a loop.
 
 `python -m parity explain` quotes a line of it, and the wrong one that a mistake puts in its place.
@@ -18,7 +19,7 @@ class Conv2D(tn.Conv2D):
         padded = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)])
         windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]  # (N,C,OH,OW,KH,KW)
         self.cache = x, windows
-        out: Array = np.einsum("nchwij,fcij->nfhw", windows, self.weight)
+        out = np.einsum("nchwij,fcij->nfhw", windows, self.weight)
         if self.bias is not None:
             out = out + self.bias[:, None, None]
         return out
@@ -34,7 +35,7 @@ class Conv2D(tn.Conv2D):
         padded = np.zeros((*x.shape[:2], H + 2 * PH, W + 2 * PW), x.dtype)
         for h, w in np.ndindex(OH, OW):
             padded[:, :, h * SH : h * SH + KH, w * SW : w * SW + KW] += dwindows[:, :, h, w]
-        dx: Array = padded[:, :, PH : PH + H, PW : PW + W]
+        dx = padded[:, :, PH : PH + H, PW : PW + W]
         return dx
 
 
@@ -44,7 +45,7 @@ class MaxPool2D(tn.MaxPool2D):
         padded = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)], constant_values=-np.inf)
         windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]  # (N,C,OH,OW,KH,KW)
         self.cache = x, windows
-        out: Array = windows.max(axis=(4, 5))
+        out = windows.max(axis=(4, 5))
         return out
 
     def backward(self, dout: Array) -> Array:
@@ -58,7 +59,7 @@ class MaxPool2D(tn.MaxPool2D):
         padded = np.zeros((*x.shape[:2], H + 2 * PH, W + 2 * PW), x.dtype)
         for h, w in np.ndindex(OH, OW):
             padded[:, :, h * SH : h * SH + KH, w * SW : w * SW + KW] += dwindows[:, :, h, w]
-        dx: Array = padded[:, :, PH : PH + H, PW : PW + W]
+        dx = padded[:, :, PH : PH + H, PW : PW + W]
         return dx
 
 
@@ -68,7 +69,7 @@ class AvgPool2D(tn.AvgPool2D):
         padded = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)])
         windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]  # (N,C,OH,OW,KH,KW)
         self.cache = x, windows
-        out: Array = windows.mean(axis=(4, 5))
+        out = windows.mean(axis=(4, 5))
         return out
 
     def backward(self, dout: Array) -> Array:
@@ -80,38 +81,38 @@ class AvgPool2D(tn.AvgPool2D):
         for h, w in np.ndindex(OH, OW):
             dwindow = dout[:, :, h, w, None, None] * share
             padded[:, :, h * SH : h * SH + KH, w * SW : w * SW + KW] += dwindow
-        dx: Array = padded[:, :, PH : PH + H, PW : PW + W]
+        dx = padded[:, :, PH : PH + H, PW : PW + W]
         return dx
 
 
 class ReLU(tn.ReLU):
     def forward(self, x: Array) -> Array:
         self.cache = x
-        out: Array = np.maximum(x, 0)
+        out = np.maximum(x, 0)
         return out
 
     def backward(self, dout: Array) -> Array:
         x = self.cache
-        dx: Array = dout * (x > 0)
+        dx = dout * (x > 0)
         return dx
 
 
 class Flatten(tn.Flatten):
     def forward(self, x: Array) -> Array:
         self.cache = x
-        out: Array = x.reshape(len(x), -1)
+        out = x.reshape(len(x), -1)
         return out
 
     def backward(self, dout: Array) -> Array:
         x = self.cache
-        dx: Array = dout.reshape(x.shape)
+        dx = dout.reshape(x.shape)
         return dx
 
 
 class Dense(tn.Dense):
     def forward(self, x: Array) -> Array:
         self.cache = x
-        out: Array = x @ self.weight.T
+        out = x @ self.weight.T
         if self.bias is not None:
             out = out + self.bias
         return out
@@ -121,7 +122,7 @@ class Dense(tn.Dense):
         if self.bias is not None:
             self.dbias = dout.sum(axis=0)
         self.dweight = dout.T @ x
-        dx: Array = dout @ self.weight
+        dx = dout @ self.weight
         return dx
 
 
@@ -138,7 +139,7 @@ class BatchNorm2D(tn.BatchNorm2D):
         root = np.sqrt(var + self.eps)
         x_hat = (x - mean[:, None, None]) / root[:, None, None]
         self.cache = x, x_hat, root
-        out: Array = self.weight[:, None, None] * x_hat + self.bias[:, None, None]
+        out = self.weight[:, None, None] * x_hat + self.bias[:, None, None]
         return out
 
     def backward(self, dout: Array) -> Array:
@@ -149,7 +150,7 @@ class BatchNorm2D(tn.BatchNorm2D):
         through_mean, through_var = self.dbias[:, None, None] / M, x_hat * self.dweight[:, None, None] / M
         if not self.training:
             through_mean, through_var = 0, 0
-        dx: Array = (self.weight / root)[:, None, None] * (dout - through_mean - through_var)
+        dx = (self.weight / root)[:, None, None] * (dout - through_mean - through_var)
         return dx
 
 
@@ -160,12 +161,12 @@ class Dropout(tn.Dropout):
             mask = np.array(self.rng.random(x.shape) >= self.p, x.dtype)
             scale = x.dtype.type(1 / (1 - self.p))
         self.cache = mask, scale
-        out: Array = x * mask * scale
+        out = x * mask * scale
         return out
 
     def backward(self, dout: Array) -> Array:
         mask, scale = self.cache
-        dx: Array = dout * mask * scale
+        dx = dout * mask * scale
         return dx
 
 
@@ -174,13 +175,13 @@ class CrossEntropyLoss(tn.CrossEntropyLoss):
         shifted = logits - logits.max(axis=1, keepdims=True)
         log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
         self.cache = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True), labels
-        loss: np.floating[Any] = -log_probs[np.arange(len(labels)), labels].mean()
+        loss = -log_probs[np.arange(len(labels)), labels].mean()
         return loss
 
     def backward(self) -> Array:
         assert self.cache is not None
         probs, labels = self.cache
-        dlogits: Array = probs.copy()
+        dlogits = probs.copy()
         dlogits[np.arange(len(labels)), labels] -= 1
         return dlogits / len(labels)
 

@@ -317,7 +317,7 @@ PAGES = [
         code="mean-for-largest",
         kind="MaxPool2D",
         what="out is the mean of each window, not its largest number.",
-        right="out: Array = windows.max(axis=(4, 5))",
+        right="out = windows.max(axis=(4, 5))",
         wrong="out = np.where(np.isfinite(windows), windows, 0).mean(axis=(4, 5))",
         why="A network trains with either pooling. Which of the two it is shows in numbers alone.",
     ),
@@ -421,7 +421,7 @@ PAGES = [
         code="real-cells-only",
         kind="AvgPool2D",
         what="Padding is left out of the count.",
-        right="out: Array = windows.mean(axis=(4, 5))",
+        right="out = windows.mean(axis=(4, 5))",
         wrong=(
             "ones = np.pad(np.ones_like(x), [(0, 0), (0, 0), (PH, PH), (PW, PW)])\n"
             "count = sliding_window_view(ones, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW].sum(axis=(4, 5))\n"
@@ -436,7 +436,7 @@ PAGES = [
         code="largest-for-mean",
         kind="AvgPool2D",
         what="out is the largest number of each window, not the mean.",
-        right="out: Array = windows.mean(axis=(4, 5))",
+        right="out = windows.mean(axis=(4, 5))",
         wrong="out = windows.max(axis=(4, 5))",
         why="Copied from the max pool. Shapes cannot tell them apart.",
     ),

@@ -53,7 +53,7 @@ PAGES = [
         code="mask-missing",
         kind="ReLU",
         what="dout passes everywhere.",
-        right="dx: Array = dout * (x > 0)",
+        right="dx = dout * (x > 0)",
         wrong="dx = dout",
         why=(
             "Where x was negative, out was 0 whatever x was: the slope there is 0. A network "
@@ -64,7 +64,7 @@ PAGES = [
         code="mask-inverted",
         kind="ReLU",
         what="The gate is open where x is negative.",
-        right="dx: Array = dout * (x > 0)",
+        right="dx = dout * (x > 0)",
         wrong="dx = dout * (x < 0)",
         why="Every unit learns from the images on which it was silent.",
     ),
@@ -72,7 +72,7 @@ PAGES = [
         code="mask-for-out",
         kind="ReLU",
         what="out is the mask, 1 where x is positive.",
-        right="out: Array = np.maximum(x, 0)",
+        right="out = np.maximum(x, 0)",
         wrong="out = (x > 0).astype(x.dtype)",
         why="That is the slope of a ReLU, not its value. All sizes are lost.",
     ),
@@ -80,7 +80,7 @@ PAGES = [
         code="leaky",
         kind="ReLU",
         what="A hundredth of what is negative passes.",
-        right="out: Array = np.maximum(x, 0)",
+        right="out = np.maximum(x, 0)",
         wrong="out = np.where(x > 0, x, x.dtype.type(0.01) * x)",
         why="That is LeakyReLU, another layer. It trains as well, and no number agrees.",
     ),
@@ -88,7 +88,7 @@ PAGES = [
         code="mask-from-dout",
         kind="ReLU",
         what="The sign of dout decides, not that of x.",
-        right="dx: Array = dout * (x > 0)",
+        right="dx = dout * (x > 0)",
         wrong="dx = dout * (dout > 0)",
         why=(
             "Gradients that point down are lost. Guided backpropagation does this on purpose, for"
@@ -99,7 +99,7 @@ PAGES = [
         code="mask-includes-zero",
         kind="ReLU",
         what="dout passes where x is 0.",
-        right="dx: Array = dout * (x > 0)",
+        right="dx = dout * (x > 0)",
         wrong="dx = dout * (x >= 0)",
         why=(
             "At 0 a ReLU has no slope, and PyTorch takes 0. Random numbers are never 0; biases of"
@@ -110,7 +110,7 @@ PAGES = [
         code="multiplied-by-x",
         kind="ReLU",
         what="dout is multiplied by out instead of the slope.",
-        right="dx: Array = dout * (x > 0)",
+        right="dx = dout * (x > 0)",
         wrong="dx = dout * np.maximum(x, 0)",
         why=(
             "The chain rule multiplies by the derivative. Where x is 1 the two agree, which is "
@@ -121,7 +121,7 @@ PAGES = [
         code="sign-of-x",
         kind="ReLU",
         what="dout is multiplied by the sign of x.",
-        right="dx: Array = dout * (x > 0)",
+        right="dx = dout * (x > 0)",
         wrong="dx = dout * np.sign(x)",
         why="That is the slope of |x|. Where x is negative the gradient should stop, not turn round.",
     ),

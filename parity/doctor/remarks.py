@@ -15,7 +15,7 @@ PAGES = [
         code="input-modified",
         kind="ReLU",
         what="An input is written to.",
-        right="out: Array = np.maximum(x, 0)",
+        right="out = np.maximum(x, 0)",
         wrong="x[x < 0] = 0\nout = x",
         why="x belongs to the caller, and the layer before may have cached it.",
     ),
@@ -23,7 +23,7 @@ PAGES = [
         code="widened",
         kind="ReLU",
         what="float32 becomes float64.",
-        right="out: Array = np.maximum(x, 0)",
+        right="out = np.maximum(x, 0)",
         wrong="out = np.maximum(x, np.float64(0))",
         why=(
             "A NumPy float64 number widens what it meets, in NumPy 2 also a float32 array. "
@@ -73,7 +73,7 @@ PAGES = [
         code="no-known-cause",
         kind="ReLU",
         what="The numbers are wrong, and no known mistake explains them.",
-        right="out: Array = np.maximum(x, 0)",
+        right="out = np.maximum(x, 0)",
         wrong="out = np.maximum(x, 0) + np.sin(x) * (x > 0)",
         why=(
             "The place is right all the same: this tensor of this stage, from the entry that the "

@@ -77,7 +77,7 @@ def test_forty_statements_of_every_section_each_with_what_computes_it():
     for claim in CLAIMS:
         assert not claim.by or runs_as_a_program(claim.by.split()[0]), claim
         file, line = re.fullmatch(r"(examples/audit/\w+\.py):(\d+)", claim.source).groups()
-        code = (audit.page.Path(__file__).parents[1] / file).read_text("utf-8").splitlines()
+        code = (audit.page.Path(__file__).parents[2] / file).read_text("utf-8").splitlines()
         assert code[int(line) - 1].lstrip().startswith("@claim")
 
 

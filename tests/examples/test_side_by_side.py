@@ -272,7 +272,7 @@ class NoStages(tn.TinyCNN):
     pass
 
 
-HERE = "tests/examples/test_side_by_side.py: "
+HERE = "examples/test_side_by_side.py: "
 
 
 @pytest.mark.parametrize(
