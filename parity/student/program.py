@@ -11,6 +11,7 @@ not from malice: it is no sandbox. Run files of strangers in a container.
 import argparse
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
@@ -61,6 +62,8 @@ def main(argv: list[str]) -> int:
         path = getattr(args, option)
         if path and not path.parent.is_dir():
             return fail(f"--{option} {path} cannot be written: there is no folder {path.parent}")
+    if args.picture and find_spec("matplotlib") is None:
+        return fail("--picture needs matplotlib: pip install 'tinycnn-side-by-side[examples]'")
     if args.picture and args.picture.suffix not in (".png", ".svg"):
         return fail(f"--picture is {args.picture}, expected a name that ends in .png or .svg")
 

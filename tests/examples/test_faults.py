@@ -84,6 +84,7 @@ def uninterrupted(tmp_path_factory):
 # kill -9
 
 
+@pytest.mark.slow
 @BACKENDS
 @pytest.mark.parametrize("kill", range(KILLS))
 def test_a_killed_run_is_resumed_bit_for_bit(backend, kill, uninterrupted, tmp_path):
@@ -133,6 +134,7 @@ def test_a_checkpoint_is_written_in_one_move(backend, tmp_path, monkeypatch):
 # Ctrl-C and SIGTERM
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backend", "number", "code"), [("numpy", signal.SIGINT, 130), ("torch", signal.SIGTERM, 143)]
 )
@@ -313,6 +315,7 @@ def test_a_malicious_pickle_is_never_unpickled(refused, tmp_path):
     assert (tmp_path / "owned").exists()
 
 
+@pytest.mark.slow
 def test_overwrite_begins_anew_and_resume_without_a_run_begins(uninterrupted, tmp_path, capsys):
     whole, _ = uninterrupted("numpy")
     arguments = (
@@ -349,6 +352,7 @@ def test_another_machine_is_noted(uninterrupted, tmp_path, capsys, monkeypatch):
 # memory, numbers, labels
 
 
+@pytest.mark.slow
 @needs_linux
 @BACKENDS
 def test_out_of_memory_names_the_batch_size(backend, tmp_path):
@@ -383,6 +387,7 @@ def test_a_loss_that_is_not_finite_stops_at_that_step(backend, tmp_path, capfd):
     assert state(tmp_path) == before
 
 
+@pytest.mark.slow
 @BACKENDS
 def test_a_run_that_diverges_says_so_in_one_line(backend, tmp_path):
     arguments = ["--backend", backend, "--output-dir", tmp_path, "--lr", 1e30, "--quiet"]

@@ -95,6 +95,7 @@ def printed_by(notebook):
     return "".join(o.text for cell in notebook.cells for o in cell.get("outputs", []) if "text" in o)
 
 
+@pytest.mark.slow
 class TestExecuted:
     def test_all_seven_run_from_top_to_bottom(self, executed):
         out, error, notebooks = executed
@@ -132,6 +133,7 @@ class TestExecuted:
             assert re.search(r"data set: (digits|mnist) \(\d", printed_by(notebook))
 
 
+@pytest.mark.slow
 def test_without_the_other_frameworks_lesson_6_says_so_and_goes_on(tmp_path):
     missing = tmp_path / "missing"
     missing.mkdir()

@@ -14,6 +14,7 @@ from gradients_of_processes import BATCHES, DTYPES, case
 import tinycnn_numpy as tn
 from examples import train_mnist
 
+pytestmark = pytest.mark.xdist_group("processes")  # they wait for one another
 HOUSE = Path(__file__).parents[2]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
 
@@ -35,7 +36,7 @@ def agree(gradients, wanted, dtype):
     )
 
 
-@pytest.fixture(scope="module", params=[2, 3])
+@pytest.fixture(scope="module", params=[2, pytest.param(3, marks=pytest.mark.slow)])
 def two_or_three(request, tmp_path_factory):
     folder, count = tmp_path_factory.mktemp("gradients"), request.param
     script = [f"--nproc-per-node={count}", "tests/support/gradients_of_processes.py", str(folder)]
@@ -129,6 +130,7 @@ def test_backward_weights_adds_up_what_backward_adds_up():
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
 def test_train_mnist_on_two_processes_is_train_mnist(backend, tmp_path, capsys):
     arguments = f"--dataset digits --device cpu --backend {backend} --epochs 3 --batch-size 359 --output-dir"
