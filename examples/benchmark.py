@@ -6,19 +6,13 @@ of each turn is what counts: absolute times move with the machine.
 """
 
 import json
-import os
-import subprocess
-import sys
-import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-from examples.data import add_flags, from_flags
-from examples.program import Parser, fail, in_words, machine, run, whole_number
+from examples.common.cli import Parser, fail, in_words, machine, run, whole_number
+from examples.common.data import add_flags
 
 TABLES = ["step", "epoch", "ladder"]
-THREADS = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"]
 
 
 def main(argv=None) -> int:
@@ -34,6 +28,13 @@ def main(argv=None) -> int:
     add_flags(parser)
     add("--json", type=Path, help="also write the figures to this file")
     args = parser.parse_args(argv)
+
+    from examples.experiments.benchmark import (
+        in_new_process,
+        measure_epochs,
+        measure_steps,
+    )
+
     if args.json and not args.json.parent.is_dir():
         fail(f"--json {args.json} cannot be written: there is no folder {args.json.parent}")
 
@@ -54,35 +55,6 @@ def main(argv=None) -> int:
     return 0
 
 
-def in_new_process(command: list, **environment: str) -> Any:
-    """What `python COMMAND FILE` writes to FILE, as JSON; what it prints is printed."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "figures.json")
-        words = [sys.executable, *map(str, command), str(file)]
-        child = subprocess.run(
-            words, env=os.environ | environment, stderr=subprocess.PIPE, text=True, check=False
-        )
-        if child.returncode:
-            said = [line for line in child.stderr.splitlines() if line.startswith("error: ")]
-            fail(said[0].removeprefix("error: ") if said else child.stderr)
-        return json.loads(file.read_text(encoding="utf-8"))
-
-
-def measure_steps(args, threads: int) -> list[dict]:
-    """The rows of examples.benchmark_steps, in new processes: a library counts its threads as it starts."""
-    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={threads}"]
-    command = [
-        *(launch if threads > 1 else []),
-        "-m",
-        "examples.benchmark_steps",
-        args.dataset,
-        args.data_dir,
-    ]
-    command += [threads, args.turns, args.images, ",".join(map(str, args.batch_sizes))]
-    xla = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}"
-    return in_new_process(command, XLA_FLAGS=xla, **dict.fromkeys(THREADS, str(threads)))
-
-
 def print_steps(rows: list[dict]) -> None:
     print(f"\nOne training step of MNISTCNN on {rows[0]['dataset']}, float32, seed 0.")
     print(
@@ -98,58 +70,6 @@ def print_steps(rows: list[dict]) -> None:
     if missing:
         print(f"cannot be had here: {', '.join(sorted(missing))} (a C++ compiler; the extra `frameworks`)")
     print("goals: at most 0.80 at batch 64 with one thread, 0.90 with two, 1.10 elsewhere, against each side")
-
-
-def measure_epochs(args) -> list[dict]:
-    """One epoch, batch 64: the chapter's loop, and train_mnist's with either backend."""
-    import numpy as np
-
-    from examples.processes import Processes
-    from examples.sides import numpy_side, torch_side
-
-    dataset = from_flags(args)
-    images = len(dataset.train_images)
-
-    def with_backend(side):
-        tensors = side.place(dataset.train_images), side.place(dataset.train_labels)
-
-        def epoch(turn: int, batches: int | None = None):
-            order = side.place(np.random.default_rng([0, turn]).permutation(images))
-            side.train_epoch(*tensors, [order[i : i + 64] for i in range(0, images, 64)][:batches])
-
-        return epoch
-
-    sides = {"train_mnist --backend torch": with_backend(torch_side(1e-3, 0, Processes(args.device)))}
-    sides["train_mnist --backend numpy"] = with_backend(numpy_side(1e-3, 0, Processes("cpu")))
-    sides["the chapter's loop"] = chapter_epoch(dataset, args.device)
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for epoch in sides.values():
-        epoch(0, batches=5)  # warms up
-    for turn in range(1, args.epochs + 1):
-        for name, epoch in sorted(sides.items(), reverse=turn % 2 == 1):
-            start = time.perf_counter()
-            epoch(turn)
-            times[name].append(time.perf_counter() - start)
-    rows = []
-    for name, seconds in times.items():
-        ratio = np.array(seconds) / np.array(times["the chapter's loop"])
-        rows.append({"dataset": dataset.name, "device": args.device, "side": name, "seconds": seconds})
-        rows[-1]["ratio"] = np.percentile(ratio, [0, 50, 100]).tolist()
-    return rows
-
-
-def chapter_epoch(dataset, device: str):
-    """The chapter's own loop: a DataLoader makes each image out of a PIL image, .item() at every step."""
-    import torch
-
-    from examples.chapter import loaders, train_epoch
-    from tinycnn_torch import MNISTCNN
-
-    torch.manual_seed(0)
-    loader, _ = loaders(dataset)
-    model = MNISTCNN().to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
-    return lambda turn, batches=None: train_epoch(model, optimizer, loader, batches)
 
 
 def print_epochs(rows: list[dict]) -> None:

@@ -6,81 +6,8 @@ both: what each filter answers at every place of one image, after the ReLU.
 
 from pathlib import Path
 
-import numpy as np
-import safetensors.numpy
-import torch
-from safetensors import SafetensorError, safe_open
-
-import tinycnn_numpy as tn
-import tinycnn_torch as tt
-from examples import data
-from examples.data import Dataset
-from examples.figures import image_grid, save
-from examples.program import Parser, fail, output_folder, run, whole_number
-from examples.recipe import train
-from examples.seeds import start
-from examples.shapes import outputs
-from parity import load_numpy_state, numpy_state
-from parity.weights import Model
-
-
-def feature_maps(model: Model, image: np.ndarray) -> dict[str, np.ndarray]:
-    """What every stage of a model of either side makes of one image (C, H, W), by the stage's name.
-
-    "relu1" gives (16, 26, 26) and "relu2" (32, 11, 11) for an MNISTCNN. Computed in the model's dtype.
-    """
-    x = np.asarray(image, next(iter(numpy_state(model).values())).dtype)[None]
-    maps = outputs(model, torch.from_numpy(x) if isinstance(model, torch.nn.Module) else x)
-    return {name: np.asarray(out)[0] for name, out in maps.items()}
-
-
-def largest_difference(maps: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> float:
-    """Of any entry of any stage, in units of the largest entry of that stage; infinite if stages differ."""
-    shapes = [{name: array.shape for name, array in these.items()} for these in (maps, others)]
-    if shapes[0] != shapes[1]:
-        return np.inf
-    return max(float(abs(maps[name] - others[name]).max() / abs(others[name]).max()) for name in others)
-
-
-def both_in_float64(model: Model) -> tuple[tn.MNISTCNN, tt.MNISTCNN]:
-    """The weights of an MNISTCNN in one of each side."""
-    sides = tn.MNISTCNN(rng=np.random.default_rng(0), dtype=np.float64), tt.MNISTCNN().double()
-    for side in sides:
-        load_numpy_state(side, numpy_state(model))
-    return sides
-
-
-def load_model(path: Path) -> tuple[tn.MNISTCNN, str]:
-    """The MNISTCNN of a file that train_mnist wrote, and the name of the data set that it was trained on.
-
-    Fails in one line for a file that is missing, damaged or of another network.
-    """
-    model = tn.MNISTCNN(rng=np.random.default_rng(0))
-    try:
-        state = safetensors.numpy.load(path.read_bytes())
-        with safe_open(path, "np") as file:
-            trained_on = (file.metadata() or {}).get("dataset", "an unnamed data set")
-        load_numpy_state(model, state)
-    except OSError as error:
-        fail(f"--model {path} cannot be read: {error.strerror or error}")
-    except (SafetensorError, ValueError, TypeError, KeyError) as error:
-        fail(f"--model {path} is no MNISTCNN of train_mnist: {error}")
-    if not all(np.isfinite(array).all() for array in state.values()):
-        fail(f"--model {path} has weights that are not finite")
-    return model, trained_on
-
-
-def train_now(dataset: Dataset, backend: str, seed: int, epochs: int) -> Model:
-    """An MNISTCNN after the chapter's recipe; says how it goes."""
-    model = start("MNISTCNN", backend, seed)
-    print(f"{dataset.name}: MNISTCNN on {dataset}, {backend} on cpu, seed {seed}", flush=True)
-
-    def say(entry: dict) -> None:
-        scores = f"train loss {entry['train_loss']:.4f}, test accuracy {entry['test_accuracy']:.2f} %"
-        print(f"{dataset.name}: epoch {entry['epoch']}/{epochs}, {scores}", flush=True)
-
-    train(model, dataset, seed, epochs, say)
-    return model
+from examples.common import data
+from examples.common.cli import Parser, fail, output_folder, run, whole_number
 
 
 def main(argv=None) -> int:
@@ -94,41 +21,20 @@ def main(argv=None) -> int:
     add("--seed", type=whole_number(0), default=42, help="of the weights and of the order of the images")
     add("--output-dir", type=output_folder, default="runs/features", help="folder of the pictures")
     args = parser.parse_args(argv)
+
+    from examples.common.figures import save
+    from examples.experiments.features import load_model, portrait, train_now
+
     given = load_model(args.model) if args.model else None
     dataset = data.from_flags(args)
     if args.digit >= (images := len(dataset.test_images)):
         fail(f"--digit {args.digit}: the test images of {dataset.name} are 0 to {images - 1}")
     model, trained_on = given or (train_now(dataset, args.backend, args.seed, args.epochs), dataset.name)
 
-    filters = numpy_state(model)["conv1.weight"]
-    F, _, KH, KW = filters.shape
-    values = f"weights from {filters.min():.3f} to {filters.max():.3f}"
-    print(f"conv1: {F} filters of {KH} x {KW}, stored as {filters.shape}, {values}")
-
-    image, label = dataset.test_images[args.digit], dataset.test_labels[args.digit]
-    ours, theirs = (feature_maps(side, image) for side in both_in_float64(model))
-    answer = int(ours["fc"].argmax())
-    print(
-        f"test image {args.digit} of {dataset.name}: a {label}, the network (of {trained_on}) says {answer}"
-    )
-    for stage in ("relu1", "relu2"):
-        silent = int((ours[stage].max(axis=(1, 2)) == 0).sum())
-        print(
-            f"{stage}: {ours[stage].shape}, activations up to {ours[stage].max():.2f}, {silent} maps all zero"
-        )
-    error = largest_difference(ours, theirs)
-    print(f"NumPy and PyTorch, float64: all maps agree within {error:.0e} of the largest activation")
-
-    network = f"MNISTCNN trained on {trained_on}"
-    title = f"Learned first-layer filters, {network}"
-    save(image_grid(filters[:, 0], 8, title, name="filter", unit="weight"), args.output_dir / "filters.png")
-    shown = image[0], f"{dataset.name} test image {args.digit}: a {label}\n28 x 28 pixels"
-    for number in (1, 2):
-        maps = ours[f"relu{number}"]
-        size = f"{maps.shape[1]} x {maps.shape[2]}"
-        title = f"Feature maps after conv{number} and ReLU, {size} each, {network}"
-        grid = image_grid(maps, 8, title, name="map", unit="activation (no unit)", beside=shown)
-        save(grid, args.output_dir / f"maps{number}.png")
+    lines, figures = portrait(model, trained_on, dataset, args.digit)
+    print(*lines, sep="\n")
+    for name, figure in figures.items():
+        save(figure, args.output_dir / f"{name}.png")
     return 0
 
 

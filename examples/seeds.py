@@ -4,45 +4,36 @@ Every finished run becomes a line of --results and is not trained again: a stopp
 under way and no other, and whoever asks for the same runs (compare_mlp, exercises, audit) finds them there.
 """
 
-import json
-import math
-from collections.abc import Callable, Iterable
-from pathlib import Path
-
-import numpy as np
-import torch
-from matplotlib.figure import Figure
-from tqdm import tqdm
-
-import tinycnn_numpy as tn
-import tinycnn_torch as tt
-from examples import data
-from examples.exercises import models
-from examples.figures import AMBER, INDIGO, RED, save
-from examples.paired import paired
-from examples.program import Parser, fail, in_words, machine, output_folder, run, whole_number
-from examples.recipe import train
-from parity import copy_weights
-
-MODELS: dict[str, tuple[Callable[..., tn.Layer], Callable[[], torch.nn.Module]]] = {
-    "MNISTCNN": (tn.MNISTCNN, tt.MNISTCNN),
-    "MLP": (tn.MLP, tt.MLP),
-    "ThirdConvolution": (models.ThirdConvolution, models.TorchThirdConvolution),
-    "AveragePooling": (models.AveragePooling, models.TorchAveragePooling),
-    "SmallMLP": (models.SmallMLP, models.TorchSmallMLP),
-}
-PRINTED = 98.75  # percent: the chapter's one run of MNISTCNN on MNIST, after 5 epochs
-RESULTS = Path("runs/seeds.jsonl")
-KEY = ("dataset", "model", "backend", "seed", "epochs")
+from examples.common.cli import Parser, run
+from examples.common.flags import MODELS, add_seed_flags
 
 
 def main(argv=None) -> int:
     parser = Parser(prog="python -m examples.seeds", description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--models", choices=list(MODELS), nargs="+", default=["MNISTCNN", "MLP"], help="what is trained")
+    add("--models", choices=MODELS, nargs="+", default=["MNISTCNN", "MLP"], help="what is trained")
     add("--backends", choices=["numpy", "torch"], nargs="+", default=["numpy", "torch"], help="who computes")
-    add_flags(parser, seeds=10, output_dir="runs/seeds")
+    add_seed_flags(parser, seeds=10, output_dir="runs/seeds")
     args = parser.parse_args(argv)
+
+    import numpy as np
+
+    from examples.common import data
+    from examples.common.figures import save
+    from examples.common.statistics import paired
+    from examples.experiments.seeds import (
+        HEADER,
+        PRINTED,
+        dots,
+        epochs_in_words,
+        introduction,
+        last_accuracies,
+        logs,
+        placed,
+        sampling,
+        spread,
+    )
+
     dataset = data.from_flags(args)
     print(introduction(dataset, args))
     print(f"{'test accuracy in percent':28}{HEADER}")
@@ -60,160 +51,6 @@ def main(argv=None) -> int:
     title = f"{dataset.name}: test accuracy of {args.seeds} seeds after {epochs_in_words(args.epochs)}"
     save(dots(last, title, PRINTED if chapters_run else None), args.output_dir / "seeds.png")
     return 0
-
-
-def add_flags(parser: Parser, seeds: int, output_dir: str) -> None:
-    """What every program asks that trains from several seeds, with its defaults; and the flags of data."""
-    add = parser.add_argument
-    add("--seeds", type=whole_number(2), default=seeds, help="how many: 0, 1, 2, ...")
-    add("--epochs", type=whole_number(1), default=5, help="passes over the training set")
-    add("--results", type=Path, default=RESULTS, help="file of the finished runs, read and added to")
-    add("--output-dir", type=output_folder, default=output_dir, help="folder of the pictures")
-    data.add_flags(parser)
-
-
-def introduction(dataset: data.Dataset, args) -> str:
-    """A line with the data set, the recipe and the machine."""
-    recipe = f"Adam with learning rate 1e-3, batches of 64, {epochs_in_words(args.epochs)}"
-    return f"{dataset}, {recipe}, seeds 0 to {args.seeds - 1}; {in_words(machine())}"
-
-
-def epochs_in_words(epochs: int) -> str:
-    return f"{epochs} epoch" + "s" * (epochs > 1)
-
-
-HEADER = "  mean    std  smallest  largest"
-
-
-def spread(accuracies: np.ndarray) -> str:
-    """The row under HEADER."""
-    low, high = accuracies.min(), accuracies.max()
-    return f"{accuracies.mean():6.2f}  {accuracies.std(ddof=1):5.2f}  {low:8.2f}  {high:7.2f}"
-
-
-def placed(last: np.ndarray) -> str:
-    """Where the chapter's accuracy stands among those of our seeds."""
-    text = f"{PRINTED} or more: {(last >= PRINTED).sum()} of {len(last)} seeds"
-    if last.std(ddof=1) == 0:
-        return text
-    return f"{text}; {PRINTED} is {(PRINTED - last.mean()) / last.std(ddof=1):+.1f} std from the mean"
-
-
-def sampling(accuracy: float, dataset: data.Dataset) -> str:
-    """What the seeds leave out: the test images are a sample too."""
-    images, share = len(dataset.test_images), accuracy / 100
-    error = 100 * math.sqrt(share * (1 - share) / images)
-    return (
-        f"All this is on the same {images:,} test images; drawn anew, they would move an accuracy of "
-        f"{accuracy:.2f} by {error:.2f} (binomial std)."
-    )
-
-
-def dots(last: dict[tuple[str, str], np.ndarray], title: str, printed: float | None = None) -> Figure:
-    """A dot for each seed of each (model, backend), with the mean as a bar.
-
-    last     (seeds,) test accuracies in percent
-    printed  an accuracy to hold MNISTCNN's against
-    """
-    figure = Figure(figsize=(max(6.0, 1.7 * len(last) + 1.5), 4.5), layout="constrained")
-    axes = figure.subplots()
-    styles = {"numpy": ("o", INDIGO), "torch": ("s", AMBER)}
-    for x, ((_, backend), accuracies) in enumerate(last.items()):
-        marker, color = styles[backend]
-        places = x + np.linspace(-0.25, 0.25, len(accuracies))
-        axes.plot(places, accuracies, marker, color=color, alpha=0.7, linestyle="none")
-        axes.hlines(accuracies.mean(), x - 0.35, x + 0.35, color="black", label="" if x else "mean")
-    if printed and (columns := [x for x, (model, _) in enumerate(last) if model == "MNISTCNN"]):
-        ends = min(columns) - 0.45, max(columns) + 0.45
-        axes.hlines(printed, *ends, color=RED, linestyle="--", label=f"the chapter's one run: {printed} %")
-    shown = {"numpy": "NumPy", "torch": "PyTorch"}
-    axes.set_xticks(range(len(last)), [f"{model}\n{shown[backend]}" for model, backend in last])
-    axes.set(xlabel="model and backend; a dot for each seed", ylabel="test accuracy (%)")
-    axes.set_xlim(-0.6, len(last) - 0.4)
-    axes.grid(alpha=0.3, axis="y")
-    figure.legend(loc="outside lower center", ncols=2)
-    figure.suptitle(title)
-    return figure
-
-
-def last_accuracies(runs: Iterable[list[dict]]) -> np.ndarray:
-    """The test accuracy after the last epoch of each run, in percent."""
-    return np.array([log[-1]["test_accuracy"] for log in runs])
-
-
-def logs(
-    results: Path, dataset: data.Dataset, model: str, backend: str, seeds: Iterable[int], epochs: int
-) -> list[list[dict]]:
-    """The log of a training run (see recipe.train) for every seed, from `results` or else trained now.
-
-    backend  "numpy", "torch", or "chapter": its own loop, which trains MNISTCNN
-    Several programs may share `results`. One that cannot be written ends the program before it has trained.
-    """
-    found = []
-    known = finished(results)
-    bar = tqdm(list(seeds), f"{dataset.name}: {model}, {backend}", unit="run", leave=False, disable=None)
-    for seed in bar:
-        key = (dataset.name, model, backend, seed, epochs)
-        if key not in known:
-            known = finished(results)  # another program may have been here meanwhile
-        if key not in known:
-            keep(results)
-            if backend == "chapter":
-                from examples import chapter  # it needs torchvision, which takes seconds to import
-
-                log = chapter.train(dataset, seed, epochs, each_epoch=bar.set_postfix)
-            else:
-                log = train(start(model, backend, seed), dataset, seed, epochs, each_epoch=bar.set_postfix)
-            if not all(math.isfinite(entry["train_loss"]) for entry in log):
-                fail(f"{model}, {backend}, seed {seed}: the training loss is not finite", code=3)
-            keep(results, dict(zip(KEY, key, strict=True)) | {"log": log, "machine": machine()})
-            known[key] = log
-        found.append(known[key])
-    return found
-
-
-def finished(results: Path) -> dict[tuple, list[dict]]:
-    """The finished runs of a file, by KEY; a line that breaks off, as after a power cut, is left out."""
-    known = {}
-    try:
-        lines = results.read_text("utf-8", errors="replace").splitlines() if results.exists() else []
-    except OSError as error:
-        fail(f"--results {results} cannot be read: {error.strerror}")
-    for line in lines:
-        try:
-            entry = json.loads(line)
-            log, key = entry["log"], tuple(entry[name] for name in KEY)
-            numbers = [row[name] for row in log for name in ("train_loss", "test_accuracy")]
-            if len(log) == entry["epochs"] and np.isfinite(numbers).all():
-                known[key] = log
-        except (ValueError, KeyError, TypeError):
-            continue
-    return known
-
-
-def keep(results: Path, entry: dict | None = None) -> None:
-    """Add a line to the file in one write; without an entry, only make sure that this can be done."""
-    try:
-        if not results.parent.exists():
-            results.parent.mkdir(parents=True, exist_ok=True)
-        with open(results, "ab") as file:
-            if entry is not None:
-                before = results.read_bytes()
-                broken_off = b"" if before.endswith(b"\n") or not before else b"\n"
-                file.write(broken_off + json.dumps(entry, allow_nan=False).encode() + b"\n")
-    except OSError as error:
-        fail(f"--results {results} cannot be written: {error.strerror}")
-
-
-def start(model: str, backend: str, seed: int):
-    """The untrained model. One seed gives the same first weights on both sides."""
-    by_hand, with_torch = MODELS[model]
-    ours = by_hand(rng=np.random.default_rng(seed))
-    if backend == "numpy":
-        return ours
-    theirs = with_torch()
-    copy_weights(ours, theirs)
-    return theirs
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ import os
 import time
 from pathlib import Path
 
-from examples import processes
-from examples.data import add_flags
-from examples.processes import Processes
-from examples.program import Parser, fail, positive_number, run, whole_number
+from examples.common import processes
+from examples.common.cli import Parser, fail, positive_number, run, whole_number
+from examples.common.data import add_flags
+from examples.common.processes import Processes
 
 
 def make_parser() -> Parser:
@@ -39,7 +39,7 @@ def main(argv=None) -> int:
     if args.resume and (args.overwrite or not args.output_dir):
         fail("--resume needs the --output-dir of the run, and goes without --overwrite")
 
-    from examples import checkpoint  # takes seconds: --help and a mistyped flag need not wait
+    from examples.common import checkpoint  # takes seconds: --help and a mistyped flag need not wait
 
     device = choose_device(args.device, args.backend)
     group = Processes(device)
@@ -64,7 +64,7 @@ def main(argv=None) -> int:
 
 def load_data(args, group: Processes, say):
     """The data set; the first process loads it, and perhaps downloads it, before the others."""
-    from examples import data
+    from examples.common import data
 
     try:
         if processes.RANK == 0:
@@ -109,8 +109,8 @@ def train(args, dataset, group: Processes, folder: Path, say) -> float:
     import numpy as np
     from tqdm import tqdm
 
-    from examples.checkpoint import Checkpoint, replacing
-    from examples.sides import numpy_side, torch_side
+    from examples.common.backends import numpy_side, torch_side
+    from examples.common.checkpoint import Checkpoint, replacing
     from parity import save_weights
 
     if args.backend == "numpy":
@@ -145,7 +145,7 @@ def train(args, dataset, group: Processes, folder: Path, say) -> float:
     if not log:
         return group.mean(side.evaluate(*tests), weight=len(tests[0]))
     if processes.RANK == 0:
-        from examples.figures import training_curves
+        from examples.common.figures import training_curves
 
         title = f"MNISTCNN on {dataset.name}, {args.backend} on {device}, seed {args.seed}"
         curves = training_curves({args.backend: log}, title)

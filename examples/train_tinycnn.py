@@ -4,24 +4,7 @@ Chapters 23 to 25 of the book: 200 images of a horizontal or a vertical line und
 start from the same weights and see the same batches; the two columns of losses are the point.
 """
 
-import numpy as np
-import torch
-
-import tinycnn_numpy
-import tinycnn_torch
-from examples.figures import image_grid, save
-from examples.program import Parser, output_folder, run, whole_number
-from parity import copy_weights, numpy_state
-
-
-def line_patterns(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(count, 1, 8, 8) images under noise, (count,) labels: 0 a horizontal line, 1 a vertical one."""
-    labels = rng.integers(2, size=count)
-    images = 0.3 * rng.standard_normal((count, 1, 8, 8))
-    for image, label, position in zip(images[:, 0], labels, rng.integers(8, size=count), strict=True):
-        line = image[:, position] if label else image[position]
-        line += 1
-    return images, labels
+from examples.common.cli import Parser, output_folder, run, whole_number
 
 
 def main(argv=None) -> int:
@@ -34,6 +17,15 @@ def main(argv=None) -> int:
         "--output-dir", type=output_folder, default="runs/tinycnn", help="folder of the picture"
     )
     args = parser.parse_args(argv)
+
+    import numpy as np
+    import torch
+
+    import tinycnn_numpy
+    import tinycnn_torch
+    from examples.common.figures import image_grid, save
+    from examples.experiments.train_tinycnn import line_patterns
+    from parity import copy_weights, numpy_state
 
     rng = np.random.default_rng(args.seed)
     images, labels = line_patterns(200, rng)

@@ -6,7 +6,7 @@ import hypothesis
 import pytest
 import torch
 
-from examples import data
+from examples.common import data
 
 hypothesis.settings.register_profile("dev", max_examples=25, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True, database=None)

@@ -1,12 +1,12 @@
 """The exercises: what they state or suggest."""
 
 from examples.audit.claim import claim, confirmed, exactly, holds, open_
-from examples.compare_mlp import parameter_count
-from examples.exercises.models import TorchThirdConvolution
+from examples.common.models import TorchThirdConvolution
+from examples.common.statistics import paired
 from examples.exercises.third_convolution import in_words, parameter_changes
-from examples.paired import paired
-from examples.shapes import trace
-from examples.zoo import count
+from examples.experiments.compare_mlp import parameter_count
+from examples.experiments.shapes import trace
+from examples.experiments.zoo import count
 from tinycnn_torch import MLP, MNISTCNN
 
 

@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 
 from examples.audit.claim import claim, confirmed, exactly, holds, only_if, open_, wrong
 from examples.audit.networks import traced
-from examples.edges import edge_share, first_filters, fixed_accuracies, p_value, untrained_filters
-from examples.figures import image_grid
-from examples.paired import paired
+from examples.common.figures import image_grid
+from examples.common.statistics import paired
+from examples.experiments.edges import edge_share, first_filters, fixed_accuracies, p_value, untrained_filters
 from tinycnn_torch import MNISTCNN
 
 PRINTED_RANGE = (-0.702, 0.590)

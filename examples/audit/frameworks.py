@@ -8,9 +8,9 @@ import numpy as np
 
 import tinycnn_numpy as tn
 from examples.audit.claim import CONFIRMED, NotHereError, claim, confirmed, exactly, holds, only_if, wrong
+from examples.experiments.zoo import count
 from examples.frameworks.adam import adam_updates, epsilon_of
 from examples.frameworks.compare import parity_report
-from examples.zoo import count
 from parity import smooth_input
 from tinycnn_torch import MNISTCNN
 

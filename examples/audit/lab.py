@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from scipy import stats
 
-from examples import seeds
 from examples.audit.claim import NotHereError
-from examples.data import Dataset
-from examples.recipe import train
+from examples.common.data import Dataset
+from examples.common.models import start
+from examples.common.training import train
+from examples.experiments import seeds
 
 
 @dataclass
@@ -53,7 +54,7 @@ class Lab:
         return self.trained("MNISTCNN")
 
     def trained(self, model: str) -> list[torch.nn.Module]:
-        networks = [seeds.start(model, "torch", seed) for seed in range(3)]
+        networks = [start(model, "torch", seed) for seed in range(3)]
         for seed, network in enumerate(networks):
             train(network, self.dataset, seed, self.epochs)
         return networks

@@ -11,12 +11,12 @@ from torch.utils.data import DataLoader
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
 from examples.audit.claim import NotHereError, claim, confirmed, exactly, holds, only_if, rounded, wrong
-from examples.data import MEAN, STD
-from examples.ladder import six_loops
-from examples.shapes import ShapeRow, trace
+from examples.common.data import MEAN, STD
+from examples.experiments.ladder import six_loops
+from examples.experiments.shapes import ShapeRow, trace
+from examples.experiments.train_tinycnn import line_patterns
+from examples.experiments.zoo import count
 from examples.side_by_side.lines import code_lines
-from examples.train_tinycnn import line_patterns
-from examples.zoo import count
 from parity import compare, smooth_input, twin
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from examples import seeds
 from examples.audit.claim import claim, confirmed, holds, only_if, wrong
 from examples.audit.lab import spread, standing
-from examples.paired import paired
-from examples.zoo import count
+from examples.common.statistics import paired
+from examples.experiments import seeds
+from examples.experiments.zoo import count
 from tinycnn_torch import MLP, MNISTCNN, evaluate
 
 LOSSES = (0.1924, 0.0637, 0.0473, 0.0394, 0.0337)  # as printed, epoch 1 to 5

@@ -2,7 +2,6 @@
 
 from functools import cache
 
-from examples import data, zoo
 from examples.audit.claim import (
     CONFIRMED,
     WRONG,
@@ -15,9 +14,11 @@ from examples.audit.claim import (
     rounded,
     wrong,
 )
-from examples.paired import paired
-from examples.transfer import train_body, transfer_accuracies
-from examples.zoo import PRINTED_LIST, PRINTED_TABLE
+from examples.common import data
+from examples.common.statistics import paired
+from examples.experiments import zoo
+from examples.experiments.transfer import train_body, transfer_accuracies
+from examples.experiments.zoo import PRINTED_LIST, PRINTED_TABLE
 
 PAPERS = {  # where a printed accuracy comes from that is not torchvision's
     "efficientnet_b0": "of Tan and Le, arXiv 1905.11946",

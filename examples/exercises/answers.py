@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import tinycnn_torch as tt
-from examples.exercises import models
+from examples.common import models
 from tinycnn_numpy.checks import check_state
 
 SOLUTIONS = {"31.1": models.TorchThirdConvolution, "31.2": models.TorchAveragePooling}

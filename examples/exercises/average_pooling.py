@@ -7,12 +7,13 @@ import torch
 from torch import nn
 
 import tinycnn_torch as tt
-from examples import seeds
-from examples.compare_mlp import compare_as_asked, verdict
-from examples.data import Dataset
-from examples.figures import save
-from examples.recipe import train
-from examples.shapes import outputs
+from examples.common.data import Dataset
+from examples.common.figures import save
+from examples.common.models import start
+from examples.common.training import train
+from examples.experiments import seeds
+from examples.experiments.compare_mlp import compare_as_asked, verdict
+from examples.experiments.shapes import outputs
 
 QUESTION = """Put average pooling in place of both max poolings, train for 5 epochs and compare the accuracy.
 How does the difference fit with what the two poolings do?"""
@@ -62,7 +63,7 @@ class Pooling:
 
 
 def after_one_epoch(model: str, dataset: Dataset) -> Pooling:
-    network = seeds.start(model, "torch", 0)
+    network = start(model, "torch", 0)
     train(network, dataset, seed=0, epochs=1)
     return measure(network, torch.from_numpy(dataset.test_images), torch.from_numpy(dataset.test_labels))
 

@@ -6,11 +6,12 @@ import io
 import math
 
 import tinycnn_numpy as tn
-from examples import seeds
-from examples.compare_mlp import compare_as_asked, verdict
-from examples.data import Dataset
-from examples.figures import save
-from examples.shapes import ShapeRow, trace
+from examples.common.data import Dataset
+from examples.common.figures import save
+from examples.common.models import start
+from examples.experiments import seeds
+from examples.experiments.compare_mlp import compare_as_asked, verdict
+from examples.experiments.shapes import ShapeRow, trace
 
 QUESTION = """Write count_parameters(model): it prints every name, shape and size and returns their total.
 Which is more parameter-efficient, the MLP or the CNN, and why?"""
@@ -19,11 +20,11 @@ Which is more parameter-efficient, the MLP or the CNN, and why?"""
 def solve(dataset: Dataset, args: argparse.Namespace) -> None:
     for model in ("MLP", "MNISTCNN"):
         print(f"The parameters of {model}; {agreement(model)}:")
-        count_parameters(seeds.start(model, "numpy", 0))
+        count_parameters(start(model, "numpy", 0))
     print("The bias apart, in a forward pass of one image:")
     print(f"{'model':10}{'stage':7}{'weights':>8}{'uses of each':>14}{'multiply-adds':>15}")
     for model in ("MLP", "SmallMLP", "MNISTCNN"):
-        print(work_table(model, trace(seeds.start(model, "numpy", 0))))
+        print(work_table(model, trace(start(model, "numpy", 0))))
 
     models = ["MNISTCNN", "MLP", "SmallMLP"]
     found = compare_as_asked(models, dataset, args)
@@ -32,7 +33,7 @@ def solve(dataset: Dataset, args: argparse.Namespace) -> None:
     print(seeds.sampling(found.last["MNISTCNN"].mean(), dataset))
     conclusion = verdict(found.difference("MNISTCNN", "SmallMLP"), "MNISTCNN", "SmallMLP")
     print(f"On {dataset.name}, with equally many parameters, {conclusion}.")
-    cnn, mlp = (trace(seeds.start(model, "numpy", 0)) for model in ("MNISTCNN", "MLP"))
+    cnn, mlp = (trace(start(model, "numpy", 0)) for model in ("MNISTCNN", "MLP"))
     times, share = multiply_adds(cnn) / multiply_adds(mlp), weights(mlp) / weights(cnn)
     print("Weight sharing: a dense layer uses a weight once for an image, a convolution at every place.")
     print(
@@ -52,7 +53,7 @@ def count_parameters(model) -> int:
 
 def agreement(model: str) -> str:
     """Whether count_parameters prints the same for both packages."""
-    printed = [counted(seeds.start(model, backend, 0))[1] for backend in ("numpy", "torch")]
+    printed = [counted(start(model, backend, 0))[1] for backend in ("numpy", "torch")]
     return "the PyTorch model gives the same" if printed[0] == printed[1] else "PYTORCH'S IS ANOTHER"
 
 

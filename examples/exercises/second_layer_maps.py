@@ -1,18 +1,19 @@
 """Exercise 31.3: the feature maps behind conv2, and how much a map of each layer knows of the class."""
 
 import argparse
-import os
 
 import numpy as np
 import torch
 from torch import nn
 
 import tinycnn_torch as tt
-from examples import features, seeds
-from examples.data import Dataset
-from examples.program import fail
-from examples.recipe import train
-from examples.shapes import outputs
+from examples.common.cli import fail
+from examples.common.data import Dataset
+from examples.common.figures import save
+from examples.common.models import start
+from examples.common.training import train
+from examples.experiments import features, seeds
+from examples.experiments.shapes import outputs
 from parity import copy_weights, save_weights
 
 QUESTION = """Draw the 32 feature maps of 11 x 11 behind conv2 for a test digit, in a grid of 4 x 8.
@@ -20,7 +21,7 @@ Are they more abstract than those behind conv1?"""
 
 
 def solve(dataset: Dataset, args: argparse.Namespace) -> None:
-    model = seeds.start("MNISTCNN", args.backend, 0)
+    model = start("MNISTCNN", args.backend, 0)
     networks = [as_torch(model)]
     log = train(model, dataset, 0, args.epochs)
     networks.append(as_torch(model))
@@ -32,9 +33,10 @@ def solve(dataset: Dataset, args: argparse.Namespace) -> None:
         fail(f"--output-dir {args.output_dir} cannot be written: {error.strerror}")
     after = f"after {seeds.epochs_in_words(args.epochs)}, test accuracy {log[-1]['test_accuracy']:.2f} %"
     print(f"{dataset}: MNISTCNN, {args.backend}, seed 0, {after}: {path}")
-    flags = {"--model": path, "--dataset": dataset.name, "--data-dir": args.data_dir}
-    flags |= {"--output-dir": args.output_dir}
-    features.main([os.fspath(word) for flag in flags.items() for word in flag])
+    lines, figures = features.portrait(model, dataset.name, dataset, digit=0)
+    print(*lines, sep="\n")
+    for name, figure in figures.items():
+        save(figure, args.output_dir / f"{name}.png")
 
     untrained, trained = (class_shares(network, dataset) for network in networks)
     print("How much of the variance of a map's mean lies between the classes, over the test images,")

@@ -2,11 +2,12 @@
 
 import argparse
 
-from examples import seeds
-from examples.compare_mlp import compare_as_asked, mean_log, verdict
-from examples.data import Dataset
-from examples.figures import save
-from examples.shapes import as_text, trace, trace_both
+from examples.common.data import Dataset
+from examples.common.figures import save
+from examples.common.models import start
+from examples.experiments import seeds
+from examples.experiments.compare_mlp import compare_as_asked, mean_log, verdict
+from examples.experiments.shapes import as_text, trace, trace_both
 
 QUESTION = """Put a third convolution (32 to 64 channels, 3 x 3), a ReLU and a max pooling in front of fc.
 How long is the flattened image then? How many parameters does the change add? Does it help?"""
@@ -14,8 +15,8 @@ How long is the flattened image then? How many parameters does the change add? D
 
 def solve(dataset: Dataset, args: argparse.Namespace) -> None:
     model = "ThirdConvolution"
-    before, after = (trace(seeds.start(name, "numpy", 0)) for name in ("MNISTCNN", model))
-    pairs, _ = trace_both(seeds.start(model, "numpy", 0), seeds.start(model, "torch", 0))
+    before, after = (trace(start(name, "numpy", 0)) for name in ("MNISTCNN", model))
+    pairs, _ = trace_both(start(model, "numpy", 0), start(model, "torch", 0))
     print(as_text(pairs))
     flat = {row.stage: row for row in after}["flatten"].shape[1]
     print(

@@ -6,17 +6,7 @@ gradients are equal all the same. Exit code 1 if they are not. A framework that 
 
 from pathlib import Path
 
-import numpy as np
-import torch
-from safetensors import SafetensorError
-
-import tinycnn_numpy as tn
-from examples.frameworks.compare import INSTALL, TITLES, is_present, parity_report
-from examples.frameworks.tables import adam_table, defaults_table, layout_table, parity_table
-from examples.program import Parser, fail, run, whole_number
-from parity import Report, load_weights, numpy_state, save_weights, smooth_input
-
-IMAGE = (1, 1, 28, 28)
+from examples.common.cli import Parser, fail, run, whole_number
 
 
 def main(argv=None) -> int:
@@ -29,6 +19,21 @@ def main(argv=None) -> int:
         "--output-dir", type=Path, default=Path("runs/frameworks"), help="folder for new weights"
     )
     args = parser.parse_args(argv)
+
+    import numpy as np
+    import torch
+
+    from examples.frameworks.checking import (
+        IMAGE,
+        read_weights,
+        section,
+        verdict,
+        write_new_weights,
+        write_onnx,
+    )
+    from examples.frameworks.compare import TITLES, is_present, parity_report
+    from examples.frameworks.tables import adam_table, defaults_table, layout_table, parity_table
+    from parity import numpy_state, smooth_input
 
     torch.set_num_threads(1)
     path = args.model or write_new_weights(args.output_dir / "model.safetensors", args.seed)
@@ -57,56 +62,6 @@ def main(argv=None) -> int:
     ]
     section(f"{args.images} random images: largest error / what rounding may do", parity_table(reports))
     return verdict([report for each in reports for report in each.values()], present)
-
-
-def write_new_weights(path: Path, seed: int) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_weights(tn.MNISTCNN(rng=np.random.default_rng(seed)), path)
-    except OSError as error:
-        fail(f"{path} cannot be written: {error.strerror}")
-    return path
-
-
-def read_weights(path: Path) -> tn.MNISTCNN:
-    model = tn.MNISTCNN(rng=np.random.default_rng(0))
-    try:
-        load_weights(model, path)
-    except (OSError, SafetensorError, ValueError) as error:
-        fail(f"{path} is no weights file of MNISTCNN: {error}")
-    for name, array in model.state_dict().items():
-        if not np.isfinite(array).all():
-            fail(f"{path}: {name} is not finite")
-    return model
-
-
-def write_onnx(path: Path, state: dict[str, np.ndarray]) -> None:
-    try:
-        from examples.frameworks.onnx_model import graph_of, onnx
-    except ImportError:
-        fail(f"--onnx {path} needs onnx: {INSTALL}")
-    graph = graph_of(state, np.float32)
-    try:
-        onnx.save(graph, path)
-    except OSError as error:
-        fail(f"--onnx {path} cannot be written: {error.strerror}")
-    print(f"ONNX graph: {path}:", ", ".join(f"{node.name} {node.op_type}" for node in graph.graph.node))
-
-
-def section(title: str, lines: list[str]) -> None:
-    print(f"\n{title}\n", *lines, sep="\n")
-
-
-def verdict(reports: list[Report], present: list[str]) -> int:
-    """Say it in a line, print what differs, and return the exit code."""
-    wrong = [report for report in reports if not report.ok]
-    print("", *wrong, sep="\n")
-    count = sum(len(report.rows) for report in reports)
-    bad = sum(not row.ok for report in wrong for row in report.rows)
-    skipped = "".join(f"; {title} skipped" for name, title in TITLES.items() if name not in present)
-    equal = f"PARITY HOLDS: {count} tensors equal within their bounds"
-    print((f"PARITY BROKEN: {bad} of {count} tensors differ" if wrong else equal) + skipped)
-    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

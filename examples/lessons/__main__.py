@@ -10,7 +10,7 @@ import os
 import time
 from pathlib import Path
 
-from examples.program import Parser, fail, run, whole_number
+from examples.common.cli import Parser, fail, run, whole_number
 
 
 def main(argv=None) -> int:

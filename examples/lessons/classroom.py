@@ -12,8 +12,8 @@ from IPython.display import display
 from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
-from examples import data
-from examples.data import Dataset
+from examples.common import data
+from examples.common.data import Dataset
 
 SIZE = os.environ.get("LESSON_SIZE", "full")
 if SIZE not in ("small", "full"):

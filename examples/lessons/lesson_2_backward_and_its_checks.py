@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from numpy.lib.stride_tricks import sliding_window_view
 
 import tinycnn_numpy as tn
-from examples.figures import AMBER, INDIGO
+from examples.common.figures import AMBER, INDIGO
 from examples.lessons.classroom import matrices, show
 from parity import check_adjoint, check_gradients, compare, smooth_input
 

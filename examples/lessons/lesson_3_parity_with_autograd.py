@@ -20,8 +20,8 @@ import torch
 import parity
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
+from examples.experiments.train_tinycnn import line_patterns
 from examples.lessons.classroom import SMALL, show
-from examples.train_tinycnn import line_patterns
 from parity import compare, copy_weights, lockstep, smooth_batches
 
 rng = np.random.default_rng(3)

@@ -20,13 +20,13 @@ import numpy as np
 import torch
 
 import tinycnn_numpy as tn
-from examples import seeds
-from examples.compare_mlp import compare
-from examples.data import MEAN, STD
-from examples.figures import image_grid, training_curves
+from examples.common.data import MEAN, STD
+from examples.common.figures import image_grid, training_curves
+from examples.common.models import start
+from examples.common.training import train
+from examples.experiments.compare_mlp import compare
+from examples.experiments.shapes import as_text, trace_both
 from examples.lessons.classroom import SMALL, dataset, first, show
-from examples.recipe import train
-from examples.shapes import as_text, trace_both
 
 digits = dataset()
 EPOCHS = 2 if SMALL else 5
@@ -52,8 +52,8 @@ show(picture, "ten small pictures of handwritten digits, 0 to 9")
 # parameters?
 
 # %%
-model = seeds.start("MNISTCNN", "numpy", 42)
-module = seeds.start("MNISTCNN", "torch", 42)  # the same weights
+model = start("MNISTCNN", "numpy", 42)
+module = start("MNISTCNN", "torch", 42)  # the same weights
 pairs, refused = trace_both(model, module)  # runs both, and raises an error if they differ in anything
 print(as_text(pairs))
 assert refused is None
@@ -163,7 +163,7 @@ for name, p, n in (
 # change. Here are both means, and the loss after the epoch:
 
 # %%
-fresh = seeds.start("MNISTCNN", "numpy", 1)
+fresh = start("MNISTCNN", "numpy", 1)
 adam = tn.Adam(fresh.parameters(), lr=1e-3)
 batches = [np.arange(64 * i, 64 * i + 64) for i in range(9)] + [np.arange(576, 600)]
 losses = [tn.train_step(fresh, loss_fn, adam, images[batch], labels[batch]) for batch in batches]

@@ -14,13 +14,13 @@ import inspect
 
 import numpy as np
 
-from examples import edges, transfer, zoo
+from examples.common.figures import image_grid
+from examples.common.models import start
+from examples.common.training import train
 from examples.exercises.second_layer_maps import class_shares
-from examples.features import both_in_float64, feature_maps, largest_difference
-from examples.figures import image_grid
+from examples.experiments import edges, transfer, zoo
+from examples.experiments.features import both_in_float64, feature_maps, largest_difference
 from examples.lessons.classroom import SMALL, dataset, matrices, show
-from examples.recipe import train
-from examples.seeds import start
 
 digits = dataset(most=6000)  # of MNIST; the embedded digits are fewer anyway
 SEEDS, EPOCHS = (2, 2) if SMALL else (3, 5)

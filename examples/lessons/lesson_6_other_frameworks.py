@@ -20,13 +20,12 @@ from pathlib import Path
 import numpy as np
 
 import tinycnn_numpy as tn
-from examples.frameworks.__main__ import is_present
-from examples.frameworks.compare import TITLES, parity_report
+from examples.common.models import start
+from examples.common.training import train
+from examples.frameworks.compare import TITLES, is_present, parity_report
 from examples.frameworks.layouts import RULES, convert
 from examples.frameworks.tables import adam_table, defaults_table, layout_table, parity_table
 from examples.lessons.classroom import SMALL, dataset
-from examples.recipe import train
-from examples.seeds import start
 from parity import load_weights, numpy_state, save_weights, smooth_input
 
 digits = dataset(most=6000)  # of MNIST; the embedded digits are fewer anyway

@@ -20,18 +20,18 @@ from torch import nn
 import parity
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
-from examples import seeds
-from examples.compare_mlp import compare
+from examples.common.figures import image_grid
+from examples.common.models import start
+from examples.common.training import train
 from examples.exercises.answers import wrong
 from examples.exercises.average_pooling import MEANINGS, after_one_epoch
 from examples.exercises.parameters import work_table
-from examples.features import feature_maps
-from examples.figures import image_grid
+from examples.experiments.compare_mlp import compare
+from examples.experiments.features import feature_maps
+from examples.experiments.shapes import trace
 from examples.lessons.classroom import SMALL, dataset, show
-from examples.museum.__main__ import exhibit_of
 from examples.museum.exercise import exercise
-from examples.recipe import train
-from examples.shapes import trace
+from examples.museum.matrix import exhibit_of
 
 digits = dataset(most=6000)  # of MNIST; the embedded digits are fewer anyway
 SEEDS, EPOCHS = (2, 1) if SMALL else (3, 3)
@@ -141,7 +141,7 @@ for name, meaning in MEANINGS.items():
 # </details>
 
 # %% tags=["exercise"]
-model = seeds.start("MNISTCNN", "torch", 0)
+model = start("MNISTCNN", "torch", 0)
 log = train(model, digits, seed=0, epochs=EPOCHS)
 image = digits.test_images[0]
 # Your code here: the maps, (32, 11, 11)
@@ -183,7 +183,7 @@ print(verdict("31.4", count_parameters if answered else None))
 # %%
 print(f"{'model':10}{'stage':7}{'weights':>8}{'uses of each':>14}{'multiply-adds':>15}")
 for name in ("MLP", "SmallMLP", "MNISTCNN"):
-    print(work_table(name, trace(seeds.start(name, "numpy", 0))), end="\n\n")
+    print(work_table(name, trace(start(name, "numpy", 0))), end="\n\n")
 
 # %% [markdown]
 # Sharing is the price and the point: a filter's nine weights are used in 676 places, so they are few, and

@@ -8,7 +8,7 @@ import numpy as np
 
 import tinycnn_numpy as tn
 from examples.bugs import Bug
-from examples.train_tinycnn import line_patterns
+from examples.experiments.train_tinycnn import line_patterns
 from parity import check_gradients, compare, twin
 from parity.kinds import names_of
 from parity.record import run_stages, set_arrays

@@ -5,34 +5,7 @@ picture, and one page that shows mathematics, code and live numbers of both side
 2, when a side has nothing to set beside the other.
 """
 
-import textwrap
-from pathlib import Path
-
-import tinycnn_numpy as tn
-import tinycnn_torch as tt
-from examples.figures import save
-from examples.page import write
-from examples.program import Parser, fail, output_folder, run, whole_number
-from examples.side_by_side.lines import NoCounterpartError
-from examples.side_by_side.live import live
-from examples.side_by_side.pairs import pairs_of
-from examples.side_by_side.pieces import STYLE
-from examples.side_by_side.table import as_picture, as_text, in_words, layer_table
-from examples.side_by_side.web import page_parts
-
-
-def build(folder: Path, seed: int, hand: type = tn.TinyCNN, torch: type = tt.TinyCNN) -> None:
-    """Print the table, write picture and page; end the program where a side has no counterpart."""
-    try:
-        pairs, rows = pairs_of(hand, torch), layer_table(hand, torch)
-        now = live(seed, hand, torch)
-        parts = page_parts(pairs, rows, now, seed)
-    except NoCounterpartError as error:
-        fail(str(error))
-    print(as_text(rows))
-    print(textwrap.fill(in_words(rows), 110))
-    save(as_picture(rows), folder / "side_by_side.png")
-    write(folder / "side_by_side.html", "TinyCNN by hand and in PyTorch, side by side", parts, STYLE)
+from examples.common.cli import Parser, output_folder, run, whole_number
 
 
 def main(argv=None) -> int:
@@ -42,6 +15,9 @@ def main(argv=None) -> int:
         "--output-dir", type=output_folder, default="runs/side_by_side", help="folder of page and picture"
     )
     args = parser.parse_args(argv)
+
+    from examples.side_by_side.build import build
+
     build(args.output_dir, args.seed)
     return 0
 

@@ -7,8 +7,8 @@ import torch
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
+from examples.experiments.train_tinycnn import line_patterns
 from examples.side_by_side.lines import NoCounterpartError
-from examples.train_tinycnn import line_patterns
 from parity import compare, copy_weights, numpy_state
 from parity.record import run_stages
 from parity.record_torch import trace_torch

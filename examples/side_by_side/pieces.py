@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from examples.page import Markup, escape, paragraph
+from examples.common.html_page import Markup, escape, paragraph
 from examples.side_by_side.aligned import AlignedRow
 from examples.side_by_side.live import Live
 from parity.render import number

@@ -8,7 +8,7 @@ from matplotlib.transforms import Bbox
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
-from examples.figures import INDIGO
+from examples.common.figures import INDIGO
 from examples.side_by_side.aligned import beside_each_other, line_that_makes
 from examples.side_by_side.lines import code_lines
 from examples.side_by_side.pairs import backward_methods, pairs_of

@@ -6,9 +6,9 @@ import numpy as np
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
-from examples.page import Markup, code, escape, paragraph, table
-from examples.program import in_words as words_of
-from examples.program import machine
+from examples.common.cli import in_words as words_of
+from examples.common.cli import machine
+from examples.common.html_page import Markup, code, escape, paragraph, table
 from examples.side_by_side.aligned import AlignedRow, beside_each_other, beside_equations
 from examples.side_by_side.lines import code_lines, equations
 from examples.side_by_side.live import LEARNING_RATE, MOMENTUM, Live

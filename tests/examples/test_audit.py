@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 import tinycnn_torch as tt
-from examples import data, zoo
-from examples.audit import __main__ as audit
+from examples.audit import __main__ as program
 from examples.audit import filters, networks, training
+from examples.audit import summary as audit
 from examples.audit import zoo as audit_zoo
 from examples.audit.claim import (
     CLAIMS,
@@ -31,6 +31,8 @@ from examples.audit.claim import (
 from examples.audit.lab import Lab
 from examples.audit.training import ACCURACIES, LOSSES, every_epoch, placed, shifted
 from examples.audit.zoo import in_words
+from examples.common import data
+from examples.experiments import zoo
 
 NAMES = {claim.name: claim for claim in CLAIMS}
 
@@ -332,9 +334,9 @@ def test_a_mistake_of_ours_is_no_finding(lab):
 def test_the_page_shows_every_statement(digits, monkeypatch, tmp_path, capsys):
     """Only what needs no training, so that it is fast."""
     chosen = [NAMES[name] for name in ["tinycnn", "parameters", "lines_of_a_layer", "flatten", "mean"]]
-    monkeypatch.setattr(audit, "CLAIMS", chosen)
+    monkeypatch.setattr("examples.audit.claim.CLAIMS", chosen)
     monkeypatch.setattr(data, "load_digits", lambda: digits)
-    assert audit.main(["--dataset", "digits", "--seeds", "2", "--output-dir", str(tmp_path)]) == 0
+    assert program.main(["--dataset", "digits", "--seeds", "2", "--output-dir", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     summary = "5 statements: 2 confirmed, 2 confirmed with conditions, 1 not checked here"
     assert summary in out
@@ -349,5 +351,5 @@ def test_the_page_shows_every_statement(digits, monkeypatch, tmp_path, capsys):
 
 def test_an_unknown_check_is_one_line(capsys):
     with pytest.raises(SystemExit) as exit_:
-        audit.main(["--only", "nonsense"])
+        program.main(["--only", "nonsense"])
     assert exit_.value.code == 2 and "--only nonsense names no check" in capsys.readouterr().err

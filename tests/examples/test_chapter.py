@@ -7,7 +7,9 @@ import pytest
 import torch
 
 import tinycnn_torch as tt
-from examples import chapter, data
+from examples import chapter as chapter_program
+from examples.common import data
+from examples.experiments import chapter
 
 
 @pytest.fixture(scope="module")
@@ -63,5 +65,5 @@ def test_one_seed_is_one_run(few, capsys):
 
 def test_the_program(few, monkeypatch, capsys):
     monkeypatch.setattr(data, "load_digits", lambda: few)
-    assert chapter.main(["--dataset", "digits", "--epochs", "1"]) == 0
+    assert chapter_program.main(["--dataset", "digits", "--epochs", "1"]) == 0
     assert "digits: epoch 1/1, train loss" in capsys.readouterr().out

@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from examples import compare_mlp, seeds
-from examples.paired import paired
+from examples import compare_mlp as compare_mlp_program
+from examples.common.models import MODELS
+from examples.common.statistics import paired
+from examples.experiments import compare_mlp, seeds
 
 
 def log_of(*accuracies):
@@ -65,11 +67,11 @@ def test_the_verdict_goes_by_the_interval(first, second, says):
     assert compare_mlp.verdict(paired(first, second), "CNN", "MLP") == says
 
 
-@pytest.mark.parametrize("model", list(seeds.MODELS))
+@pytest.mark.parametrize("model", list(MODELS))
 def test_parameters_are_counted_on_the_model(model):
     expected = {"MNISTCNN": 12810, "MLP": 101770, "ThirdConvolution": 23946, "AveragePooling": 12810}
     assert compare_mlp.parameter_count(model) == (expected | {"SmallMLP": 12730})[model]
-    assert sum(p.numel() for p in seeds.MODELS[model][1]().parameters()) == compare_mlp.parameter_count(model)
+    assert sum(p.numel() for p in MODELS[model][1]().parameters()) == compare_mlp.parameter_count(model)
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
@@ -78,7 +80,7 @@ def test_the_smallest_run_trains_both_and_then_never_again(
 ):
     flags = f"--dataset digits --backend {backend} --seeds 2 --epochs 1 --results {tmp_path}/seeds.jsonl"
     arguments = [*flags.split(), "--output-dir", str(tmp_path)]
-    assert compare_mlp.main(arguments) == 0
+    assert compare_mlp_program.main(arguments) == 0
     out = capsys.readouterr().out
     assert "digits (130 training" in out and "12,810" in out and "101,770" in out
     assert "On digits" in out and "7.9 times as many" in out
@@ -91,19 +93,19 @@ def test_the_smallest_run_trains_both_and_then_never_again(
         ("MLP", 1),
     ]
     monkeypatch.setattr(seeds, "train", None)
-    assert compare_mlp.main(arguments) == 0 and capsys.readouterr().out == out
+    assert compare_mlp_program.main(arguments) == 0 and capsys.readouterr().out == out
 
 
 def test_a_picture_that_cannot_be_written_is_one_line(few_digits, tmp_path, capsys):
     (tmp_path / "file").touch()
     flags = f"--dataset digits --seeds 2 --epochs 1 --results {tmp_path}/r --output-dir {tmp_path}/file"
     with pytest.raises(SystemExit) as exit_:
-        compare_mlp.main(flags.split())
+        compare_mlp_program.main(flags.split())
     error = capsys.readouterr().err.splitlines()
     assert exit_.value.code == 2 and len(error) == 1 and "file cannot be written" in error[0]
 
 
 def test_help(capsys):
     with pytest.raises(SystemExit) as exit_:
-        compare_mlp.main(["--help"])
+        compare_mlp_program.main(["--help"])
     assert exit_.value.code == 0 and "--backend" in capsys.readouterr().out

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from examples import edges
-from examples.edges import DIAGONAL, GRADIENT, ODD, PREWITT, SOBEL, edge_share
-from examples.recipe import train
+from examples import edges as edges_program
+from examples.common.training import train
+from examples.experiments import edges
+from examples.experiments.edges import DIAGONAL, GRADIENT, ODD, PREWITT, SOBEL, edge_share
 
 LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
 STEP = np.array([[-1, 1, 1]] * 3)  # an edge beside the middle
@@ -149,12 +150,12 @@ def test_the_verdict_on_optimal_follows_the_numbers():
 
 def test_the_program(few_digits, tmp_path, capsys):
     flags = f"--dataset digits --seeds 2 --epochs 1 --fixed-epochs 1 --null 100 --output-dir {tmp_path}"
-    assert edges.main(flags.split()) == 0
+    assert edges_program.main(flags.split()) == 0
     out = capsys.readouterr().out
     assert out.startswith("digits (130 training and 360 test images), 1 epoch, seeds 0 to 1")
     for name in (*edges.MEASURES, "not fixed", "Sobel span, 2 of 9: trained", '"Optimal" is'):
         assert f"\n{name}" in out
     assert (tmp_path / "edges.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SystemExit, match="2"):
-        edges.main(["--seeds", "1"])
+        edges_program.main(["--seeds", "1"])
     assert capsys.readouterr().err.count("\n") == 1

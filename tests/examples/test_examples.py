@@ -11,7 +11,11 @@ from safetensors import safe_open
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
-from examples import benchmark, benchmark_steps, data, train_mnist, train_tinycnn
+from examples import benchmark as benchmark_program
+from examples import train_mnist
+from examples import train_tinycnn as train_tinycnn_program
+from examples.common import data
+from examples.experiments import benchmark_steps, train_tinycnn
 from parity import load_weights
 
 
@@ -119,7 +123,7 @@ def test_help_does_not_import_torch():
 
 
 def test_train_tinycnn_prints_two_equal_columns(tmp_path, capsys):
-    train_tinycnn.main(["--epochs", "3", "--output-dir", str(tmp_path)])
+    train_tinycnn_program.main(["--epochs", "3", "--output-dir", str(tmp_path)])
     table = [line.split() for line in capsys.readouterr().out.splitlines()[2:5]]
     assert [row[0] for row in table] == ["1", "2", "3"]
     assert all(float(row[1]) == pytest.approx(float(row[2]), abs=1e-12) for row in table)
@@ -137,7 +141,7 @@ def test_the_step_benchmark_prints_a_ratio_for_each_side(few_digits, monkeypatch
     monkeypatch.setattr(torch, "compile", lambda module, **_: module)  # takes half a minute
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # JAX/Flax is an extra
     rows = benchmark_steps.measure(few_digits, threads=1, batch_sizes=[2, 3], turns=2, images_a_turn=4)
-    benchmark.print_steps(rows)
+    benchmark_program.print_steps(rows)
     out = capsys.readouterr().out
     sides = ["tinycnn_numpy", "PyTorch eager", "PyTorch channels last", "PyTorch compiled"]
     assert [(row["batch_size"], row["side"]) for row in rows] == [(n, side) for n in (2, 3) for side in sides]
@@ -152,7 +156,7 @@ def test_a_side_that_cannot_be_had_is_named(few_digits, monkeypatch, capsys):
     monkeypatch.setattr(torch, "compile", lambda module, **_: no_compiler)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     rows = benchmark_steps.measure(few_digits, threads=1, batch_sizes=[2], turns=1, images_a_turn=2)
-    benchmark.print_steps(rows)
+    benchmark_program.print_steps(rows)
     assert not any(row["side"] == "PyTorch compiled" for row in rows)
     assert "cannot be had here: JAX/Flax jit, PyTorch compiled" in capsys.readouterr().out
 
@@ -165,6 +169,6 @@ def test_multiply_adds_are_those_of_the_chapters_shapes():
 def test_the_epoch_benchmark_compares_with_the_chapters_loop(few_digits, tmp_path, capsys):
     path = tmp_path / "speed.json"
     arguments = f"--only epoch --dataset digits --epochs 2 --json {path}"
-    assert benchmark.main(arguments.split()) == 0
+    assert benchmark_program.main(arguments.split()) == 0
     out, rows = capsys.readouterr().out, json.loads(path.read_text())["epoch"]
     assert [row["ratio"] for row in rows][-1] == [1, 1, 1] and all(row["side"] in out for row in rows)

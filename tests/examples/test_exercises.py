@@ -2,6 +2,7 @@
 
 import re
 from collections import OrderedDict
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -11,14 +12,14 @@ from torch import nn
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
-from examples import benchmark_steps, seeds
+from examples.common.models import MODELS, TorchAveragePooling, TorchThirdConvolution, start
+from examples.common.statistics import Paired, paired
 from examples.exercises import average_pooling, parameters, second_layer_maps
 from examples.exercises.__main__ import EXERCISES, main
 from examples.exercises.answers import wrong
-from examples.exercises.models import TorchAveragePooling, TorchThirdConvolution
 from examples.exercises.third_convolution import parameter_changes
-from examples.paired import Paired, paired
-from examples.shapes import outputs, trace
+from examples.experiments import benchmark_steps
+from examples.experiments.shapes import outputs, trace
 from parity import compare, copy_weights
 
 NEW = ["ThirdConvolution", "AveragePooling", "SmallMLP"]
@@ -27,7 +28,7 @@ NEW = ["ThirdConvolution", "AveragePooling", "SmallMLP"]
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("model", NEW)
 def test_both_sides_of_a_network_are_one(model, dtype):
-    by_hand, with_torch = seeds.MODELS[model]
+    by_hand, with_torch = MODELS[model]
     ours, theirs = by_hand(rng=np.random.default_rng(0), dtype=dtype), with_torch()
     theirs = theirs.double() if dtype == np.float64 else theirs
     copy_weights(ours, theirs)
@@ -37,7 +38,7 @@ def test_both_sides_of_a_network_are_one(model, dtype):
 
 
 def test_networks_that_are_not_one_are_told_apart():
-    ours, theirs = (seeds.start("AveragePooling", backend, 0) for backend in ("numpy", "torch"))
+    ours, theirs = (start("AveragePooling", backend, 0) for backend in ("numpy", "torch"))
     theirs.pool2 = nn.MaxPool2d(2)  # an answer to 31.2 that leaves one of the two
     x = np.random.default_rng(1).standard_normal((2, 1, 28, 28)).astype(np.float32)
     assert not compare(ours, x, theirs).ok
@@ -45,7 +46,7 @@ def test_networks_that_are_not_one_are_told_apart():
 
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
 def test_31_1_shapes_and_parameters(backend):
-    before, after = (trace(seeds.start(name, backend, 0)) for name in ("MNISTCNN", "ThirdConvolution"))
+    before, after = (trace(start(name, backend, 0)) for name in ("MNISTCNN", "ThirdConvolution"))
     shapes = {row.stage: row.shape[1:] for row in after}
     assert shapes["relu2"] == (32, 11, 11) and shapes["pool2"] == (32, 5, 5)
     assert shapes["conv3"] == shapes["relu3"] == (64, 3, 3) and shapes["pool3"] == (64, 1, 1)
@@ -56,14 +57,14 @@ def test_31_1_shapes_and_parameters(backend):
 
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
 def test_31_4_multiply_adds(backend):
-    of = trace(seeds.start("MNISTCNN", backend, 0))
+    of = trace(start("MNISTCNN", backend, 0))
     uses = {row.stage: (row.weights, row.uses) for row in of if row.weights}
     assert uses == {"conv1": (144, 26 * 26), "conv2": (4608, 11 * 11), "fc": (8000, 1)}
     forward = parameters.multiply_adds(of)
     assert forward == 97344 + 557568 + 8000
     # benchmark_steps counts a training step: backward takes two such products, but no dx of the images
     assert benchmark_steps.multiply_adds_an_image() == 3 * forward - 97344
-    mlp = trace(seeds.start("MLP", backend, 0))
+    mlp = trace(start("MLP", backend, 0))
     assert parameters.multiply_adds(mlp) == parameters.weights(mlp) == 101632
 
 
@@ -72,7 +73,7 @@ def test_31_4_multiply_adds(backend):
     [("MLP", 101770), ("MNISTCNN", 12810), ("SmallMLP", 12730), ("ThirdConvolution", 23946)],
 )
 def test_31_4_count_parameters_prints_the_same_for_both_packages(model, total):
-    ours, theirs = (parameters.counted(seeds.start(model, backend, 0)) for backend in ("numpy", "torch"))
+    ours, theirs = (parameters.counted(start(model, backend, 0)) for backend in ("numpy", "torch"))
     assert ours == theirs and ours[0] == total and ours[1].endswith(f"{total:,}\n")
     assert "the same" in parameters.agreement(model)
 
@@ -222,7 +223,7 @@ def test_31_3_the_share_of_the_classes():
 
 @pytest.mark.parametrize("model", ["ThirdConvolution", "SmallMLP"])
 def test_outputs_are_those_of_the_whole_model(model):
-    ours, theirs = (seeds.start(model, backend, 0) for backend in ("numpy", "torch"))
+    ours, theirs = (start(model, backend, 0) for backend in ("numpy", "torch"))
     x = np.random.default_rng(0).standard_normal((2, 1, 28, 28)).astype(np.float32)
     by_stage = outputs(ours, x), outputs(theirs, torch.from_numpy(x))
     assert list(by_stage[0]) == list(by_stage[1])
@@ -280,7 +281,8 @@ def smallest(few_digits, tmp_path, capsys):
         files = f"--results {tmp_path}/seeds.jsonl --output-dir {tmp_path}"
         assert main([*flags.split(), *files.split()]) == 0
         out = capsys.readouterr().out
-        assert out.startswith(f"Exercise {exercise}. {EXERCISES[exercise].QUESTION}\n")
+        question = import_module(f"examples.exercises.{EXERCISES[exercise]}").QUESTION
+        assert out.startswith(f"Exercise {exercise}. {question}\n")
         assert "digits (130 training and 360 test images)" in out
         return out
 

@@ -17,8 +17,9 @@ import pytest
 import safetensors.numpy
 
 import tinycnn_numpy as tn
-from examples import data, train_mnist
-from examples.checkpoint import FILES
+from examples import train_mnist
+from examples.common import data
+from examples.common.checkpoint import FILES
 from parity import load_weights
 
 HOUSE = Path(__file__).parents[2]
@@ -30,7 +31,8 @@ needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="n
 
 def start(*arguments, before="", **options):
     """train_mnist on the digits in a child process, after the Python statements `before`."""
-    code = f"import sys; from examples import train_mnist, program; {before}\nprogram.run(train_mnist.main)"
+    imports = "import sys; from examples import train_mnist; from examples.common import cli as program"
+    code = f"{imports}; {before}\nprogram.run(train_mnist.main)"
     command = [sys.executable, "-c", code, "--dataset", "digits", "--device", "cpu", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, cwd=HOUSE, text=True, **(pipes | options))
@@ -241,7 +243,7 @@ def test_a_truncated_checkpoint_is_refused(refused):
 
 
 def test_no_flipped_bit_is_read_without_a_word(refused, uninterrupted, tmp_path):
-    from examples.checkpoint import Checkpoint
+    from examples.common.checkpoint import Checkpoint
 
     _, whole = refused
     rng = random.Random(0)
@@ -257,7 +259,7 @@ def test_no_flipped_bit_is_read_without_a_word(refused, uninterrupted, tmp_path)
 
 
 def test_a_checkpoint_of_another_model_is_refused_name_by_name(refused, tmp_path):
-    from examples.checkpoint import Checkpoint
+    from examples.common.checkpoint import Checkpoint
 
     said, whole = refused
     model = tn.Sequential(flatten=tn.Flatten(), fc=tn.Dense(784, 10, rng=np.random.default_rng(0)))
@@ -397,7 +399,7 @@ def test_a_run_that_diverges_says_so_in_one_line(backend, tmp_path):
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path, capsys):
-    from examples.checkpoint import Checkpoint
+    from examples.common.checkpoint import Checkpoint
 
     model = tn.TinyCNN(rng=np.random.default_rng(0))
     model.conv.weight[0, 0, 0, 0] = np.inf

@@ -7,8 +7,9 @@ from safetensors.numpy import save_file
 from torch.nn import functional as F  # noqa: N812  # its usual name
 
 import tinycnn_numpy as tn
-from examples import features
-from examples.seeds import start
+from examples import features as features_program
+from examples.common.models import start
+from examples.experiments import features
 from parity import save_weights
 
 
@@ -16,7 +17,7 @@ from parity import save_weights
 def no_pictures(monkeypatch):
     """They take longer than all the rest, and one test draws them."""
     monkeypatch.setattr(features, "image_grid", lambda *given, **named: None)
-    monkeypatch.setattr(features, "save", lambda figure, path: None)
+    monkeypatch.setattr("examples.common.figures.save", lambda figure, path: None)
 
 
 @pytest.fixture
@@ -59,7 +60,10 @@ def test_wrong_maps_are_seen(sides, images):
 def test_a_given_model_is_read_drawn_and_named(few_digits, tmp_path, capsys):
     path = tmp_path / "model.safetensors"
     save_weights(start("MNISTCNN", "numpy", 1), path, {"dataset": "mnist"})
-    assert features.main(f"--dataset digits --digit 7 --model {path} --output-dir {tmp_path}".split()) == 0
+    assert (
+        features_program.main(f"--dataset digits --digit 7 --model {path} --output-dir {tmp_path}".split())
+        == 0
+    )
     out = capsys.readouterr().out
     assert "conv1: 16 filters of 3 x 3, stored as (16, 1, 3, 3), weights from " in out
     label = few_digits.test_labels[7]
@@ -71,7 +75,7 @@ def test_a_given_model_is_read_drawn_and_named(few_digits, tmp_path, capsys):
 
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
 def test_without_a_model_one_is_trained(backend, few_digits, no_pictures, capsys):
-    assert features.main(f"--dataset digits --epochs 1 --backend {backend}".split()) == 0
+    assert features_program.main(f"--dataset digits --epochs 1 --backend {backend}".split()) == 0
     out = capsys.readouterr().out
     assert "digits: epoch 1/1, train loss" in out and "the network (of digits) says" in out
 
@@ -81,14 +85,14 @@ def test_the_range_is_that_of_the_filters(few_digits, no_pictures, tmp_path, cap
     model.conv1.weight[0, 0, 0, 0], model.conv1.weight[5, 0, 2, 1] = -0.702, 0.59
     path = tmp_path / "model.safetensors"
     save_weights(model, path)
-    features.main(f"--dataset digits --model {path}".split())
+    features_program.main(f"--dataset digits --model {path}".split())
     out = capsys.readouterr().out
     assert "weights from -0.702 to 0.590" in out and "(of an unnamed data set)" in out
 
 
 def error_of(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
-        features.main(arguments.split())
+        features_program.main(arguments.split())
     assert ended.value.code == 2
     text = capsys.readouterr().err
     assert text.startswith("error: ") and text.count("\n") == 1

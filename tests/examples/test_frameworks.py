@@ -10,7 +10,7 @@ import pytest
 
 import tinycnn_numpy as tn
 from examples.frameworks import __main__ as program
-from examples.frameworks import layouts
+from examples.frameworks import compare, layouts
 from examples.frameworks.adam import PLACES, adam_updates, epsilon_of
 from examples.frameworks.compare import TITLES, logits_and_gradients, parity_report
 from examples.frameworks.defaults import default_differences
@@ -25,7 +25,7 @@ def needs(framework):
     try:
         return import_module(f"examples.frameworks.{framework}_model")
     except ImportError as error:
-        pytest.skip(f"{framework} cannot be had here ({error}): {program.INSTALL}")
+        pytest.skip(f"{framework} cannot be had here ({error}): {compare.INSTALL}")
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +247,7 @@ def test_a_framework_that_is_missing_is_skipped_loudly(tmp_path, capsys, monkeyp
 def test_keras_on_another_backend_is_skipped_loudly(capsys, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     monkeypatch.delitem(sys.modules, "examples.frameworks.keras_model", raising=False)
-    assert not program.is_present("keras")
+    assert not compare.is_present("keras")
     assert "KERAS_BACKEND is torch" in capsys.readouterr().out
 
 
@@ -270,7 +270,7 @@ def test_a_file_that_will_not_do_is_one_line(tmp_path, capsys, monkeypatch):
     def never_smooth(*arguments):
         raise ValueError
 
-    monkeypatch.setattr(program, "smooth_input", never_smooth)
+    monkeypatch.setattr("parity.training.smooth_input", never_smooth)
     assert re.fullmatch(expected, refusal(path, capsys))
     model.conv2.bias[3] = np.nan
     save_weights(model, path)

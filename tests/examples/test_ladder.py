@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import image_cases
 
-from examples import ladder
-from examples.ladder import RUNGS, layer_of
+from examples import ladder as ladder_program
+from examples.experiments import ladder
+from examples.experiments.ladder import RUNGS, layer_of
 from parity import exact_run, twin
 from parity.report import judge
 
@@ -142,7 +143,7 @@ def test_a_wrong_rung_is_rejected(wrong, message):
 
 def test_the_program_prints_and_writes_every_rung(capfd, tmp_path):
     path = tmp_path / "ladder.json"
-    assert ladder.main(f"--batch-size 2 --side 7 --turns 2 --calls 1 --json {path}".split()) == 0
+    assert ladder_program.main(f"--batch-size 2 --side 7 --turns 2 --calls 1 --json {path}".split()) == 0
     printed, result = capfd.readouterr().out, json.loads(path.read_text(encoding="utf-8"))
     rows = {row["rung"]: row for row in result["rungs"]}
     assert list(rows) == list(RUNGS) and all(f"\n{name}" in printed for name in RUNGS)
@@ -168,5 +169,5 @@ def test_the_program_says_in_one_line_what_is_wrong(arguments, message, monkeypa
     for name in ladder.THREADS:
         monkeypatch.setenv(name, "1")
     with pytest.raises(SystemExit) as exit_:
-        ladder.main(arguments.split())
+        ladder_program.main(arguments.split())
     assert exit_.value.code == 2 and capsys.readouterr().err == f"error: {message}\n"

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from examples import seeds, train_mnist
-from examples.recipe import train
+from examples import train_mnist
+from examples.common.models import start
+from examples.common.training import train
 from parity import numpy_state
 
 
@@ -15,16 +16,16 @@ def test_one_seed_is_one_run_here_and_in_train_mnist(backend, few_digits, tmp_pa
     flags = f"--dataset digits --backend {backend} --device cpu --epochs 2 --seed 5 --quiet"
     train_mnist.main([*flags.split(), "--output-dir", str(tmp_path)])
     written = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    log = train(seeds.start("MNISTCNN", backend, 5), few_digits, seed=5, epochs=2)
+    log = train(start("MNISTCNN", backend, 5), few_digits, seed=5, epochs=2)
     assert len(log) == 2
     assert log == [{name: entry[name] for name in log[0]} for entry in written]
-    another = train(seeds.start("MNISTCNN", backend, 5), few_digits, seed=6, epochs=2)
+    another = train(start("MNISTCNN", backend, 5), few_digits, seed=6, epochs=2)
     assert another[0]["train_loss"] != log[0]["train_loss"]
 
 
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
 def test_the_model_itself_is_trained_and_every_epoch_shown(backend, few_digits):
-    model = seeds.start("SmallMLP", backend, 0)
+    model = start("SmallMLP", backend, 0)
     before, shown = numpy_state(model), []
     log = train(model, few_digits, seed=0, epochs=3, each_epoch=lambda entry: shown.append(dict(entry)))
     assert shown == log and [entry["epoch"] for entry in log] == [1, 2, 3]
@@ -33,9 +34,7 @@ def test_the_model_itself_is_trained_and_every_epoch_shown(backend, few_digits):
 
 
 def test_both_sides_go_the_same_way(few_digits):
-    ours, theirs = (
-        train(seeds.start("MLP", side, 1), few_digits, seed=1, epochs=2) for side in ("numpy", "torch")
-    )
+    ours, theirs = (train(start("MLP", side, 1), few_digits, seed=1, epochs=2) for side in ("numpy", "torch"))
     for row, torch_row in zip(ours, theirs, strict=True):
         assert row["train_loss"] == pytest.approx(torch_row["train_loss"], rel=1e-4)
         assert row["test_accuracy"] == pytest.approx(torch_row["test_accuracy"], abs=0.6)

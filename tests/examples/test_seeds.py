@@ -7,8 +7,11 @@ import re
 import numpy as np
 import pytest
 
-from examples import data, seeds
-from examples.data import Dataset
+from examples import seeds as seeds_program
+from examples.common import data
+from examples.common.data import Dataset
+from examples.common.models import MODELS, start
+from examples.experiments import seeds
 from parity import numpy_state
 
 
@@ -53,13 +56,13 @@ def fails(capsys, arguments, code=2):
     return lines[0]
 
 
-@pytest.mark.parametrize("model", list(seeds.MODELS))
+@pytest.mark.parametrize("model", list(MODELS))
 def test_one_seed_gives_both_sides_the_same_first_weights(model):
-    ours, theirs = (numpy_state(seeds.start(model, backend, 3)) for backend in ("numpy", "torch"))
+    ours, theirs = (numpy_state(start(model, backend, 3)) for backend in ("numpy", "torch"))
     assert list(ours) == list(theirs)
     for name, array in ours.items():
         np.testing.assert_array_equal(array, theirs[name])
-    another = numpy_state(seeds.start(model, "torch", 4))
+    another = numpy_state(start(model, "torch", 4))
     assert all(np.any(array != another[name]) for name, array in ours.items())
 
 
@@ -139,9 +142,9 @@ def test_results_that_cannot_be_written_are_one_line_before_any_training(
 ):
     (tmp_path / "file").write_text("")
     flags = ["--dataset", "digits", "--seeds", "2", "--epochs", "1", "--results"]
-    line = fails(capsys, lambda: seeds.main([*flags, str(tmp_path / "file" / "seeds.jsonl")]))
+    line = fails(capsys, lambda: seeds_program.main([*flags, str(tmp_path / "file" / "seeds.jsonl")]))
     assert "--results" in line and line.endswith("Not a directory")
-    assert "Is a directory" in fails(capsys, lambda: seeds.main([*flags, str(tmp_path)]))
+    assert "Is a directory" in fails(capsys, lambda: seeds_program.main([*flags, str(tmp_path)]))
 
 
 def test_a_loss_that_is_not_finite_ends_the_program_and_is_not_kept(results, few_digits, monkeypatch, capsys):
@@ -162,7 +165,7 @@ def test_the_program_prints_what_numpy_computes_from_the_planted_runs(
     plant(results, mlp, model="MLP", backend="numpy")
     monkeypatch.setattr(data, "load", lambda *_: (mnist, ""))
     flags = f"--dataset mnist --seeds 4 --results {results} --output-dir {tmp_path}"
-    assert seeds.main(flags.split()) == 0
+    assert seeds_program.main(flags.split()) == 0
     out = capsys.readouterr().out
     for model, backend, values in (("MNISTCNN", "numpy", by_hand), ("MNISTCNN", "torch", torch)):
         numbers = re.search(rf"{model} +{backend} +([\d. ]+)", out).group(1).split()[:4]
@@ -195,7 +198,7 @@ def test_the_chapters_accuracy_is_held_against_its_own_recipe_alone(
     plant(results, [98.5, 98.9], name=name, epochs=epochs)
     monkeypatch.setattr(data, "load", lambda *_: (dataclasses.replace(mnist, name=name), ""))
     flags = f"--seeds 2 --epochs {epochs} --models MNISTCNN --backends torch --results {results}"
-    seeds.main([*flags.split(), "--output-dir", str(tmp_path)])
+    seeds_program.main([*flags.split(), "--output-dir", str(tmp_path)])
     assert "98.75" not in capsys.readouterr().out
 
 
@@ -217,7 +220,7 @@ def test_the_picture_shows_every_seed_and_the_mean():
 
 def test_the_smallest_run(results, few_digits, tmp_path, capsys):
     flags = f"--dataset digits --seeds 2 --epochs 1 --models SmallMLP --results {results}"
-    seeds.main([*flags.split(), "--output-dir", str(tmp_path)])
+    seeds_program.main([*flags.split(), "--output-dir", str(tmp_path)])
     out = capsys.readouterr().out
     assert out.startswith("digits (130 training") and "SmallMLP, NumPy - PyTorch" in out
     assert (tmp_path / "seeds.png").read_bytes().startswith(b"\x89PNG")
@@ -231,6 +234,6 @@ def test_the_test_images_are_a_sample_too(mnist):
 
 def test_help_and_a_mistyped_flag(capsys):
     with pytest.raises(SystemExit) as exit_:
-        seeds.main(["--help"])
+        seeds_program.main(["--help"])
     assert exit_.value.code == 0 and "--results" in capsys.readouterr().out
-    assert "expected a whole number >= 2" in fails(capsys, lambda: seeds.main(["--seeds", "1"]))
+    assert "expected a whole number >= 2" in fails(capsys, lambda: seeds_program.main(["--seeds", "1"]))

@@ -9,7 +9,8 @@ from torch import nn
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
-from examples.shapes import DoesNotFitError, diagram, fitting_sizes, main, trace, trace_both
+from examples.experiments.shapes import DoesNotFitError, diagram, fitting_sizes, trace, trace_both
+from examples.shapes import main
 
 CHAPTER = {  # the shapes that section 31.2 prints
     "conv1": (16, 26, 26),

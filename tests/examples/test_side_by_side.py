@@ -12,19 +12,13 @@ from torch import nn
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
-from examples.side_by_side import (
-    NoCounterpartError,
-    code_lines,
-    equations,
-    layer_table,
-    pairs_of,
-    stage_lines,
-)
-from examples.side_by_side.__main__ import build, main
+from examples.side_by_side.__main__ import main
 from examples.side_by_side.aligned import beside_each_other, beside_equations
+from examples.side_by_side.build import build
+from examples.side_by_side.lines import NoCounterpartError, code_lines, equations, stage_lines
 from examples.side_by_side.live import live
-from examples.side_by_side.pairs import aligned
-from examples.side_by_side.table import in_words
+from examples.side_by_side.pairs import aligned, pairs_of
+from examples.side_by_side.table import in_words, layer_table
 
 
 def planted(x):  # the first line of code

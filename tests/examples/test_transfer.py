@@ -6,8 +6,10 @@ import torch
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
-from examples import data, transfer
-from examples.seeds import start
+from examples import transfer as transfer_program
+from examples.common import data
+from examples.common.models import start
+from examples.experiments import transfer
 from parity import copy_weights, numpy_state
 
 
@@ -116,7 +118,7 @@ def test_the_verdict_follows_the_numbers():
 
 def test_the_program(tmp_path, capsys):
     flags = f"--dataset digits --seeds 2 --sizes 2 1 --body-steps 4 --steps 4 --output-dir {tmp_path}"
-    assert transfer.main(flags.split()) == 0
+    assert transfer_program.main(flags.split()) == 0
     out = capsys.readouterr().out
     assert out.startswith("body: digits 0 to 4 of digits; new: 5 to 9 of digits;")
     assert "model.fc = torch.nn.Linear(800, classes)" in out and 'model.stages["fc"] = tn.Dense(800' in out
@@ -124,5 +126,5 @@ def test_the_program(tmp_path, capsys):
     assert all(f"\n{way}" in out for way in transfer.WAYS)
     assert (tmp_path / "transfer.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SystemExit, match="2"):
-        transfer.main(["--sizes", "1", "134"])
+        transfer_program.main(["--sizes", "1", "134"])
     assert capsys.readouterr().err.count("\n") == 1

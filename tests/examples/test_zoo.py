@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from examples import zoo
-from examples.zoo import Weights, count_verdict, top1_verdict
+from examples import zoo as zoo_program
+from examples.common import figures
+from examples.experiments import zoo
+from examples.experiments.zoo import Weights, count_verdict, top1_verdict
 
 SETS = (Weights("V1", 10, 10, 76.13), Weights("V2", 10, 10, 80.858), Weights("FEATURES", 10, 10, math.nan))
 
@@ -76,7 +78,7 @@ def test_verdicts_on_accuracies(printed, verdict):
 
 
 def test_the_program(tmp_path, capsys):
-    assert zoo.main(["--output-dir", str(tmp_path)]) == 0
+    assert zoo_program.main(["--output-dir", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "  resnet18          11,689,512  the printed count agrees\n" in out
     assert "77.9 % differs by" in out and "76.1 % agrees with IMAGENET1K_V1" in out and "12,810" in out
@@ -88,7 +90,7 @@ def test_the_program_calls_wrong_figures_different(rows, monkeypatch, capsys):
     weights = (replace(row.weights[0], said=row.parameters + 1),)
     wrong = [replace(row, printed_in_list="11,689,511", weights=weights), *rows[1:]]
     monkeypatch.setattr(zoo, "zoo_rows", lambda: wrong)
-    monkeypatch.setattr(zoo, "save", lambda figure, path: None)
-    zoo.main([])
+    monkeypatch.setattr(figures, "save", lambda figure, path: None)
+    zoo_program.main([])
     out = capsys.readouterr().out
     assert "the printed count differs by -1\n" in out and "11,689,512  differs by +1\n" in out

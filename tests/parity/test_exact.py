@@ -10,8 +10,8 @@ from torch import nn
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
-from examples.data import load_digits
-from examples.train_tinycnn import line_patterns
+from examples.common.data import load_digits
+from examples.experiments.train_tinycnn import line_patterns
 from parity import compare, copy_weights, exact_run, rules, twin
 from parity.bounds import ROOTS, TINY, Known, Witness, spread, unit
 from parity.exact import cross_entropy

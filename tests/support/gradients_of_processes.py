@@ -12,7 +12,7 @@ from torch import nn
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
-from examples.processes import COUNT, RANK, Processes
+from examples.common.processes import COUNT, RANK, Processes
 from parity import copy_weights
 
 BATCHES = [6, 5, 1]  # equal shares, unequal shares, nothing for the second process

@@ -15,7 +15,7 @@ from scipy.fft import irfft2, rfft2
 from scipy.special import log_softmax, logsumexp, softmax
 
 import tinycnn_numpy as tn
-from examples.ladder import fft, im2col, one_loop_a_pixel, pad, six_loops, windows_einsum
+from examples.experiments.ladder import fft, im2col, one_loop_a_pixel, pad, six_loops, windows_einsum
 from tinycnn_numpy.layer import Parameter
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from examples.program import Parser, fail
+from examples.common.cli import Parser, fail
 
 MEAN, STD = 0.1307, 0.3081  # of MNIST's training pixels, in 0..1
 MIRRORS = [

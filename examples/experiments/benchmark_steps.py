@@ -19,9 +19,9 @@ from threadpoolctl import threadpool_limits
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
-from examples import data, processes
-from examples.processes import COUNT, RANK, Processes
-from examples.program import fail
+from examples.common import data, processes
+from examples.common.cli import fail
+from examples.common.processes import COUNT, RANK, Processes
 
 
 def measure(dataset: data.Dataset, threads: int, batch_sizes, turns: int, images_a_turn: int) -> list[dict]:

@@ -1,12 +1,14 @@
-"""The networks that the exercises ask for, on both sides. Read beside tinycnn_numpy/models.py."""
+"""Every network that is trained here, on both backends. Read beside tinycnn_numpy/models.py."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import numpy as np
 from torch import nn
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
+from parity import copy_weights
 
 
 class ThirdConvolution(tn.Sequential):
@@ -89,3 +91,23 @@ class TorchSmallMLP(nn.Sequential):
                 fc2=nn.Linear(16, 10),
             )
         )
+
+
+MODELS: dict[str, tuple[Callable[..., tn.Layer], Callable[[], nn.Module]]] = {
+    "MNISTCNN": (tn.MNISTCNN, tt.MNISTCNN),
+    "MLP": (tn.MLP, tt.MLP),
+    "ThirdConvolution": (ThirdConvolution, TorchThirdConvolution),
+    "AveragePooling": (AveragePooling, TorchAveragePooling),
+    "SmallMLP": (SmallMLP, TorchSmallMLP),
+}
+
+
+def start(model: str, backend: str, seed: int):
+    """The untrained model. One seed gives the same first weights on both sides."""
+    by_hand, with_torch = MODELS[model]
+    ours = by_hand(rng=np.random.default_rng(seed))
+    if backend == "numpy":
+        return ours
+    theirs = with_torch()
+    copy_weights(ours, theirs)
+    return theirs

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import MaxNLocator
 
-from examples.program import fail
+from examples.common.cli import fail
 
 BLUE, GREEN, RED, AMBER, INDIGO = "#3b82f6", "#059669", "#dc2626", "#d97706", "#4f46e5"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from examples import processes
-from examples.checkpoint import StopAtNaN
-from examples.processes import Processes
+from examples.common import processes
+from examples.common.checkpoint import StopAtNaN
+from examples.common.processes import Processes
 
 
 @dataclass(frozen=True)

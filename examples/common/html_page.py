@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from examples.program import fail
+from examples.common.cli import fail
 
 STYLE = """
 :root { color-scheme: light; --line: #d1d5db; --soft: #f3f4f6; --accent: #4f46e5; }

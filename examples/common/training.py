@@ -11,7 +11,7 @@ import torch
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
-from examples.data import Dataset
+from examples.common.data import Dataset
 from parity.weights import Model
 
 

@@ -21,8 +21,8 @@ import safetensors.numpy
 import torch
 from safetensors import SafetensorError
 
-from examples import processes
-from examples.program import Terminated, fail
+from examples.common import processes
+from examples.common.cli import Terminated, fail
 from parity import load_numpy_state, load_optimizer_state, numpy_state
 
 FILES = ["checkpoint.safetensors", "metrics.jsonl", "model.safetensors", "training_curves.png"]

@@ -1,0 +1,32 @@
+"""List every program, in the order of the book: python -m examples"""
+
+import ast
+from pathlib import Path
+
+PROGRAMS = (
+    *("side_by_side", "train_tinycnn", "shapes", "train_mnist", "chapter", "seeds", "compare_mlp", "ladder"),
+    *("benchmark", "features", "edges", "zoo", "transfer", "frameworks", "exercises", "museum", "lessons"),
+    "audit",
+)
+
+
+def summary(name: str) -> str:
+    """The first sentence of a program's docstring, which is read and not run."""
+    folder = Path(__file__).parent
+    file = folder / f"{name}.py" if (folder / f"{name}.py").exists() else folder / name / "__main__.py"
+    return (
+        (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "")
+        .splitlines()[0]
+        .partition("python -m")[0]
+        .rstrip(": ")
+    )
+
+
+def main() -> int:
+    for name in PROGRAMS:
+        print(f"python -m examples.{name:13}  {summary(name)}")
+    return 0
+
+
+if __name__ == "__main__":
+    main()

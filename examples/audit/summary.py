@@ -1,0 +1,78 @@
+"""Check the chapter, statement by statement, and write a page.
+
+A statement is confirmed, confirmed with conditions, wrong as printed, or not shown, where the numbers leave
+it open; each verdict is computed here and now. Training logs come from --results (see examples.seeds), which
+holds finished runs, and are trained if they are not there; three networks are always trained anew.
+"""
+
+import os
+from pathlib import Path
+
+from examples.audit import exercises, filters, frameworks, networks, training, zoo  # noqa: F401  # enter claims
+from examples.audit.claim import (
+    CONDITIONS,
+    CONFIRMED,
+    HOUSE,
+    NOT_CHECKED,
+    NOT_SHOWN,
+    WRONG,
+    Claim,
+    Finding,
+)
+from examples.audit.lab import Lab
+from examples.common import html_page as page
+from examples.experiments import seeds
+
+STYLE = """
+td { font-size: .9rem; }
+td:last-child { font-size: .8rem; }
+td pre { white-space: pre; }
+td pre code { font-size: .75rem; }
+td:nth-child(3) { min-width: 13rem; } td:nth-child(5) { min-width: 17rem; }
+td span { white-space: nowrap; font-weight: 600; }
+.confirmed { color: #047857; } .conditions { color: #92400e; }
+.printed { color: #b91c1c; } .shown, .here { color: #4b5563; }
+"""
+SIGNS = {
+    CONFIRMED: "\N{CHECK MARK}",
+    CONDITIONS: "~",
+    WRONG: "\N{MULTIPLICATION SIGN}",
+    NOT_SHOWN: "?",
+    NOT_CHECKED: "-",
+}
+
+
+def summary(findings: dict[Claim, Finding]) -> str:
+    verdicts = [found.verdict for found in findings.values()]
+    counts = (f"{verdicts.count(verdict)} {verdict}" for verdict in SIGNS if verdict in verdicts)
+    return f"{len(verdicts)} statements: {', '.join(counts)}"
+
+
+def write_page(path: Path, findings: dict[Claim, Finding], facts: str, lab: Lab) -> None:
+    rows = []
+    for number, (claim, found) in enumerate(findings.items(), start=1):
+        program = f"python -m {claim.by}" if claim.by else ""
+        file, line = claim.source.split(":")
+        code = os.path.relpath(HOUSE / file, path.parent)
+        source = f'<a href="{page.escape(code)}">{page.escape(file)}</a>, line {line}'
+        computed_by = page.Markup(page.code("\n".join(filter(None, [claim.command, program]))) + source)
+        style = f'class="{found.verdict.split()[-1]}"'
+        verdict = page.Markup(f"<span {style}>{SIGNS[found.verdict]} {found.verdict}</span>")
+        rows.append([number, claim.section, claim.says, verdict, found.computed, computed_by])
+    header = ["", "section", "the chapter says or suggests", "verdict", "computed", "by"]
+    parts = [
+        page.paragraph(
+            "What the chapter says or suggests and a program can check, what came out, and the command that "
+            "computes it. A verdict is the outcome of a comparison in the code, never typed in."
+        ),
+        page.paragraph(facts),
+        page.paragraph(page.Markup(f"<strong>{page.escape(summary(findings))}</strong>")),
+        page.table(header, rows, "The audit"),
+    ]
+    if lab.dataset.name == "mnist" and lab.epochs == 5:
+        last = {("MNISTCNN", backend): lab.last("MNISTCNN", backend) for backend in ("numpy", "torch")}
+        title = f"Test accuracy of {lab.seeds} seeds after {lab.epochs} epochs"
+        means = " and ".join(f"{accuracies.mean():.2f}" for accuracies in last.values())
+        alt = f"A dot for each seed; means {means} %, NumPy and PyTorch, beside a line at 98.75 %."
+        parts.append(page.picture(seeds.dots(last, title, seeds.PRINTED), alt))
+    page.write(path, "The chapter, audited", parts, STYLE)

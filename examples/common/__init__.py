@@ -1,0 +1,1 @@
+"""What programs and experiments share: flags, data, training, pictures, statistics."""

@@ -1,0 +1,1 @@
+"""What the programs, lessons and the audit compute: no flags, no printing."""
