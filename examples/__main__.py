@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+from examples.common.cli import run
+
 PROGRAMS = (
     *("side_by_side", "train_tinycnn", "shapes", "train_mnist", "chapter", "seeds", "compare_mlp", "ladder"),
     *("benchmark", "features", "edges", "zoo", "transfer", "frameworks", "exercises", "museum", "lessons"),
@@ -11,15 +13,11 @@ PROGRAMS = (
 
 
 def summary(name: str) -> str:
-    """The first sentence of a program's docstring, which is read and not run."""
+    """The first line of a program's docstring, which is read and not run."""
     folder = Path(__file__).parent
     file = folder / f"{name}.py" if (folder / f"{name}.py").exists() else folder / name / "__main__.py"
-    return (
-        (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "")
-        .splitlines()[0]
-        .partition("python -m")[0]
-        .rstrip(": ")
-    )
+    docstring = ast.get_docstring(ast.parse(file.read_text("utf-8"))) or ""
+    return docstring.splitlines()[0].partition("python -m")[0].rstrip(": ")
 
 
 def main() -> int:
@@ -29,4 +27,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,40 +1,161 @@
-"""Laws of the house: which package may import what, and how long a layer's file may be."""
+"""Laws of the house: what may import what, and how long a layer's file may be. CONTRIBUTING draws them."""
 
 import ast
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-HOUSE = Path(__file__).parent.parent
-MAY_IMPORT = {
-    "tinycnn_numpy": {"numpy", "tinycnn_numpy"},
-    "tinycnn_torch": {"torch", "tinycnn_torch"},
-    "parity": {"numpy", "scipy", "torch", "safetensors", "parity", "tinycnn_numpy", "tinycnn_torch"},
+HOUSE = Path(__file__).parents[1]
+OUTSIDE = {  # of the standard library
+    "tinycnn_numpy": {"numpy"},
+    "tinycnn_torch": {"torch"},
+    "parity": {"numpy", "scipy", "torch", "safetensors"},
 }
-MAY_ALSO = {"heatmap.py": {"matplotlib"}}
+MAY_ALSO = {"parity.heatmap": {"matplotlib"}}
+FLOORS = [  # each part of the house imports parts that stand above it in this list, and itself
+    "tinycnn_numpy",
+    "tinycnn_torch",
+    "parity",
+    "examples.common",
+    "examples.bugs",
+    "examples.frameworks",
+    "examples.experiments",
+    "examples.side_by_side",
+    "examples.museum",
+    "examples.exercises",
+    "examples.lessons",
+    "examples.audit",
+    "examples",  # the programs
+]
+WITHOUT_TORCH = ["parity.kinds", "parity.record", "parity.student.run_case", "parity.student.worker"]
 
 
-def files(package):
-    return sorted((HOUSE / package).rglob("*.py"))
+def name_of(file: Path) -> str:
+    parts = file.relative_to(HOUSE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-@pytest.mark.parametrize("package", MAY_IMPORT)
-def test_a_package_imports_only_what_it_may(package):
-    for file in files(package):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            imported = []
-            if isinstance(node, ast.Import):
-                imported = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                imported = [node.module]
-            for name in imported:
-                top = name.split(".")[0]
-                assert top in sys.stdlib_module_names | MAY_IMPORT[package] | MAY_ALSO.get(
-                    file.name, set()
-                ), f"{file.name} imports {name}"
+MODULES = {
+    name_of(file): ast.parse(file.read_text(encoding="utf-8"))
+    for top in ("tinycnn_numpy", "tinycnn_torch", "parity", "examples")
+    for file in sorted((HOUSE / top).rglob("*.py"))
+}
+
+
+def imports_of(tree: ast.AST) -> set[str]:
+    """Modules that a file imports, also inside functions; not what only a type checker imports."""
+    found = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            of = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else str(node.module) for name in of}
+        found |= imports_of(node)
+    return found
+
+
+IMPORTS = {name: imports_of(tree) for name, tree in MODULES.items()}
+
+
+def floor_of(module: str) -> str:
+    return next(
+        (floor for floor in FLOORS[:-1] if module == floor or module.startswith(floor + ".")), "examples"
+    )
+
+
+def is_a_program(module: str) -> bool:
+    return module.endswith("__main__") or (floor_of(module) == "examples" and module != "examples")
+
+
+def wrong_imports(imports: dict[str, set[str]]) -> list[str]:
+    """Every import against the law, in words."""
+    wrong = []
+    for module, found in imports.items():
+        top, floor = module.split(".")[0], floor_of(module)
+        for name in found:
+            if name not in MODULES and name.split(".")[0] not in OUTSIDE | {"examples": ()}:
+                may = sys.stdlib_module_names | OUTSIDE.get(top, set()) | MAY_ALSO.get(module, set())
+                if top in OUTSIDE and name.split(".")[0] not in may:
+                    wrong.append(f"{module} imports {name}")
+            elif is_a_program(name):
+                wrong.append(f"{module} imports the program {name}")
+            elif FLOORS.index(floor_of(name)) > FLOORS.index(floor) and name != "examples":
+                wrong.append(f"{module} imports {name}, which stands below it")
+    return wrong
+
+
+def circle(imports: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other in a circle, if there are any."""
+    graph = {module: found & set(imports) - {module} for module, found in imports.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_every_import_goes_one_way():
+    assert wrong_imports(IMPORTS) == []
+
+
+def test_no_module_imports_itself_by_a_detour():
+    packages = {"parity", "examples"}  # whose __init__ imports on demand
+    assert circle({name: found for name, found in IMPORTS.items() if name not in packages}) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "planted", "said"),
+    [
+        ("parity.kinds", "matplotlib", "parity.kinds imports matplotlib"),
+        ("tinycnn_numpy.relu", "torch", "tinycnn_numpy.relu imports torch"),
+        ("examples.audit.zoo", "examples.zoo", "examples.audit.zoo imports the program examples.zoo"),
+        (
+            "examples.lessons.classroom",
+            "examples.museum.__main__",
+            "examples.lessons.classroom imports the program examples.museum.__main__",
+        ),
+        (
+            "examples.common.data",
+            "examples.experiments.seeds",
+            "examples.common.data imports examples.experiments.seeds, which stands below it",
+        ),
+        (
+            "parity.twins",
+            "examples.common.models",
+            "parity.twins imports examples.common.models, which stands below it",
+        ),
+    ],
+)
+def test_an_import_against_the_law_is_seen(module, planted, said):
+    assert said in wrong_imports(IMPORTS | {module: IMPORTS[module] | {planted}})
+
+
+def test_a_circle_is_seen():
+    planted = IMPORTS | {"parity.doctor.evidence": {"parity.doctor.diagnose"}}
+    assert {"parity.doctor.evidence", "parity.doctor.diagnose"} <= set(circle(planted))
+
+
+def reached_from(module: str) -> set[str]:
+    seen, left = set(), [module]
+    while left:
+        for name in IMPORTS.get(left.pop(), ()):
+            if name not in seen:
+                seen.add(name)
+                left.append(name)
+    return seen
+
+
+@pytest.mark.parametrize("module", WITHOUT_TORCH)
+def test_what_runs_a_students_file_never_reaches_torch(module):
+    assert not [name for name in reached_from(module) if name.split(".")[0] in ("torch", "scipy")]
+    assert "torch" in reached_from("parity.comparison")
 
 
 def test_no_file_of_the_numpy_side_is_longer_than_an_evening():
-    for file in files("tinycnn_numpy"):
+    for file in (HOUSE / "tinycnn_numpy").rglob("*.py"):
         assert len(file.read_text(encoding="utf-8").splitlines()) <= 120, file.name

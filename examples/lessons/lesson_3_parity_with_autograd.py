@@ -102,7 +102,7 @@ assert report.ok
 
 # %% [markdown]
 # How to read it: *error* is the largest difference, *error/bound* the largest share of what rounding may
-# do: 0.1 is normal, 1 is the limit. *torch* is PyTorch's own share; nobody is exact. *fed alone* is the
+# do: 0.1 is normal, 1 is the limit. *torch* is PyTorch's own share; nobody is exact. *isolated* is the
 # same for the stage by itself, fed with exact inputs: it will tell the culprit from its victims.
 #
 # ## A mistake in the middle
@@ -186,7 +186,7 @@ assert [row.stage for row in report.mismatches] == ["relu"]
 
 # %% [markdown]
 # One stage says `MISMATCH`; the convolution behind it says `inherited`. It got a wrong `dout` and did the
-# right thing with it: *fed alone* is below 1. Without that column you would start to look for the mistake
+# right thing with it: *isolated* is below 1. Without that column you would start to look for the mistake
 # in the convolution, where there is none.
 #
 # ## Two hundred steps

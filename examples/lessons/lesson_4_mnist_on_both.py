@@ -104,9 +104,9 @@ assert abs(loss - math.log(10)) < 0.3
 # %%
 logs, seconds = {}, {}
 for name, side in (("NumPy", model), ("PyTorch", module)):
-    start = time.perf_counter()
+    began = time.perf_counter()
     logs[name] = train(side, digits, seed=42, epochs=EPOCHS)
-    seconds[name] = time.perf_counter() - start
+    seconds[name] = time.perf_counter() - began
 print("epoch   NumPy: loss, accuracy       PyTorch: loss, accuracy")
 for ours, theirs in zip(*logs.values(), strict=True):
     left, right = (f"{log['train_loss']:.6f}  {log['test_accuracy']:6.2f} %" for log in (ours, theirs))
