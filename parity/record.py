@@ -311,7 +311,8 @@ def weights_of(stage: Any) -> dict[str, Array]:
 
 def states_of(stage: Any) -> dict[str, Array]:
     """A copy of what a forward changes, such as running_mean."""
-    return {name: array.copy() for name, array in _arrays(stage, STATES).items()}
+    names = [*STATES, *getattr(stage, "buffers", ())]
+    return {name: array.copy() for name, array in _arrays(stage, names).items()}
 
 
 def _arrays(stage: Any, names: Sequence[str]) -> dict[str, Array]:

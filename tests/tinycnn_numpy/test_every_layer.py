@@ -41,8 +41,18 @@ def without_settings(draw, cls):
     return cls(), draw(image_shapes()), draw(dtypes), np.random.default_rng(draw(seeds))
 
 
+@st.composite
+def batch_norm(draw):
+    """In evaluation, where images do not influence each other."""
+    (N, C, H, W), dtype, rng = draw(image_shapes()), draw(dtypes), np.random.default_rng(draw(seeds))
+    layer = tn.BatchNorm2D(C, dtype=dtype)
+    layer.weight[...], layer.running_mean[...] = rng.standard_normal(C), rng.standard_normal(C)
+    layer.running_var[...] = rng.uniform(0.5, 2, C)
+    return layer.eval(), (N, C, H, W), dtype, rng
+
+
 linear = st.one_of(conv2d(), dense(), pool(tn.AvgPool2D), without_settings(tn.Flatten))
-layers = st.one_of(linear, pool(tn.MaxPool2D), without_settings(tn.ReLU))
+layers = st.one_of(linear, pool(tn.MaxPool2D), without_settings(tn.ReLU), batch_norm())
 
 
 def distinct(shape, dtype, rng):
@@ -176,6 +186,8 @@ def test_without_a_bias_there_is_no_gradient_of_one(cls, settings, shape):
         tn.AvgPool2D(2),
         tn.Dense(2, 2, rng=np.random.default_rng(0)),
         tn.Conv2D(1, 1, 1, rng=np.random.default_rng(0)),
+        tn.BatchNorm2D(1),
+        tn.Dropout(rng=np.random.default_rng(0)),
     ],
     ids=str,
 )
@@ -191,6 +203,8 @@ class TestRefusals:
             (np.zeros((2, 1, 4, 4), int), "has "),
             (np.zeros((2, 1, 4, 4), np.float16), "has "),
             (None, "is a NoneType, expected a NumPy array"),
+            (np.matrix([[1.0]]), "is a matrix, expected a NumPy array"),
+            (np.ma.masked_array(np.ones((2, 1, 4, 4))), "is a MaskedArray, expected a NumPy array"),
         ],
     )
     def test_an_x_that_is_no_float_array(self, layer, x, message):

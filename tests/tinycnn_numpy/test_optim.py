@@ -241,3 +241,20 @@ class TestErrorsByHand:
     def test_what_stays_0_is_held_to_the_smallest_normal_number(self):
         (after,) = exact_steps("SGD", {"lr": 0.25}, np.zeros(2, np.float32), np.zeros((1, 2), np.float32))
         assert after["weight"].bound.tolist() == [np.finfo(np.float32).tiny] * 2
+
+
+def test_a_gradient_of_another_shape_is_refused():
+    layer = tn.Dense(3, 2, rng=np.random.default_rng(0))
+    optimizer = tn.SGD(layer.parameters(), 0.1)
+    layer.dweight, layer.dbias = np.ones((2, 3), np.float32), np.ones((1, 1), np.float32)
+    with pytest.raises(ValueError, match=r"^Dense: dbias has shape \(1, 1\), expected \(2,\)$"):
+        optimizer.step()
+
+
+def test_a_state_that_cannot_be_read_is_not_half_loaded():
+    layer = tn.Dense(3, 2, rng=np.random.default_rng(0))
+    before = layer.state_dict()
+    for wrong in (np.array(["a", "b"]), np.array([{}, {}])):
+        with pytest.raises((ValueError, TypeError)):
+            layer.load_state_dict({"weight": np.zeros((2, 3)), "bias": wrong})
+        assert all(np.array_equal(layer.state_dict()[name], array) for name, array in before.items())
