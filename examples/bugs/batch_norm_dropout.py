@@ -8,7 +8,7 @@ from examples.bugs.bug import bug
 # BatchNorm2D
 
 
-@bug("BatchNorm2D", "out", "ddof")
+@bug("BatchNorm2D", "out", "ddof", trains=False)
 class SampleVariance(tn.BatchNorm2D):
     """The variance that normalises divides by M - 1, as a statistics course teaches it.
 
@@ -26,7 +26,7 @@ class SampleVariance(tn.BatchNorm2D):
         return self.weight[:, None, None] * x_hat + self.bias[:, None, None]
 
 
-@bug("BatchNorm2D", "out", "eps-outside-root")
+@bug("BatchNorm2D", "out", "eps-outside-root", trains=False)
 class EpsOutsideRoot(tn.BatchNorm2D):
     """eps is added to the standard deviation, not to the variance.
 
@@ -45,7 +45,7 @@ class EpsOutsideRoot(tn.BatchNorm2D):
         return self.weight[:, None, None] * x_hat + self.bias[:, None, None]
 
 
-@bug("BatchNorm2D", "out", "wrong-axes")
+@bug("BatchNorm2D", "out", "wrong-axes", trains=False)
 class ImageByImage(tn.BatchNorm2D):
     """Each image is normalised by its own statistics, which is instance normalisation.
 
@@ -64,7 +64,7 @@ class ImageByImage(tn.BatchNorm2D):
         return self.weight[:, None, None] * x_hat + self.bias[:, None, None]
 
 
-@bug("BatchNorm2D", "out", "batch-in-evaluation")
+@bug("BatchNorm2D", "out", "batch-in-evaluation", trains=False)
 class AlwaysTheBatch(tn.BatchNorm2D):
     """The running statistics are kept and never used.
 
@@ -81,7 +81,7 @@ class AlwaysTheBatch(tn.BatchNorm2D):
         return self.weight[:, None, None] * x_hat + self.bias[:, None, None]
 
 
-@bug("BatchNorm2D", "running_var", "running-variance-biased")
+@bug("BatchNorm2D", "running_var", "running-variance-biased", trains=False)
 class BiasedRunningVariance(tn.BatchNorm2D):
     """The running variance takes the one that divides by M; PyTorch's divides by M - 1.
 
@@ -97,7 +97,7 @@ class BiasedRunningVariance(tn.BatchNorm2D):
         return super().forward(x)
 
 
-@bug("BatchNorm2D", "running_mean", "momentum-reversed")
+@bug("BatchNorm2D", "running_mean", "momentum-reversed", trains=False)
 class MomentumOfThePaper(tn.BatchNorm2D):
     """momentum weighs the old value, as in Keras; PyTorch's weighs the new one.
 
@@ -111,7 +111,7 @@ class MomentumOfThePaper(tn.BatchNorm2D):
         self.running_var[...] = self.momentum * self.running_var + (1 - self.momentum) * var
 
 
-@bug("BatchNorm2D", "dx", "statistics-constant")
+@bug("BatchNorm2D", "dx", "statistics-constant", trains=False)
 class ConstantStatistics(tn.BatchNorm2D):
     """backward multiplies by weight / root, as if mean and variance did not depend on x.
 
@@ -124,7 +124,7 @@ class ConstantStatistics(tn.BatchNorm2D):
         return dout * (self.weight / root[:, 0])[:, None, None]  # bug: two terms are missing
 
 
-@bug("BatchNorm2D", "dx", "images-counted")
+@bug("BatchNorm2D", "dx", "images-counted", trains=False)
 class DividedByImages(tn.BatchNorm2D):
     """The formula of the one-dimensional layer, with N for the number of images alone.
 
@@ -141,7 +141,7 @@ class DividedByImages(tn.BatchNorm2D):
         return (self.weight / root[:, 0])[:, None, None] * (dout - terms)
 
 
-@bug("BatchNorm2D", "dweight", "not-normalised")
+@bug("BatchNorm2D", "dweight", "not-normalised", trains=False)
 class WeightGradientOfX(tn.BatchNorm2D):
     """dweight sums dout * x where x_hat is meant.
 
@@ -161,7 +161,7 @@ class WeightGradientOfX(tn.BatchNorm2D):
 # Dropout
 
 
-@bug("Dropout", "out", "scale-missing")
+@bug("Dropout", "out", "scale-missing", trains=False)
 class NotScaled(tn.Dropout):
     """What is kept does not grow, as in the first paper, and evaluation does not shrink either.
 
@@ -175,7 +175,7 @@ class NotScaled(tn.Dropout):
         return x * self.cache
 
 
-@bug("Dropout", "out", "scaled-twice")
+@bug("Dropout", "out", "scaled-twice", trains=False)
 class ScaledTwice(tn.Dropout):
     """The mask is already scaled, and is scaled again.
 
@@ -187,7 +187,7 @@ class ScaledTwice(tn.Dropout):
         return out / x.dtype.type(1 - self.p) if self.training else out  # bug: scaled already
 
 
-@bug("Dropout", "out", "active-in-evaluation")
+@bug("Dropout", "out", "active-in-evaluation", trains=False)
 class AlwaysOn(tn.Dropout):
     """The layer does not look at `training`.
 
@@ -200,7 +200,7 @@ class AlwaysOn(tn.Dropout):
         return x * self.cache
 
 
-@bug("Dropout", "dx", "mask-drawn-again")
+@bug("Dropout", "dx", "mask-drawn-again", trains=False)
 class AnotherMask(tn.Dropout):
     """backward draws anew.
 
@@ -214,7 +214,7 @@ class AnotherMask(tn.Dropout):
         return dout * mask / dout.dtype.type(1 - self.p)
 
 
-@bug("Dropout", "dx", "mask-missing")
+@bug("Dropout", "dx", "mask-missing", trains=False)
 class GradientNotMasked(tn.Dropout):
     """backward hands on what it got.
 

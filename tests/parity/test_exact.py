@@ -36,7 +36,7 @@ def turning_points(name, stage, x, margin, witnesses):
     return unsure
 
 
-SEEDS = int(os.environ.get("SEEDS", "10"))  # SEEDS=1000 pytest tests/parity/test_exact.py -k violates -s
+SEEDS = int(os.environ.get("SEEDS", "10"))  # SEEDS=1000 pytest -n 0 tests/parity/test_exact.py -k violates -s
 DIGITS = load_digits()
 SHAPES = {"TinyCNN": (1, 8, 8), "MNISTCNN": (1, 28, 28), "MLP": (1, 28, 28)}
 

@@ -1,6 +1,6 @@
 """Right code is never accused, in whatever style it is written.
 
-SEEDS=30 pytest tests/parity/test_styles.py -s  30 seeds for each style, counted
+SEEDS=30 pytest -n 0 tests/parity/test_styles.py -s  30 seeds for each style, counted
 """
 
 import dataclasses
