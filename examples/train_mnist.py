@@ -109,41 +109,40 @@ def train(args, dataset, group: Processes, folder: Path, say) -> float:
     import numpy as np
     from tqdm import tqdm
 
-    from examples.common.backends import numpy_side, torch_side
     from examples.common.checkpoint import Checkpoint, replacing
+    from examples.common.models import start
+    from examples.common.training import backend_of
     from parity import save_weights
 
-    if args.backend == "numpy":
-        side = numpy_side(args.lr, args.seed, group)
-    else:
-        side = torch_side(args.lr, args.seed, group, args.tf32)
-    images, labels = side.place(dataset.train_images), side.place(dataset.train_labels)
+    untrained = start("MNISTCNN", args.backend, args.seed)
+    backend = backend_of(untrained, args.lr, group, args.tf32, stop_at_nan=True)
+    images, labels = backend.place(dataset.train_images), backend.place(dataset.train_labels)
     ours = slice(processes.RANK, None, processes.COUNT)
-    tests = side.place(dataset.test_images[ours]), side.place(dataset.test_labels[ours])
+    tests = backend.place(dataset.test_images[ours]), backend.place(dataset.test_labels[ours])
     device = group.device.partition(":")[0]  # the same for every process
     recipe = {"dataset": dataset.name, "backend": args.backend, "device": device, "seed": args.seed}
     recipe |= {"batch_size": args.batch_size, "lr": args.lr, "tf32": args.tf32}
     checkpoint = Checkpoint(folder, recipe)
 
-    log = checkpoint.load(side.model, side.optimizer, args.epochs)
+    log = checkpoint.load(backend.model, backend.optimizer, args.epochs)
     for epoch in range(len(log) + 1, args.epochs + 1):
-        order = side.place(np.random.default_rng([args.seed, epoch]).permutation(len(images)))
+        order = backend.place(np.random.default_rng([args.seed, epoch]).permutation(len(images)))
         batches = [order[i : i + args.batch_size] for i in range(0, len(order), args.batch_size)]
         bar = tqdm(batches, f"{dataset.name}: epoch {epoch}", leave=False, disable=args.quiet or None)
-        start = time.perf_counter()
-        loss = group.mean(side.train_epoch(images, labels, bar))
-        seconds = time.perf_counter() - start
-        accuracy = group.mean(side.evaluate(*tests), weight=len(tests[0]))
+        began = time.perf_counter()
+        loss = group.mean(backend.train_epoch(images, labels, bar))
+        seconds = time.perf_counter() - began
+        accuracy = group.mean(backend.evaluate(*tests), weight=len(tests[0]))
         log.append({"epoch": epoch, "train_loss": loss, "test_accuracy": accuracy, "seconds": seconds})
-        checkpoint.save(log, side.model, side.optimizer)
+        checkpoint.save(log, backend.model, backend.optimizer)
         scores = f"train loss {loss:.4f}, test accuracy {accuracy:.2f} %"
         say(f"{dataset.name}: epoch {epoch}/{args.epochs}, {scores}, {seconds:.1f} s")
 
     if processes.RANK == 0:
         with replacing(folder / "model.safetensors") as path:
-            save_weights(side.model, path, {"dataset": dataset.name})
+            save_weights(backend.model, path, {"dataset": dataset.name})
     if not log:
-        return group.mean(side.evaluate(*tests), weight=len(tests[0]))
+        return group.mean(backend.evaluate(*tests), weight=len(tests[0]))
     if processes.RANK == 0:
         from examples.common.figures import training_curves
 

@@ -37,7 +37,7 @@ class Lab:
             raise NotHereError(f"the chapter trains for 5 epochs, here: {self.epochs}")
 
     def logs(self, model: str, backend: str = "torch") -> list[list[dict]]:
-        """A training log of `model` for every seed: recipe.train's."""
+        """A training log of `model` for every seed: training.train's."""
         return seeds.logs(self.results, self.dataset, model, backend, range(self.seeds), self.epochs)
 
     def by_epoch(self, model: str, what: str, backend: str = "torch") -> np.ndarray:

@@ -1,9 +1,12 @@
-"""The chapter's recipe for any model of either package: Adam with learning rate 1e-3, batches of 64.
+"""The one set-up of everything that trains here: a model of either package with its optimiser and loop.
 
-What train_mnist does, without its checkpoints, devices and processes: the same seed gives the same run.
+The chapter's recipe is Adam with learning rate 1e-3 and batches of 64. `train` is what train_mnist does,
+without its checkpoints, devices and processes: the same seed gives the same run.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +14,76 @@ import torch
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
+from examples.common import processes
+from examples.common.checkpoint import StopAtNaN
 from examples.common.data import Dataset
+from examples.common.processes import Processes
 from parity.weights import Model
+
+
+@dataclass(frozen=True)
+class Backend:
+    """place(array) puts data where the model computes; the other functions take what it returns."""
+
+    model: Any
+    optimizer: Any
+    place: Callable
+    train_epoch: Callable  # (images, labels, batches) -> mean loss of this process's share
+    evaluate: Callable  # (images, labels) -> accuracy in percent
+
+
+def backend_of(
+    model: Model,
+    lr: float = 1e-3,
+    group: Processes | None = None,
+    tf32: bool = False,
+    stop_at_nan: bool = False,
+) -> Backend:
+    """A float32 model, ready to be trained in place by Adam.
+
+    group        the processes that share each batch, and PyTorch's device; this process and the CPU if None
+    tf32         lets a GPU round the factors of a product to 11 bits
+    stop_at_nan  a loss that is not finite ends the program, on a GPU at the end of an epoch
+    """
+    make = torch_backend if isinstance(model, torch.nn.Module) else numpy_backend
+    return make(model, lr, group, tf32, stop_at_nan)
+
+
+def numpy_backend(model: Any, lr: float, group: Processes | None, tf32: bool, stop_at_nan: bool) -> Backend:
+    optimizer, trained, loss_fn = tn.Adam(model.parameters(), lr), model, tn.CrossEntropyLoss()
+    if group and processes.COUNT > 1:
+        trained = tn.DataParallel(model, processes.RANK, processes.COUNT, group.all_reduce)
+        loss_fn = tn.LossShare(loss_fn, processes.RANK, processes.COUNT)  # type: ignore[assignment]
+    loss: Any = StopAtNaN(loss_fn, optimizer, lr) if stop_at_nan else loss_fn
+    train_epoch = partial(tn.train_epoch, trained, loss, optimizer)
+    return Backend(model, optimizer, np.asarray, train_epoch, partial(tn.evaluate, model))
+
+
+def torch_backend(model: Any, lr: float, group: Processes | None, tf32: bool, stop_at_nan: bool) -> Backend:
+    """On a CPU N, H, W, C in memory, its faster convolution; on one GPU the step is a CUDA graph."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    torch.backends.cudnn.deterministic = True  # the same run twice
+    device = torch.device(group.device if group else "cpu")
+    model = model.to(device)
+    if device.type == "cpu":
+        model = model.to(memory_format=torch.channels_last)
+    trained, loss_fn = model, torch.nn.CrossEntropyLoss()
+    train_epoch: Any = tt.train_epoch
+    if group and processes.COUNT > 1:
+        trained = tt.DataParallel(model, processes.RANK, processes.COUNT)
+        loss_fn = tt.LossShare(processes.RANK, processes.COUNT)  # type: ignore[assignment]
+    elif device.type == "cuda":
+        train_epoch = partial(tt.train_epoch, step=tt.CapturedStep())
+    fused, captured = device.type in ("cpu", "cuda"), train_epoch is not tt.train_epoch
+    optimizer = torch.optim.Adam(model.parameters(), lr, fused=fused, capturable=captured)
+    loss: Any = StopAtNaN(loss_fn, optimizer, lr) if stop_at_nan and device.type == "cpu" else loss_fn
+    return Backend(
+        model,
+        optimizer,
+        lambda array: torch.from_numpy(array).to(device),
+        partial(train_epoch, trained, loss, optimizer),
+        partial(tt.evaluate, model),
+    )
 
 
 def train(
@@ -22,28 +93,19 @@ def train(
     epochs: int = 5,
     each_epoch: Callable[[dict], Any] = lambda entry: None,
 ) -> list[dict]:
-    """Train a float32 model on the CPU, in place; return epoch, train_loss and test_accuracy of each epoch.
+    """Train on the CPU, in place; return epoch, train_loss and test_accuracy of each epoch.
 
     seed        of the order of the images; the weights are those that the model has
     each_epoch  is called with each entry of the log, to show it
     """
     log: list[dict] = []
-    package, place, loss_fn, optimizer = side_of(model)
+    backend = backend_of(model)
+    place = backend.place
     images, labels = place(dataset.train_images), place(dataset.train_labels)
     tests = place(dataset.test_images), place(dataset.test_labels)
     for epoch in range(1, epochs + 1):
         order = place(np.random.default_rng([seed, epoch]).permutation(len(images)))
-        batches = [order[i : i + 64] for i in range(0, len(order), 64)]
-        loss = package.train_epoch(model, loss_fn, optimizer, images, labels, batches)
-        log.append({"epoch": epoch, "train_loss": loss, "test_accuracy": package.evaluate(model, *tests)})
+        loss = backend.train_epoch(images, labels, [order[i : i + 64] for i in range(0, len(order), 64)])
+        log.append({"epoch": epoch, "train_loss": loss, "test_accuracy": backend.evaluate(*tests)})
         each_epoch(log[-1])
     return log
-
-
-def side_of(model: Model) -> tuple[Any, Callable, Any, Any]:
-    """The package that trains `model`, what puts an array where it computes, a loss and an optimiser."""
-    if isinstance(model, torch.nn.Module):
-        model.to(memory_format=torch.channels_last)  # N, H, W, C in memory: the faster convolution on a CPU
-        adam = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
-        return tt, torch.from_numpy, torch.nn.CrossEntropyLoss(), adam
-    return tn, np.asarray, tn.CrossEntropyLoss(), tn.Adam(model.parameters(), 1e-3)

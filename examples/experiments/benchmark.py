@@ -53,32 +53,34 @@ def measure_epochs(args) -> list[dict]:
     """One epoch, batch 64: the chapter's loop, and train_mnist's with either backend."""
     import numpy as np
 
-    from examples.common.backends import numpy_side, torch_side
+    from examples.common.models import start
     from examples.common.processes import Processes
+    from examples.common.training import backend_of
 
     dataset = from_flags(args)
     images = len(dataset.train_images)
 
-    def with_backend(side):
-        tensors = side.place(dataset.train_images), side.place(dataset.train_labels)
+    def with_backend(name, device):
+        backend = backend_of(start("MNISTCNN", name, 0), group=Processes(device), stop_at_nan=True)
+        tensors = backend.place(dataset.train_images), backend.place(dataset.train_labels)
 
         def epoch(turn: int, batches: int | None = None):
-            order = side.place(np.random.default_rng([0, turn]).permutation(images))
-            side.train_epoch(*tensors, [order[i : i + 64] for i in range(0, images, 64)][:batches])
+            order = backend.place(np.random.default_rng([0, turn]).permutation(images))
+            backend.train_epoch(*tensors, [order[i : i + 64] for i in range(0, images, 64)][:batches])
 
         return epoch
 
-    sides = {"train_mnist --backend torch": with_backend(torch_side(1e-3, 0, Processes(args.device)))}
-    sides["train_mnist --backend numpy"] = with_backend(numpy_side(1e-3, 0, Processes("cpu")))
+    sides = {"train_mnist --backend torch": with_backend("torch", args.device)}
+    sides["train_mnist --backend numpy"] = with_backend("numpy", "cpu")
     sides["the chapter's loop"] = chapter_epoch(dataset, args.device)
     times: dict[str, list[float]] = {name: [] for name in sides}
     for epoch in sides.values():
         epoch(0, batches=5)  # warms up
     for turn in range(1, args.epochs + 1):
         for name, epoch in sorted(sides.items(), reverse=turn % 2 == 1):
-            start = time.perf_counter()
+            began = time.perf_counter()
             epoch(turn)
-            times[name].append(time.perf_counter() - start)
+            times[name].append(time.perf_counter() - began)
     rows = []
     for name, seconds in times.items():
         ratio = np.array(seconds) / np.array(times["the chapter's loop"])

@@ -61,7 +61,7 @@ def evaluate(model: nn.Module, loader: DataLoader) -> float:
 def train(
     dataset: data.Dataset, seed: int, epochs: int = 5, each_epoch: Callable[[dict], Any] = lambda entry: None
 ) -> list[dict]:
-    """A log like that of recipe.train, of MNISTCNN. Random numbers are drawn in the chapter's order."""
+    """A log like that of training.train, of MNISTCNN. Random numbers are drawn in the chapter's order."""
     torch.manual_seed(seed)
     model = MNISTCNN()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)

@@ -28,7 +28,7 @@ class Comparison:
 
     dataset: str
     backend: str
-    logs: Mapping[str, Sequence[list[dict]]]  # of each model a log (see recipe.train) for every seed
+    logs: Mapping[str, Sequence[list[dict]]]  # of each model a log (see training.train) for every seed
     parameters: Mapping[str, int]
 
     @property

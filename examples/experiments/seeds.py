@@ -95,7 +95,7 @@ def last_accuracies(runs: Iterable[list[dict]]) -> np.ndarray:
 def logs(
     results: Path, dataset: data.Dataset, model: str, backend: str, seeds: Iterable[int], epochs: int
 ) -> list[list[dict]]:
-    """The log of a training run (see recipe.train) for every seed, from `results` or else trained now.
+    """The log of a training run (see training.train) for every seed, from `results` or else trained now.
 
     backend  "numpy", "torch", or "chapter": its own loop, which trains MNISTCNN
     Several programs may share `results`. One that cannot be written ends the program before it has trained.

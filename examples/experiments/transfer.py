@@ -18,7 +18,7 @@ from examples.common.data import Dataset
 from examples.common.figures import AMBER, GREEN, INDIGO, RED
 from examples.common.models import start
 from examples.common.statistics import Paired
-from examples.common.training import side_of
+from examples.common.training import backend_of
 from parity import copy_weights
 
 WAYS = ["frozen body", "whole network", "from scratch", "frozen untrained body"]
@@ -68,15 +68,16 @@ def fit(model: torch.nn.Module, dataset: Dataset, seed: int, steps: int) -> floa
 
     Counted in steps and not in epochs, so that a few images are learned as thoroughly as many.
     """
-    package, place, loss_fn, optimizer = side_of(model)
+    backend = backend_of(model)
+    place = backend.place
     images, labels = place(dataset.train_images), place(dataset.train_labels)
     rng = np.random.default_rng([seed, 1])
     batches: list[torch.Tensor] = []
     while len(batches) < steps:
         order = place(rng.permutation(len(images)))
         batches += [order[i : i + 64] for i in range(0, len(order), 64)]
-    package.train_epoch(model, loss_fn, optimizer, images, labels, batches[:steps])
-    return package.evaluate(model, place(dataset.test_images), place(dataset.test_labels))
+    backend.train_epoch(images, labels, batches[:steps])
+    return backend.evaluate(place(dataset.test_images), place(dataset.test_labels))
 
 
 def with_new_head(model: tt.MNISTCNN, seed: int) -> tt.MNISTCNN:
