@@ -54,8 +54,8 @@ def write_page(path: Path, findings: dict[Claim, Finding], facts: str, lab: Lab)
         program = f"python -m {claim.by}" if claim.by else ""
         file, line = claim.source.split(":")
         code = os.path.relpath(HOUSE / file, path.parent)
-        source = f'<a href="{page.escape(code)}">{page.escape(file)}</a>, line {line}'
-        computed_by = page.Markup(page.code("\n".join(filter(None, [claim.command, program]))) + source)
+        source = page.Markup(f'<a href="{page.escape(code)}">{page.escape(file)}</a>, line {line}')
+        computed_by = page.code("\n".join(filter(None, [claim.command, program]))) + source
         style = f'class="{found.verdict.split()[-1]}"'
         verdict = page.Markup(f"<span {style}>{SIGNS[found.verdict]} {found.verdict}</span>")
         rows.append([number, claim.section, claim.says, verdict, found.computed, computed_by])

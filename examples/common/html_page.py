@@ -1,11 +1,11 @@
 """One HTML page that opens from disk: text, tables and pictures in one file, with one style."""
 
 import base64
-import html
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from examples.common.cli import fail
@@ -27,17 +27,9 @@ figure { margin: 1.5rem 0; } figcaption { color: #4b5563; font-size: .9rem; }
 """
 
 
-class Markup(str):
-    """Text that is HTML already; every other string is escaped before it goes into a page."""
-
-
-def escape(text: object) -> Markup:
-    return text if isinstance(text, Markup) else Markup(html.escape(str(text)))
-
-
 def code(text: str) -> Markup:
     """Program text as it stands, one line or many."""
-    return Markup(f"<pre><code>{html.escape(text)}</code></pre>")
+    return Markup(f"<pre><code>{escape(text)}</code></pre>")
 
 
 def paragraph(text: object) -> Markup:
@@ -58,7 +50,7 @@ def picture(figure: Figure, alt: str, caption: str = "") -> Markup:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150)
     data = base64.b64encode(buffer.getvalue()).decode()
-    image = f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}">'
+    image = f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}">'
     return Markup(f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>")
 
 

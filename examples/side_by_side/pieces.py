@@ -1,6 +1,5 @@
 """What the page is made of: the table of three columns, and a tensor as coloured cells."""
 
-import html
 import re
 from collections.abc import Iterable, Sequence
 
@@ -76,14 +75,14 @@ def by_autograd(node: str) -> Markup:
 
 
 def line(text: str) -> Markup:
-    return Markup(f'<span class="line">{html.escape(text)}</span>')
+    return Markup(f'<span class="line">{escape(text)}</span>')
 
 
 def _hanging(text: str) -> str:
     """A line that goes on further in where it must be wrapped."""
     indent = len(text) - len(text.lstrip()) + 4
     style = f"padding-left:{indent}ch;text-indent:-4ch"
-    return f'<div class="line" style="{style}">{html.escape(text.lstrip())}</div>'
+    return f'<div class="line" style="{style}">{escape(text.lstrip())}</div>'
 
 
 def section(title: str, anchor: str) -> Markup:
