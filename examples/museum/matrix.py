@@ -59,9 +59,8 @@ def summary(findings: list[Finding]) -> list[str]:
         f"caught: {total('caught')}; right tensor first: {total('tensor')}",
         f"right stage first, where it shows in a model: {total('stage')}",
         f"named right by the first diagnosis: {total('named')}",
-        f"of {len(in_layers)} bugs in layers one plain case under a gradient of ones, with "
-        "allclose(1e-3), finds "
-        f"{sum(bool(f.by_ones) for f in in_layers)}; central differences find "
+        f"of {len(in_layers)} bugs in layers one plain case under a gradient of ones, with allclose(1e-3), "
+        f"finds {sum(bool(f.by_ones) for f in in_layers)}; central differences find "
         f"{sum(bool(f.by_differences) for f in in_layers)}",
     ]
     learned = [found.accuracy["MNISTCNN"] for found in findings if found.accuracy]

@@ -21,9 +21,8 @@ from parity.doctor.evidence import ANY, Cause, Evidence, Page, causes
 def general_causes(tensor: str) -> Iterator[Cause]:
     yield Cause(
         "accumulated",
-        f"{tensor} is added to that of the call before: assign it, every backward starts anew "
-        "(PyTorch adds, hence "
-        "its zero_grad).",
+        f"{tensor} is added to that of the call before: assign it: each backward starts from zero (PyTorch "
+        "adds, hence its zero_grad).",
         lambda e: added_up(e, tensor),
     )
     remembered = {
@@ -39,9 +38,8 @@ def general_causes(tensor: str) -> Iterator[Cause]:
     for (what, names), which in itertools.product(remembered.items(), (previous, first)):
         yield Cause(
             "stale-cache",
-            f"{tensor} is computed from an earlier call ({what} is of that one): forward must "
-            "remember anew what "
-            "backward will need, and read the weights as they are now.",
+            f"{tensor} is computed from an earlier call ({what} is of that one): forward must remember anew "
+            "what backward will need, and read the weights as they are now.",
             lambda e, names=names, which=which: stale(e, tensor, names, which(e)),
         )
     yield Cause(
@@ -199,8 +197,7 @@ def orders(tensor: str) -> Iterator[Cause]:
             yield Cause(
                 "reading-order",
                 f"{tensor} holds the right numbers at the wrong places, as a reshape in another order "
-                "leaves them: "
-                "bring the axes into the right order first, then reshape.",
+                "leaves them: bring the axes into the right order first, then reshape.",
                 lambda e, order=order, misread=misread: misread(e.exact[tensor], order),
             )
 

@@ -67,9 +67,8 @@ def out_causes() -> Iterator[Cause]:
         for there in (True, False):
             yield Cause(
                 "reading-order",
-                "kernel and windows are read in different orders: both must run c, i, j (or both any "
-                "other way) "
-                "before they become rows and columns of a matrix product.",
+                "kernel and windows are read in different orders: both must run c, i, j (or both any other "
+                "way) before they become rows and columns of a matrix product.",
                 with_weight(conv, lambda e, order=order, there=there: kernel_misread(e, order, there)),
             )
     for code, times, what in (
@@ -235,8 +234,7 @@ def dx_causes() -> Iterator[Cause]:
     yield Cause(
         "kernel-flipped",
         f"the kernel is turned the wrong way: {formula}. (A full convolution of dout takes the kernel "
-        "turned by "
-        "180 degrees, and a correlation turns it once more.)",
+        "turned by 180 degrees, and a correlation turns it once more.)",
         with_weight(dx, lambda e: e.weight.flip(2, 3)),
     )
     yield Cause(

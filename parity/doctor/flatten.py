@@ -13,9 +13,8 @@ def out_causes() -> Iterator[Cause]:
     for order in permutations(range(4)):
         yield Cause(
             "reading-order",
-            "the pixels of an image stand in another order: out = x.reshape(N, C*H*W), channels "
-            "slowest, columns "
-            "fastest; another order (H, W, C, say) needs the next layer's weights in that order too.",
+            "the pixels of an image stand in another order: out = x.reshape(N, C*H*W), channels slowest, "
+            "columns fastest; another order (H, W, C, say) needs the next layer's weights in that order too.",
             lambda e, order=order: (
                 e.x.permute(order).reshape(e.exact["out"].shape) if e.x.ndim == 4 else None
             ),

@@ -39,9 +39,8 @@ def either(tensor: str) -> Iterator[Cause]:
     )
     yield Cause(
         "not-in-place",
-        "the weights never change: `data = data - ...` gives a new array to a name; write into the "
-        "array that the "
-        "layer holds, data[...] -= ...",
+        "the weights never change: `data = data - ...` gives a new array to a name; write into the array "
+        "that the layer holds, data[...] -= ...",
         lambda e: unchanged(e, tensor),
     )
 

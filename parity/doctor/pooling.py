@@ -70,9 +70,8 @@ def geometry_causes(pool: Pool) -> Iterator[Cause]:
     for stride, cut in ((1, True), (1, False), (None, False)):
         yield Cause(
             "stride-ignored",
-            f"the windows step by {'the size of the kernel' if stride is None else 1} whatever the "
-            "stride is: "
-            f"{formula}.",
+            f"the windows step by {'the size of the kernel' if stride is None else 1} whatever the stride "
+            f"is: {formula}.",
             lambda e, stride=stride, cut=cut: pool(e.x, e.stage.kernel_size, stride, e.stage.padding)[
                 :, :, : e.dout.shape[2] if cut else None, : e.dout.shape[3] if cut else None
             ],
@@ -104,9 +103,8 @@ def geometry_causes(pool: Pool) -> Iterator[Cause]:
     )
     yield Cause(
         "reading-order",
-        "the tiles are cut in the wrong order: x.reshape(N, C, OH, KH, OW, KW), each axis split into "
-        "the number "
-        "of the tile and the place inside it.",
+        "the tiles are cut in the wrong order: x.reshape(N, C, OH, KH, OW, KW), each axis split into the "
+        "number of the tile and the place inside it.",
         lambda e: tiles_interleaved(e, pool),
     )
 
