@@ -1,7 +1,7 @@
 """The exact weights after every step of an optimiser, and how far rounding may carry a right answer off.
 
 An optimiser does so few operations an entry that the worst case is close enough: each rounds by at most u of
-its result, and what comes in with an error hands it on. The lines are those of tinycnn_numpy/optim.py, with
+its result, and input errors propagate. The lines are those of tinycnn_numpy/optim.py, with
 e_g the error of g, and so on.
 """
 

@@ -1,7 +1,7 @@
 """The pictures of the examples: the chapter's colours, constrained layout, a unit on every axis.
 
-The five colours are told apart by everybody only together with a marker, a line style or a label of their
-own, which every picture here gives them.
+Colour is never the only cue: each of the five colours goes with a marker, a line style or a label of its
+own.
 """
 
 import os

@@ -100,9 +100,9 @@ def _step(now: Live) -> Iterable[Markup]:
     )
     methods = (tn.Sequential.forward, tn.Sequential.backward, tn.Sequential.backward_weights)
     yield paragraph(
-        "Behind model(x) and model.backward_weights stand these loops. In training nobody asks for the "
-        "gradient of the images: backward_weights is backward without the first stage's dx. PyTorch "
-        "remembers during forward which stage came after which, and goes back that way:"
+        "Behind model(x) and model.backward_weights stand these loops. Training never needs the gradient of "
+        "the images: backward_weights is backward without the first stage's dx. PyTorch records during "
+        "forward which stage came after which, and goes back that way:"
     )
     loops = "\n\n".join("\n".join(code_lines(method)) for method in methods)
     yield table(

@@ -145,7 +145,7 @@ def back_to_pixels(dwindows: Predict, formula: str, only: Predict = None) -> Ite
             f"{formula}.",
             lambda e, stride=stride: cropped(e, scatter(e, dwindows(e), stride=stride(e))),
         )
-    inside = "dx = dx_padded[:, :, PH:PH+H, PW:PW+W], what was padded on each side comes off there"
+    inside = "dx = dx_padded[:, :, PH:PH+H, PW:PW+W], crop the same padding from each side"
     corners = {
         "the top and left": lambda PH, PW: (0, 0),
         "the bottom and right": lambda PH, PW: (2 * PH, 2 * PW),

@@ -1,4 +1,4 @@
-"""Run a student's classes for another process: python -m parity.student.worker FILE MEMORY_MB
+"""Child process: load a student's file, run cases on request: python -m parity.student.worker FILE MB
 
 It loads FILE as a module, tells which classes it found, then runs every case that comes in and sends back
 what the class gave. It imports no PyTorch. Questions come in on stdin, by pickle; answers go out on what was
