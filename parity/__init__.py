@@ -1,6 +1,7 @@
 """The proof that tinycnn_numpy and tinycnn_torch compute the same, and a doctor for hand-written layers."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 # Imported on first use: the process that runs a student's file needs parity.record alone, and no PyTorch.
@@ -37,6 +38,8 @@ __all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "heat_map" and find_spec("matplotlib") is None:
+        raise ImportError("parity.heat_map needs matplotlib: pip install matplotlib")
     if name in _HOMES:
         return getattr(import_module(f"parity.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'parity' has no attribute {name!r}")

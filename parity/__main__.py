@@ -6,6 +6,7 @@ python -m parity explain CODE      what a cause is, a wrong and a right example,
 Each takes --help.
 """
 
+import os
 import sys
 
 
@@ -30,4 +31,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head -1`: what is left to print goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    sys.exit(code)

@@ -2,11 +2,14 @@
 
 import os
 
-import hypothesis
-import pytest
-import torch
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # two workers share the cores
+    os.environ.setdefault(threads, "1")
 
-from examples.common import data
+import hypothesis  # noqa: E402  # after the thread counts, which NumPy reads when it starts
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+from examples.common import data  # noqa: E402
 
 hypothesis.settings.register_profile("dev", max_examples=25, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True, database=None)

@@ -63,7 +63,7 @@ def main(argv: list[str]) -> int:
         if path and not path.parent.is_dir():
             return fail(f"--{option} {path} cannot be written: there is no folder {path.parent}")
     if args.picture and find_spec("matplotlib") is None:
-        return fail("--picture needs matplotlib: pip install 'tinycnn-side-by-side[examples]'")
+        return fail("--picture needs matplotlib: pip install matplotlib")
     if args.picture and args.picture.suffix not in (".png", ".svg"):
         return fail(f"--picture is {args.picture}, expected a name that ends in .png or .svg")
 

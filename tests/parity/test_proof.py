@@ -1,6 +1,9 @@
 """python -m parity: what it prints, writes and refuses."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,8 @@ import torch
 
 import tinycnn_numpy as tn
 from parity.__main__ import main
+
+HOUSE = Path(__file__).parents[2]
 
 
 def test_prints_the_table_and_exits_0(capsys):
@@ -47,3 +52,10 @@ def test_says_in_one_line_what_is_wrong(arguments, message, capsys, monkeypatch)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert main(arguments) == 2
     assert capsys.readouterr().err.splitlines() == [message]
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    command = [sys.executable, "-m", "parity", "explain"]
+    with subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        child.stdout.close()
+        assert child.wait() == 141 and child.stderr.read() == b""
