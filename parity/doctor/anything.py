@@ -23,12 +23,11 @@ def general_causes(tensor: str) -> Iterator[Cause]:
         return
     yield Cause(
         "accumulated",
-        f"{tensor} is added to that of the call before: assign it: each backward starts from zero (PyTorch "
-        "adds, hence its zero_grad).",
+        f"{tensor} is added to that of the call before: assign it (PyTorch adds, hence its zero_grad).",
         lambda e: added_up(e, tensor),
     )
     remembered = {
-        "everything": ("x", "dout", "logits", "labels", "weight", "bias"),
+        "all inputs": ("x", "dout", "logits", "labels", "weight", "bias"),
         "x": ("x",),
         "x and weight": ("x", "weight"),
         "weight": ("weight",),
@@ -40,8 +39,8 @@ def general_causes(tensor: str) -> Iterator[Cause]:
     for (what, names), which in itertools.product(remembered.items(), (previous, first)):
         yield Cause(
             "stale-cache",
-            f"{tensor} is computed from an earlier call ({what} is of that one): forward must remember anew "
-            "what backward will need, and read the weights as they are now.",
+            f"{tensor} uses {what} of an earlier call: cache what backward needs in every forward, and read "
+            "the weights as they are now.",
             lambda e, names=names, which=which: stale(e, tensor, names, which(e)),
         )
     yield Cause(
@@ -52,12 +51,12 @@ def general_causes(tensor: str) -> Iterator[Cause]:
     yield Cause("wrong-sign", f"{tensor} has the wrong sign.", lambda e: -e.exact[tensor])
     yield Cause(
         "upstream-ignored",
-        f"{tensor} is as if dout were all ones: the chain rule multiplies by dout.",
+        f"{tensor} is computed as if dout were all ones: the chain rule multiplies by dout.",
         lambda e: recomputed(e, tensor, dout=torch.ones_like(e.dout)) if "dout" in e.inputs else None,
     )
     yield Cause(
         "wrong-shape",
-        f"{tensor} has the right numbers in a wrong shape (keepdims, squeeze, a reshape?).",
+        f"{tensor} has the right numbers in the wrong shape: look for keepdims, squeeze or reshape.",
         lambda e: as_given(e, tensor),
     )
     yield from factors(tensor)
@@ -139,8 +138,8 @@ def factors(tensor: str) -> Iterator[Cause]:
     for factor, what in (
         (2.0, "twice what it should be"),
         (0.5, "half of what it should be"),
-        (1 / math.log(2), "in bits: the logarithm is the natural one"),
-        (1 / math.log(10), "by the logarithm to base 10: it is the natural one"),
+        (1 / math.log(2), "in bits: take the natural logarithm"),
+        (1 / math.log(10), "by the logarithm to base 10: take the natural one"),
     ):
         yield Cause("wrong-factor", f"{tensor} is {what}.", lambda e, factor=factor: e.exact[tensor] * factor)
     if tensor != "loss":  # one number, a multiple of any other
@@ -180,7 +179,7 @@ def orders(tensor: str) -> Iterator[Cause]:
     for order in permutations(range(2, 5)):
         yield Cause(
             "axes-swapped",
-            f"the axes of {tensor} are exchanged: it is the right one transposed by {order}.",
+            f"{tensor} has its axes in the wrong order: it is the right one, transposed by {order}.",
             lambda e, order=order: (
                 e.exact[tensor].transpose(order) if e.exact[tensor].ndim == len(order) else None
             ),
@@ -198,38 +197,38 @@ def orders(tensor: str) -> Iterator[Cause]:
         for misread in (reordered, reordered_back):
             yield Cause(
                 "reading-order",
-                f"{tensor} holds the right numbers at the wrong places, as a reshape in another order "
-                "leaves them: bring the axes into the right order first, then reshape.",
+                f"{tensor} has the right numbers at the wrong places: transpose first, then reshape.",
                 lambda e, order=order, misread=misread: misread(e.exact[tensor], order),
             )
 
 
 PAGES = [
     Page(
-        code="accumulated",
+        "accumulated",
         kind="Dense",
         what="The gradient of this call is added to that of the call before.",
         right="self.dweight = dout.T @ x",
-        wrong="before = 0 if self.dweight is None else self.dweight\nself.dweight = before + dout.T @ x",
-        why=(
-            "PyTorch adds, and therefore needs zero_grad. A layer here assigns: each backward "
-            "starts from zero. One step alone hides it."
-        ),
+        wrong="""
+        before = 0 if self.dweight is None else self.dweight
+        self.dweight = before + dout.T @ x
+        """,
+        why="""PyTorch adds, and therefore needs zero_grad. A layer here assigns: each backward starts from
+        zero. One step alone hides it.""",
     ),
     Page(
-        code="stale-cache",
+        "stale-cache",
         kind="Dense",
         what="What an earlier call has left is used again.",
         right="out = x @ self.weight.T",
-        wrong=(
-            'if "transposed" not in vars(self):\n'
-            "    self.transposed = self.weight.T.copy()\n"
-            "out = x @ self.transposed"
-        ),
+        wrong="""
+        if "transposed" not in vars(self):
+            self.transposed = self.weight.T.copy()
+        out = x @ self.transposed
+        """,
         why="The first step is right. After it the weights have changed, and the copy has not.",
     ),
     Page(
-        code="wrong-sign",
+        "wrong-sign",
         kind="Dense",
         what="The sign is wrong.",
         right="self.dweight = dout.T @ x",
@@ -237,7 +236,7 @@ PAGES = [
         why="The weight climbs. If its layer is small beside the others the loss falls even so.",
     ),
     Page(
-        code="upstream-ignored",
+        "upstream-ignored",
         kind="Dense",
         what="dout is ignored, as if it were all ones.",
         right="self.dbias = dout.sum(axis=0)",
@@ -245,7 +244,7 @@ PAGES = [
         why="A test with a gradient of ones cannot see it. That is why dout is random here.",
     ),
     Page(
-        code="wrong-shape",
+        "wrong-shape",
         kind="Dense",
         what="The numbers are right and the shape is not.",
         right="self.dbias = dout.sum(axis=0)",
@@ -253,18 +252,16 @@ PAGES = [
         why="NumPy broadcasts (1, M) silently, here and there to a matrix.",
     ),
     Page(
-        code="wrong-factor",
+        "wrong-factor",
         kind="Dense",
         what="The numbers are right up to a factor.",
         right="self.dweight = dout.T @ x",
         wrong="self.dweight = dout.T @ x / len(x)",
-        why=(
-            "Most often the mean over the batch: it is taken once, in the loss. Adam hides a "
-            "factor almost completely."
-        ),
+        why="""Most often the mean over the batch: it is taken once, in the loss. Adam hides a factor almost
+        completely.""",
     ),
     Page(
-        code="axes-swapped",
+        "axes-swapped",
         kind="Dense",
         what="Two axes are exchanged.",
         right="self.dweight = dout.T @ x",
@@ -272,7 +269,7 @@ PAGES = [
         why="A square weight takes the wrong gradient without a word.",
     ),
     Page(
-        code="reversed",
+        "reversed",
         kind="ReLU",
         what="The numbers stand in reverse order along an axis.",
         right="dx = dout * (x > 0)",

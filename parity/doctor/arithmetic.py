@@ -32,8 +32,8 @@ def one_of_many(
 
         yield Cause(
             f"{which}-only",
-            f"only the {which} {what} counts: {tensor} is a sum over all of them, sum_{letters} "
-            "(`=` where `+=` is meant, or a line outside its loop or a return inside).",
+            f"only the {which} {what} counts: {tensor} sums over all of them, sum_{letters} (look for `=` in "
+            "place of `+=`, a line outside its loop, a return inside it).",
             lambda e, keep=keep: predict(e, keep),
         )
 
@@ -57,8 +57,7 @@ def misread_dout(tensor: str, predict: Callable[[Evidence, Tensor], Any]) -> Ite
         for misread in (reordered, reordered_back):
             yield Cause(
                 "reading-order",
-                f"dout is reshaped before its axes are in that order: {pairs}; transpose first, then "
-                "reshape.",
+                f"dout is reshaped with its axes in the wrong order: {pairs}; transpose first.",
                 lambda e, order=order, misread=misread: _misread(e, order, misread, predict),
             )
 
@@ -134,18 +133,16 @@ def back_to_pixels(dwindows: Predict, formula: str, only: Predict = None) -> Ite
         for mask in masks:
             yield Cause(
                 "window-overwritten",
-                f"where windows overlap, {loop} overwrites what those before left: a pixel collects from "
-                f"all its windows, {formula} (`+=`, not `=`).",
+                f"where windows overlap, {loop} overwrites the ones before: {formula} (`+=`, not `=`).",
                 lambda e, how=how, mask=mask: cropped(e, scatter(e, dwindows(e), how, only=mask and mask(e))),
             )
     for stride, what in ((lambda e: (1, 1), "1"), (lambda e: geometry(e)[0], "the kernel's size")):
         yield Cause(
             "stride-ignored",
-            f"dx is written as if the stride were {what}: the window of out[h,w] starts at h*S, w*S; "
-            f"{formula}.",
+            f"dx is computed as if the stride were {what}: {formula}.",
             lambda e, stride=stride: cropped(e, scatter(e, dwindows(e), stride=stride(e))),
         )
-    inside = "dx = dx_padded[:, :, PH:PH+H, PW:PW+W], crop the same padding from each side"
+    inside = "crop the same padding from each side, dx = dx_padded[:, :, PH:PH+H, PW:PW+W]"
     corners = {
         "the top and left": lambda PH, PW: (0, 0),
         "the bottom and right": lambda PH, PW: (2 * PH, 2 * PW),
@@ -156,7 +153,7 @@ def back_to_pixels(dwindows: Predict, formula: str, only: Predict = None) -> Ite
     for where, corner in corners.items():
         yield Cause(
             "padding-cropped",
-            f"the padding is cut off at the wrong place ({where}): {inside}.",
+            f"the padding is cropped at the wrong place ({where}): {inside}.",
             lambda e, corner=corner: cropped(e, _wide(e, dwindows), *corner(*geometry(e)[2])),
         )
     for cut, where in (
@@ -166,7 +163,7 @@ def back_to_pixels(dwindows: Predict, formula: str, only: Predict = None) -> Ite
     ):
         yield Cause(
             "padding-cropped",
-            f"the padding is cut off {where}: dx has the shape of x, {inside}.",
+            f"the padding is cropped {where}: dx has the shape of x, {inside}.",
             lambda e, cut=cut: cut(scatter(e, dwindows(e)), *geometry(e)[2]),
         )
 

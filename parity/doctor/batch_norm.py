@@ -132,9 +132,9 @@ def out_causes() -> Iterator[Cause]:
 @causes("BatchNorm2D", "dx")
 def dx_causes() -> Iterator[Cause]:
     for code, mean, var, what in (
-        ("statistics-constant", 0.0, 0.0, "mean and var are treated as constants: both move with every x"),
-        ("mean-constant", 0.0, 1.0, "mean is treated as a constant: it moves with every x"),
-        ("variance-constant", 1.0, 0.0, "var is treated as a constant: it moves with every x"),
+        ("statistics-constant", 0.0, 0.0, "mean and var are treated as constants: both depend on every x"),
+        ("mean-constant", 0.0, 1.0, "mean is treated as a constant: it depends on every x"),
+        ("variance-constant", 1.0, 0.0, "var is treated as a constant: it depends on every x"),
     ):
         yield Cause(
             code,
@@ -143,7 +143,7 @@ def dx_causes() -> Iterator[Cause]:
         )
     yield Cause(
         "statistics-not-constant",
-        "in evaluation mean and var do not move with x: dx = weight / sqrt(running_var + eps) * dout.",
+        "in evaluation mean and var do not depend on x: dx = weight / sqrt(running_var + eps) * dout.",
         lambda e: None if e.stage.training else dx(e, *right(e)),
     )
     yield Cause(
@@ -243,7 +243,7 @@ def causes_of_running(tensor: str) -> Iterator[Cause]:
     )
     yield Cause(
         "momentum-reversed",
-        f"momentum weighs the old value: PyTorch has {formula}.",
+        f"momentum multiplies the old value: PyTorch has {formula}.",
         lambda e: moved(e, tensor, momentum=1 - e.stage.momentum) if e.stage.training else None,
     )
     yield Cause(
@@ -279,79 +279,58 @@ def shared_by_channels(e: Evidence, tensor: str) -> Tensor:
 
 PAGES = [
     Page(
-        code="statistics-constant",
+        "statistics-constant",
         kind="BatchNorm2D",
         what="mean and var are treated as constants in dx.",
-        right=(
-            "through_mean, through_var = self.dbias[:, None, None] / M, x_hat * self.dweight[:, "
-            "None, None] / M"
-        ),
-        wrong="through_mean, through_var = 0, 0",
-        why=(
-            "Every x moves the mean and the variance of its channel. Without both terms the layer"
-            " pushes against its own normalisation."
-        ),
+        right="if not self.training:",
+        wrong="if True:",
+        why="""Every x moves the mean and the variance of its channel. Without both terms the layer pushes
+        against its own normalisation.""",
     ),
     Page(
-        code="mean-constant",
+        "mean-constant",
         kind="BatchNorm2D",
         what="mean is treated as a constant in dx.",
-        right=(
-            "through_mean, through_var = self.dbias[:, None, None] / M, x_hat * self.dweight[:, "
-            "None, None] / M"
-        ),
-        wrong="through_mean, through_var = 0, x_hat * self.dweight[:, None, None] / M",
+        right="through_mean = self.dbias[:, None, None] / M",
+        wrong="through_mean = 0",
         why="The gradient over a channel should sum to 0: moving all x together changes nothing.",
     ),
     Page(
-        code="variance-constant",
+        "variance-constant",
         kind="BatchNorm2D",
         what="var is treated as a constant in dx.",
-        right=(
-            "through_mean, through_var = self.dbias[:, None, None] / M, x_hat * self.dweight[:, "
-            "None, None] / M"
-        ),
-        wrong="through_mean, through_var = self.dbias[:, None, None] / M, 0",
+        right="through_var = x_hat * self.dweight[:, None, None] / M",
+        wrong="through_var = 0",
         why="Scaling all x of a channel changes nothing, so dx has no part along x_hat.",
     ),
     Page(
-        code="statistics-not-constant",
+        "statistics-not-constant",
         kind="BatchNorm2D",
-        what="In evaluation mean and var are treated as if they moved with x.",
+        what="In evaluation mean and var are treated as if they depended on x.",
         right="if not self.training:",
         wrong="if False:",
-        why=(
-            "In evaluation the running statistics are fixed numbers. It shows only when gradients"
-            " are taken in evaluation."
-        ),
+        why="""In evaluation the running statistics are fixed numbers. It shows only when gradients are taken
+        in evaluation.""",
     ),
     Page(
-        code="images-counted",
+        "images-counted",
         kind="BatchNorm2D",
         what="The sums are divided by N in place of N*H*W.",
-        right=(
-            "through_mean, through_var = self.dbias[:, None, None] / M, x_hat * self.dweight[:, "
-            "None, None] / M"
-        ),
-        wrong=(
-            "through_mean, through_var = self.dbias[:, None, None] / len(x), x_hat * "
-            "self.dweight[:, None, None] / len(x)"
-        ),
+        right="M = x.size // x.shape[1]",
+        wrong="M = len(x)",
         why="A channel's statistics run over images and pixels. On one-pixel images the two agree.",
     ),
     Page(
-        code="ddof",
+        "ddof",
         kind="BatchNorm2D",
         what="var divides by M - 1 when it normalises.",
         right="mean, var = x.mean(axis=(0, 2, 3)), x.var(axis=(0, 2, 3))",
         wrong="mean, var = x.mean(axis=(0, 2, 3)), x.var(axis=(0, 2, 3), ddof=1)",
-        why=(
-            "PyTorch normalises by the variance that divides by M. With large batches the "
-            "difference is small."
-        ),
+        why="""PyTorch normalises by the variance that divides by M. With large batches the difference is
+        small.""",
     ),
     Page(
-        code="eps-outside-root",
+        "eps-outside-root",
         kind="BatchNorm2D",
         what="eps stands outside the root.",
         right="root = np.sqrt(var + self.eps)",
@@ -359,7 +338,7 @@ PAGES = [
         why="With eps = 1e-5 it is hard to see; where var is small it decides.",
     ),
     Page(
-        code="eps-missing",
+        "eps-missing",
         kind="BatchNorm2D",
         what="eps is missing.",
         right="root = np.sqrt(var + self.eps)",
@@ -367,15 +346,18 @@ PAGES = [
         why="A channel that is constant is divided by 0.",
     ),
     Page(
-        code="running-in-training",
+        "running-in-training",
         kind="BatchNorm2D",
         what="Training normalises by the running statistics.",
         right="root = np.sqrt(var + self.eps)",
-        wrong="mean, var = self.running_mean, self.running_var\nroot = np.sqrt(var + self.eps)",
+        wrong="""
+        mean, var = self.running_mean, self.running_var
+        root = np.sqrt(var + self.eps)
+        """,
         why="The batch is then not normalised at all, and the first steps run away.",
     ),
     Page(
-        code="batch-in-evaluation",
+        "batch-in-evaluation",
         kind="BatchNorm2D",
         what="Evaluation normalises by the statistics of the batch.",
         right="mean, var = self.running_mean, self.running_var",
@@ -383,18 +365,16 @@ PAGES = [
         why="One image's answer then depends on the others beside it.",
     ),
     Page(
-        code="wrong-axes",
+        "wrong-axes",
         kind="BatchNorm2D",
         what="mean and var are taken over the wrong axes.",
         right="mean, var = x.mean(axis=(0, 2, 3)), x.var(axis=(0, 2, 3))",
         wrong="mean, var = np.full_like(self.weight, x.mean()), np.full_like(self.weight, x.var())",
-        why=(
-            "Here all channels share one mean and var. One mean an image is instance normalisation, "
-            "another layer. The network trains, and a layer with one channel hides the mistake."
-        ),
+        why="""Here all channels share one mean and var. One mean an image is instance normalisation, another
+        layer. The network trains, and a layer with one channel hides the mistake.""",
     ),
     Page(
-        code="not-scaled",
+        "not-scaled",
         kind="BatchNorm2D",
         what="weight and bias are not used.",
         right="out = self.weight[:, None, None] * x_hat + self.bias[:, None, None]",
@@ -402,7 +382,7 @@ PAGES = [
         why="They start as 1 and 0, so a fresh layer passes every test.",
     ),
     Page(
-        code="weight-missing",
+        "weight-missing",
         kind="BatchNorm2D",
         what="weight is missing from dx.",
         right="dx = (self.weight / root)[:, None, None] * (dout - through_mean - through_var)",
@@ -410,7 +390,7 @@ PAGES = [
         why="weight is 1 at first: a fresh layer hides it.",
     ),
     Page(
-        code="not-normalised",
+        "not-normalised",
         kind="BatchNorm2D",
         what="dout is multiplied by x where x_hat is meant.",
         right="self.dweight = (dout * x_hat).sum(axis=(0, 2, 3))",
@@ -418,7 +398,7 @@ PAGES = [
         why="weight multiplies x_hat, so x_hat is its factor in the gradient.",
     ),
     Page(
-        code="running-not-updated",
+        "running-not-updated",
         kind="BatchNorm2D",
         what="The running statistics are not updated.",
         right="self.running_mean = (1 - self.momentum) * self.running_mean + self.momentum * mean",
@@ -426,29 +406,27 @@ PAGES = [
         why="Training looks perfect; evaluation normalises by 0 and 1 and guesses.",
     ),
     Page(
-        code="running-in-evaluation",
+        "running-in-evaluation",
         kind="BatchNorm2D",
         what="Evaluation updates the running statistics.",
         right="mean, var = self.running_mean, self.running_var",
-        wrong=(
-            "mean, var = self.running_mean, self.running_var\n"
-            "self.running_mean = (1 - self.momentum) * mean + self.momentum * x.mean(axis=(0, 2, 3))"
-        ),
+        wrong="""
+        mean, var = self.running_mean, self.running_var
+        self.running_mean = (1 - self.momentum) * mean + self.momentum * x.mean(axis=(0, 2, 3))
+        """,
         why="The test set then leaks into the network, and two evaluations differ.",
     ),
     Page(
-        code="momentum-reversed",
+        "momentum-reversed",
         kind="BatchNorm2D",
-        what="momentum weighs the old value, not the new one.",
+        what="momentum multiplies the old value, not the new one.",
         right="self.running_mean = (1 - self.momentum) * self.running_mean + self.momentum * mean",
         wrong="self.running_mean = self.momentum * self.running_mean + (1 - self.momentum) * mean",
-        why=(
-            "Keras and the paper write it this way round, PyTorch the other. The running mean "
-            "then is nearly that of the last batch."
-        ),
+        why="""Keras and the paper write it this way round, PyTorch the other. The running mean then is nearly
+        that of the last batch.""",
     ),
     Page(
-        code="running-variance-biased",
+        "running-variance-biased",
         kind="BatchNorm2D",
         what="running_var takes the variance that divides by M.",
         right="self.running_var = (1 - self.momentum) * self.running_var + self.momentum * unbiased",

@@ -50,7 +50,7 @@ def out_causes() -> Iterator[Cause]:
     for axes, what in (((2, 3), "turned by 180 degrees"), ((2,), "upside down"), ((3,), "mirrored")):
         yield Cause(
             "kernel-flipped",
-            f"the kernel is {what}, as a true convolution turns it; a CNN correlates: {formula}.",
+            f"the kernel is {what}: a CNN correlates and flips nothing, {formula}.",
             with_weight(conv, lambda e, axes=axes: e.weight.flip(axes)),
         )
     yield Cause(
@@ -67,8 +67,7 @@ def out_causes() -> Iterator[Cause]:
         for there in (True, False):
             yield Cause(
                 "reading-order",
-                "kernel and windows are read in different orders: both must run c, i, j (or both any other "
-                "way) before they become rows and columns of a matrix product.",
+                "weight and windows are flattened in different orders: flatten both in the order c, i, j.",
                 with_weight(conv, lambda e, order=order, there=there: kernel_misread(e, order, there)),
             )
     for code, times, what in (
@@ -79,7 +78,7 @@ def out_causes() -> Iterator[Cause]:
     ):
         yield Cause(
             code,
-            f"the bias is {what}: {formula}, once.",
+            f"the bias is {what}: {formula}.",
             lambda e, times=times: conv(e, bias=times(e) * e.bias) if "bias" in e.inputs else None,
         )
     for cut in (True, False):
@@ -102,14 +101,13 @@ def out_causes() -> Iterator[Cause]:
     )
     yield Cause(
         "padding-ignored",
-        "the image is not padded: `padding` rows and columns of zeros belong on each of its four sides.",
+        "the image is not padded: put `padding` rows and columns of zeros on each of the four sides.",
         lambda e: conv(e, padding=0),
     )
     for before, where in ((False, "below and to the right"), (True, "above and to the left")):
         yield Cause(
             "padding-one-sided",
-            f"all padding is put {where}: `padding` rows and columns of zeros belong on each of the "
-            "four sides.",
+            f"all padding is {where}: put `padding` rows and columns of zeros on each of the four sides.",
             lambda e, before=before: conv(
                 e, input=padded_on_one_side(e.x, e.stage.padding, before), padding=0
             ),
@@ -141,11 +139,13 @@ def dweight_causes() -> Iterator[Cause]:
         "kernel-flipped", f"dweight is turned by 180 degrees: {formula}.", lambda e: dweight(e).flip(2, 3)
     )
     yield Cause(
-        "stride-ignored", f"dout[h,w] is paired with the window at h, w: {formula}.", dweight_at_stride_1
+        "stride-ignored",
+        f"dout[h,w] is paired with the window at h, w, not at h*S, w*S: {formula}.",
+        dweight_at_stride_1,
     )
     yield Cause(
         "padding-one-sided",
-        f"x is read as if all padding stood on one side: {formula}, with x padded on all four.",
+        f"x is padded on two sides only: {formula}, with x padded on all four.",
         lambda e: dweight(e, x=padded_on_one_side(e.x, e.stage.padding, before=False), padding=0),
     )
     sums = {
@@ -233,8 +233,8 @@ def dx_causes() -> Iterator[Cause]:
     formula = "dx[n, c, h*S+i, w*S+j] += sum_f weight[f,c,i,j] * dout[n,f,h,w]"
     yield Cause(
         "kernel-flipped",
-        f"the kernel is turned the wrong way: {formula}. (A full convolution of dout takes the kernel "
-        "turned by 180 degrees, and a correlation turns it once more.)",
+        f"the kernel is turned the wrong way: {formula} (as a correlation of the padded dout, dx needs the "
+        "kernel turned by 180 degrees).",
         with_weight(dx, lambda e: e.weight.flip(2, 3)),
     )
     yield Cause(
@@ -254,8 +254,7 @@ def dx_causes() -> Iterator[Cause]:
         for there in (True, False):
             yield Cause(
                 "reading-order",
-                f"the kernel is read in another order than the windows that dx is added back through: "
-                f"{formula}.",
+                f"weight and windows are flattened in different orders: {formula}.",
                 with_weight(dx, lambda e, order=order, there=there: kernel_misread(e, order, there)),
             )
 
@@ -267,51 +266,44 @@ def dwindows(e: Evidence) -> Tensor:
 
 PAGES = [
     Page(
-        code="kernel-flipped",
+        "kernel-flipped",
         kind="Conv2D",
         what="The kernel is turned by 180 degrees before it meets the window.",
         right='out = np.einsum("nchwij,fcij->nfhw", windows, self.weight)',
         wrong='out = np.einsum("nchwij,fcij->nfhw", windows, self.weight[:, :, ::-1, ::-1])',
-        why=(
-            "Mathematics calls the turned one a convolution; a CNN correlates. A network learns "
-            "turned kernels and trains as well, but no weights from PyTorch fit it."
-        ),
+        why="""Mathematics calls the turned one a convolution; a CNN correlates. A network learns turned
+        kernels and trains as well, but no weights from PyTorch fit it.""",
     ),
     Page(
-        code="kernel-transposed",
+        "kernel-transposed",
         kind="Conv2D",
         what="Rows and columns of the kernel are exchanged.",
         right='dwindows = np.einsum("nfhw,fcij->nchwij", dout, self.weight)',
         wrong='dwindows = np.einsum("nfhw,fcji->nchwij", dout, self.weight)',
-        why=(
-            "A square kernel hides it from every shape check, and a symmetric one from every "
-            "number. The gradient points elsewhere; training slows down and nobody sees why."
-        ),
+        why="""A square kernel hides it from every shape check, and a symmetric one from every number. The
+        gradient points elsewhere; training slows down and nobody sees why.""",
     ),
     Page(
-        code="filters-for-channels",
+        "filters-for-channels",
         kind="Conv2D",
         what="Filters and channels of the weight are exchanged.",
         right='dwindows = np.einsum("nfhw,fcij->nchwij", dout, self.weight)',
-        wrong=(
-            'dwindows = np.einsum("nfhw,cfij->nchwij", dout, '
-            "self.weight.reshape(self.weight.shape[1], -1, KH, KW))"
-        ),
-        why=(
-            "weight is (F, C, KH, KW): dx sums over the filters. With as many filters as channels"
-            " every shape fits and every number is wrong."
-        ),
+        wrong="""
+        dwindows = np.einsum("nfhw,cfij->nchwij", dout, self.weight.reshape(self.weight.shape[1], -1, KH, KW))
+        """,
+        why="""weight is (F, C, KH, KW): dx sums over the filters. With as many filters as channels every
+        shape fits and every number is wrong.""",
     ),
     Page(
-        code="bias-dropped",
+        "bias-dropped",
         kind="Conv2D",
         what="The bias is not added.",
         right="out = out + self.bias[:, None, None]",
         wrong="out = out + 0 * self.bias[:, None, None]",
-        why=("The bias starts near 0, so the first losses look right. The layer can never shift its output."),
+        why="The bias starts near 0, so the first losses look right. The layer can never shift its output.",
     ),
     Page(
-        code="bias-twice",
+        "bias-twice",
         kind="Conv2D",
         what="The bias is added twice.",
         right="out = out + self.bias[:, None, None]",
@@ -319,7 +311,7 @@ PAGES = [
         why="Training halves the bias and goes on; only a comparison of numbers shows it.",
     ),
     Page(
-        code="bias-per-cell",
+        "bias-per-cell",
         kind="Conv2D",
         what="The bias is added to every product of the window, not once to their sum.",
         right="out = out + self.bias[:, None, None]",
@@ -327,117 +319,94 @@ PAGES = [
         why="A sum over the window belongs before the bias. The effect is a bias that learns too fast.",
     ),
     Page(
-        code="stride-ignored",
+        "stride-ignored",
         kind="Conv2D",
         what="The windows step by 1 whatever the stride is.",
-        right=(
-            "windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]  # "
-            "(N,C,OH,OW,KH,KW)"
-        ),
+        right="windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]",
         wrong="windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))",
-        why=(
-            "With stride 1, the usual test, both are equal. With another stride out has the wrong"
-            " shape, or the right shape and the wrong windows."
-        ),
+        why="""With stride 1, the usual test, both are equal. With another stride out has the wrong shape, or
+        the right shape and the wrong windows.""",
     ),
     Page(
-        code="height-for-width",
+        "height-for-width",
         kind="Conv2D",
         what="Rows and columns take each other's stride or padding.",
-        right=(
-            "windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]  # "
-            "(N,C,OH,OW,KH,KW)"
-        ),
+        right="windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]",
         wrong="windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SW, ::SH]",
         why="Square settings hide it. Test with a stride such as (2, 3).",
     ),
     Page(
-        code="padding-ignored",
+        "padding-ignored",
         kind="Conv2D",
         what="The image is not padded.",
         right="padded = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)])",
         wrong="padded = x",
-        why=(
-            "Without padding out is smaller, and what stands at the border of the image is seen less often."
-        ),
+        why="Without padding out is smaller, and what stands at the border of the image is seen less often.",
     ),
     Page(
-        code="padding-one-sided",
+        "padding-one-sided",
         kind="Conv2D",
         what="All of the padding stands on one side.",
         right="padded = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)])",
         wrong="padded = np.pad(x, [(0, 0), (0, 0), (0, 2 * PH), (0, 2 * PW)])",
-        why=(
-            "out has the right shape, moved by `padding` pixels. Training hides it; weights from "
-            "elsewhere do not."
-        ),
+        why="""out has the right shape, moved by `padding` pixels. Training hides it; weights from elsewhere
+        do not.""",
     ),
     Page(
-        code="first-only",
+        "first-only",
         kind="Conv2D",
         what="Of a sum only the first term is kept.",
         right='self.dweight = np.einsum("nfhw,nchwij->fcij", dout, windows)',
         wrong='self.dweight = np.einsum("nfhw,nchwij->fcij", dout[:1], windows[:1])',
-        why=(
-            "A `return` inside the loop over the batch does this. One image is a noisy but honest"
-            " gradient, so training works, only badly."
-        ),
+        why="""A `return` inside the loop over the batch does this. One image is a noisy but honest gradient,
+        so training works, only badly.""",
     ),
     Page(
-        code="last-only",
+        "last-only",
         kind="Conv2D",
         what="Of a sum only the last term is kept.",
         right='self.dweight = np.einsum("nfhw,nchwij->fcij", dout, windows)',
-        wrong=(
-            'for n in range(len(dout)):\n    self.dweight = np.einsum("fhw,chwij->fcij", dout[n], windows[n])'
-        ),
-        why=(
-            "`=` where `+=` is meant. With a batch of one the two are equal, so test with more "
-            "than one image."
-        ),
+        wrong="""
+        for n in range(len(dout)):
+            self.dweight = np.einsum("fhw,chwij->fcij", dout[n], windows[n])
+        """,
+        why="""`=` where `+=` is meant. With a batch of one the two are equal, so test with more than one
+        image.""",
     ),
     Page(
-        code="summed-over-all",
+        "summed-over-all",
         kind="Conv2D",
         what="All biases get one and the same gradient.",
         right="self.dbias = dout.sum(axis=(0, 2, 3))",
         wrong="self.dbias = np.full_like(self.bias, dout.sum())",
-        why=(
-            "Each bias belongs to one channel: its gradient is the sum over images and pixels of "
-            "that channel alone."
-        ),
+        why="""Each bias belongs to one channel: its gradient is the sum over images and pixels of that
+        channel alone.""",
     ),
     Page(
-        code="not-summed",
+        "not-summed",
         kind="Conv2D",
         what="A sum is missing, so the gradient has more axes than the bias.",
         right="self.dbias = dout.sum(axis=(0, 2, 3))",
         wrong="self.dbias = dout.sum(axis=(2, 3))",
-        why=(
-            "A bias that is used in every image and pixel collects from all of them. NumPy would "
-            "broadcast the wrong shape in `bias -= lr * dbias`."
-        ),
+        why="""A bias that is used in every image and pixel collects from all of them. NumPy would broadcast
+        the wrong shape in `bias -= lr * dbias`.""",
     ),
     Page(
-        code="window-overwritten",
+        "window-overwritten",
         kind="Conv2D",
         what="Where windows overlap, the gradient of one overwrites that of another.",
         right="padded[:, :, h * SH : h * SH + KH, w * SW : w * SW + KW] += dwindows[:, :, h, w]",
         wrong="padded[:, :, h * SH : h * SH + KH, w * SW : w * SW + KW] = dwindows[:, :, h, w]",
-        why=(
-            "A pixel that several windows read moves the loss through all of them. Windows that "
-            "do not overlap hide the difference between `=` and `+=`."
-        ),
+        why="""A pixel that several windows read moves the loss through all of them. Windows that do not
+        overlap hide the difference between `=` and `+=`.""",
     ),
     Page(
-        code="padding-cropped",
+        "padding-cropped",
         kind="Conv2D",
         what="The padding is cropped at the wrong place.",
         right="dx = padded[:, :, PH : PH + H, PW : PW + W]",
         wrong="dx = padded[:, :, :H, :W]",
-        why=(
-            "dx has the right shape and belongs to pixels beside the right ones. The first layer "
-            "does not need dx, so a small network hides it."
-        ),
+        why="""dx has the right shape and belongs to pixels beside the right ones. The first layer does not
+        need dx, so a small network hides it.""",
     ),
 ]

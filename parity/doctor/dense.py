@@ -18,7 +18,7 @@ def out_causes() -> Iterator[Cause]:
     formula = "out[n,m] = bias[m] + sum_k x[n,k] * weight[m,k]"
     yield Cause(
         "weight-transposed",
-        f"x @ weight stands where x @ weight.T is meant: weight is (out_features, in_features), {formula}.",
+        f"x @ weight in place of x @ weight.T: weight is (out_features, in_features), {formula}.",
         lambda e: functional.linear(e.x, e.weight.T, e.inputs.get("bias")) if square(e) else None,
     )
     for code, times, what in (("bias-dropped", 0, "not added"), ("bias-twice", 2, "added twice")):
@@ -42,7 +42,7 @@ def dx_causes() -> Iterator[Cause]:
     formula = "dx[n,k] = sum_m dout[n,m] * weight[m,k]"
     yield Cause(
         "weight-transposed",
-        f"dout @ weight.T stands where dout @ weight is meant: {formula}.",
+        f"dout @ weight.T in place of dout @ weight: {formula}.",
         lambda e: e.dout @ e.weight.T if square(e) else None,
     )
     yield from one_of_many("dx", "output", "m", lambda e, keep: (e.dout * keep(e.dout, 1)) @ e.weight)
@@ -52,8 +52,7 @@ def dx_causes() -> Iterator[Cause]:
 def dweight_causes() -> Iterator[Cause]:
     yield Cause(
         "axes-swapped",
-        "dweight is transposed: it has the shape of weight, dweight[m,k] = sum_n dout[n,m] * x[n,k] "
-        "= (dout.T @ x).",
+        "dweight is transposed: dweight[m,k] = sum_n dout[n,m] * x[n,k], which is dout.T @ x.",
         lambda e: e.x.T @ e.dout,
     )
     yield from one_of_many(
@@ -68,14 +67,12 @@ def dense_dbias_causes() -> Iterator[Cause]:
 
 PAGES = [
     Page(
-        code="weight-transposed",
+        "weight-transposed",
         kind="Dense",
         what="weight is used where its transpose is meant.",
         right="out = x @ self.weight.T",
         wrong="out = x @ self.weight",
-        why=(
-            "weight is (out_features, in_features), as in PyTorch. With as many inputs as outputs"
-            " the shapes fit and nothing raises."
-        ),
+        why="""weight is (out_features, in_features), as in PyTorch. With as many inputs as outputs the shapes
+        fit and nothing raises.""",
     ),
 ]

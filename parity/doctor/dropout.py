@@ -111,96 +111,90 @@ def near_share(e: Evidence, share: float) -> bool:
 
 PAGES = [
     Page(
-        code="scale-missing",
+        "scale-missing",
         kind="Dropout",
-        what="What is kept does not grow.",
+        what="Kept entries are not scaled.",
         right="scale = x.dtype.type(1 / (1 - self.p))",
         wrong="scale = x.dtype.type(1)",
-        why=(
-            "In training out is then smaller by 1 - p on average than in evaluation, and every "
-            "layer behind it sees another scale."
-        ),
+        why="""In training out is then smaller by 1 - p on average than in evaluation, and every layer behind
+        it sees another scale.""",
     ),
     Page(
-        code="scaled-twice",
+        "scaled-twice",
         kind="Dropout",
-        what="What is kept grows twice.",
+        what="Kept entries are scaled twice.",
         right="scale = x.dtype.type(1 / (1 - self.p))",
         wrong="scale = x.dtype.type(1 / (1 - self.p) ** 2)",
         why="Once in forward is enough; the mean of out is then that of x.",
     ),
     Page(
-        code="scaled-by-p",
+        "scaled-by-p",
         kind="Dropout",
-        what="What is kept is divided by p.",
+        what="Kept entries are divided by p.",
         right="scale = x.dtype.type(1 / (1 - self.p))",
         wrong="scale = x.dtype.type(1 / self.p if self.p else 1)",
-        why="p is what is left out; the share 1 - p stays. With p = 1/2 the two agree.",
+        why="A share p is dropped and 1 - p stays. With p = 1/2 the two agree.",
     ),
     Page(
-        code="scaled-down",
+        "scaled-down",
         kind="Dropout",
-        what="What is kept is multiplied by 1 - p.",
+        what="Kept entries are multiplied by 1 - p.",
         right="scale = x.dtype.type(1 / (1 - self.p))",
         wrong="scale = x.dtype.type(1 - self.p)",
         why="The output shrinks twice: once by what is missing and once by the factor.",
     ),
     Page(
-        code="active-in-evaluation",
+        "active-in-evaluation",
         kind="Dropout",
-        what="Numbers are left out in evaluation.",
+        what="Entries are dropped in evaluation.",
         right="if self.training:",
         wrong="if True:",
         why="Evaluation then is a lottery: the same image gets another answer each time.",
     ),
     Page(
-        code="scaled-in-evaluation",
+        "scaled-in-evaluation",
         kind="Dropout",
         what="Evaluation multiplies by 1 - p.",
         right="mask, scale = np.ones_like(x), x.dtype.type(1)",
         wrong="mask, scale = np.ones_like(x), x.dtype.type(1 - self.p)",
-        why=(
-            "That was the rule of the first paper, whose training did not scale. Inverted dropout"
-            " leaves evaluation alone."
-        ),
+        why="""That was the rule of the first paper, whose training did not scale. Inverted dropout leaves
+        evaluation alone.""",
     ),
     Page(
-        code="mask-drawn-again",
+        "mask-drawn-again",
         kind="Dropout",
         what="backward draws a mask of its own.",
         right="mask, scale = self.cache",
-        wrong=(
-            "mask, scale = self.cache\n"
-            "mask = (self.rng.random(mask.shape) >= self.p).astype(mask.dtype) if self.training else mask"
-        ),
+        wrong="""
+        mask, scale = self.cache
+        mask = (self.rng.random(mask.shape) >= self.p).astype(mask.dtype) if self.training else mask
+        """,
         why="The gradient reaches units that took no part, and misses those that did.",
     ),
     Page(
-        code="probability-reversed",
+        "probability-reversed",
         kind="Dropout",
-        what="The share p is kept.",
+        what="Entries are kept with probability p.",
         right="mask = np.array(self.rng.random(x.shape) >= self.p, x.dtype)",
         wrong="mask = np.array(self.rng.random(x.shape) < self.p, x.dtype)",
-        why="p is the probability of being left out. With p = 1/2 nobody can tell.",
+        why="p is the probability to drop an entry. With p = 1/2 both are the same.",
     ),
     Page(
-        code="mask-shared",
+        "mask-shared",
         kind="Dropout",
         what="Many entries share one draw, all of a channel, say.",
         right="mask = np.array(self.rng.random(x.shape) >= self.p, x.dtype)",
-        wrong=(
-            "draws = self.rng.random((*x.shape[:2], *[1] * (x.ndim - 2)))\n"
-            "mask = np.ones_like(x) * (draws >= self.p)"
-        ),
-        why=(
-            "Whole channels vanish together: that is nn.Dropout2d, another layer. The mean of out is "
-            "right, and a test with one pixel an image hides it."
-        ),
+        wrong="""
+        draws = self.rng.random((*x.shape[:2], *[1] * (x.ndim - 2)))
+        mask = np.ones_like(x) * (draws >= self.p)
+        """,
+        why="""Whole channels vanish together: that is nn.Dropout2d, another layer. The mean of out is right,
+        and a test with one pixel an image hides it.""",
     ),
     Page(
-        code="nothing-dropped",
+        "nothing-dropped",
         kind="Dropout",
-        what="Nothing is left out in training.",
+        what="No entry is dropped in training.",
         right="mask = np.array(self.rng.random(x.shape) >= self.p, x.dtype)",
         wrong="mask = np.ones_like(x)",
         why="The network overfits as if there were no dropout.",

@@ -9,7 +9,7 @@ import inspect
 import sys
 import textwrap
 
-from parity.doctor import plain
+from parity.doctor import anything, plain, remarks
 from parity.doctor.evidence import Page
 from parity.doctor.known import pages
 from parity.kinds import KINDS
@@ -27,8 +27,9 @@ def main(argv: list[str]) -> int:
         print(contents(known))
         return 0
     if code not in known:
-        near = difflib.get_close_matches(code, known, n=3) or sorted(known)[:3]
-        print(f"error: there is no cause {code!r}; near it are {', '.join(near)}", file=sys.stderr)
+        near = difflib.get_close_matches(code, known, n=3)
+        hint = f"near it: {', '.join(near)}" if near else "python -m parity explain lists all"
+        print(f"error: there is no cause {code!r}; {hint}", file=sys.stderr)
         return 2
     print(text(known[code]))
     return 0
@@ -36,30 +37,47 @@ def main(argv: list[str]) -> int:
 
 def contents(known: dict[str, Page]) -> str:
     """Every code with its sentence, kind by kind."""
-    lines = []
-    for kind in KINDS:
-        of_kind = [page for page in known.values() if page.kind == kind]
-        lines += [f"\n{kind}"] * bool(of_kind) + [f"  {page.code:27}{page.what}" for page in of_kind]
-    return "\n".join(lines).lstrip()
+    general = [*anything.PAGES, *remarks.PAGES]
+    groups = {"Any layer, loss, optimizer or model": general}
+    groups |= {
+        kind: [page for page in known.values() if page.kind == kind and page not in general] for kind in KINDS
+    }
+    lists = {title: [f"  {page.code:27}{page.what}" for page in group] for title, group in groups.items()}
+    return "\n\n".join("\n".join((title, *lines)) for title, lines in lists.items() if lines)
 
 
 def text(page: Page) -> str:
-    right, wrong = (textwrap.indent(code, "    ") for code in (page.right, page.wrong))
-    why = textwrap.fill(page.why, 100)
-    return f"{page.code} ({page.kind})\n\n{page.what}\n\nwrong:\n{wrong}\n\nright:\n{right}\n\n{why}"
+    """The wrong method with its wrong lines marked, the right line, and why it matters."""
+    name, lines = wrong_method(page)
+    method = "\n".join(f"  {mark} {line}" for mark, line in lines)
+    why = textwrap.fill(" ".join(page.why.split()), 100)
+    head = f"{page.code}: {page.what}\n\nwrong, in {page.kind}.{name}:"
+    return f"{head}\n\n{method}\n\nright:\n\n    {page.right}\n\n{why}"
+
+
+def wrong_method(page: Page) -> tuple[str, list[tuple[str, str]]]:
+    """The method of plain.py that holds the right line: its name, and its lines behind a mark, ">" if wrong.
+
+    Raises ValueError if no method holds it.
+    """
+    for name, method in vars(getattr(plain, page.kind)).items():
+        lines = textwrap.dedent(inspect.getsource(method)).splitlines() if inspect.isfunction(method) else []
+        codes = [line.partition("  #")[0] for line in lines]
+        if page.right in map(str.strip, codes):
+            marked = []
+            for line, code in zip(lines, codes, strict=True):
+                indent = " " * (len(code) - len(code.lstrip()))
+                wrong = textwrap.indent(inspect.cleandoc(page.wrong), indent).splitlines()
+                marked += [(">", w) for w in wrong] if code.strip() == page.right else [(" ", line)]
+            return name, marked
+    raise ValueError(f"explain: right of {page.code} is {page.right!r}, expected a line of {page.kind}")
 
 
 def wrong_class(page: Page) -> type:
-    """The class of plain.py with the wrong lines in place of the right one. ValueError if it has none."""
-    source = inspect.getsource(getattr(plain, page.kind))
-    lines = source.splitlines()
-    at = [i for i, line in enumerate(lines) if line.strip() == page.right]
-    if not at:
-        raise ValueError(f"explain: right of {page.code} is {page.right!r}, expected a line of {page.kind}")
-    for i in at:
-        indent = lines[i][: len(lines[i]) - len(lines[i].lstrip())]
-        lines[i] = textwrap.indent(page.wrong, indent)
+    """A subclass of that of plain.py with the wrong method."""
+    name, lines = wrong_method(page)
     names = dict(vars(plain))
-    exec(compile("\n".join(lines), f"<{page.code}>", "exec"), names)
+    exec(compile("\n".join(line for _, line in lines), f"<{page.code}>", "exec"), names)
+    names[page.kind] = type(page.kind, (names[page.kind],), {name: names[name]})
     found: type = names[page.kind]
     return found

@@ -13,8 +13,7 @@ def out_causes() -> Iterator[Cause]:
     for order in permutations(range(4)):
         yield Cause(
             "reading-order",
-            "the pixels of an image stand in another order: out = x.reshape(N, C*H*W), channels slowest, "
-            "columns fastest; another order (H, W, C, say) needs the next layer's weights in that order too.",
+            "the pixels are in another order: out = x.reshape(N, C*H*W), channels slowest, columns fastest.",
             lambda e, order=order: (
                 e.x.permute(order).reshape(e.exact["out"].shape) if e.x.ndim == 4 else None
             ),
@@ -26,8 +25,7 @@ def dx_causes() -> Iterator[Cause]:
     for order in permutations(range(4)):
         yield Cause(
             "reading-order",
-            "the gradient is folded back in another order than forward flattened: dx = "
-            "dout.reshape(x.shape).",
+            "backward reshapes in another order than forward: dx = dout.reshape(x.shape).",
             lambda e, order=order: folded(e, order),
         )
 
@@ -41,14 +39,12 @@ def folded(e: Evidence, order: tuple[int, ...]) -> Tensor | None:
 
 PAGES = [
     Page(
-        code="reading-order",
+        "reading-order",
         kind="Flatten",
         what="The right numbers stand at the wrong places, as a reshape in another order leaves them.",
         right="out = x.reshape(len(x), -1)",
         wrong="out = (x.transpose(0, 2, 3, 1) if x.ndim == 4 else x).reshape(len(x), -1)",
-        why=(
-            "PyTorch reads channels slowest; Keras and Flax read them fastest. A network that is "
-            "trained so works; weights from the other side do not fit."
-        ),
+        why="""PyTorch reads channels slowest; Keras and Flax read them fastest. A network that is trained so
+        works; weights from the other side do not fit.""",
     ),
 ]

@@ -36,14 +36,12 @@ def loss_causes() -> Iterator[Cause]:
         ):
             yield Cause(
                 "epsilon-in-log",
-                f"{how} caps the loss of an answer that is sure and wrong: compute {LOG}, and no "
-                "number is needed.",
+                f"{how} limits the loss of a confident wrong answer: compute {LOG}, which needs no eps.",
                 lambda e, p_of=p_of: -p_of(right_class(e.logits.softmax(dim=1), e.labels)).log().mean(),
             )
     yield Cause(
         "labels-crossed",
-        "every image is charged with every label: log_probs[np.arange(N), labels] takes one for each image, "
-        "log_probs[:, labels] takes all.",
+        "every image is charged with every label: log_probs[np.arange(N), labels] takes one an image.",
         lambda e: -e.logits.log_softmax(dim=1)[:, e.labels].mean(),
     )
     for which, index in (("last", -1), ("first", 0)):
@@ -59,7 +57,7 @@ def loss_causes() -> Iterator[Cause]:
         )
     yield Cause(
         "not-summed",
-        "the loss is one number, the mean over the batch.",
+        "the loss has one number an image: take the mean over the batch.",
         lambda e: -right_class(e.logits.log_softmax(dim=1), e.labels),
     )
     yield from overflow_causes("loss")
@@ -70,8 +68,7 @@ def softmax_causes(compute: Callable[..., Any]) -> Iterator[Cause]:
     for over in ("batch", "everything"):
         yield Cause(
             "softmax-over-batch",
-            "the probabilities sum to 1 over the wrong axis: softmax goes over the classes of each "
-            "image, axis=1.",
+            "the probabilities sum to 1 over the wrong axis: softmax runs over the classes, axis=1.",
             lambda e, over=over: compute(e.logits, e.labels, over),
         )
     yield Cause(
@@ -82,7 +79,7 @@ def softmax_causes(compute: Callable[..., Any]) -> Iterator[Cause]:
     for by in (1, -1):
         yield Cause(
             "labels-shifted",
-            "the label beside the right one is charged: label k is column k, counted from 0.",
+            "the column beside the label's is used: label k is column k, counted from 0.",
             lambda e, by=by: compute(e.logits, (e.labels + by) % e.logits.shape[1]),
         )
 
@@ -92,7 +89,7 @@ def overflow_causes(tensor: str) -> Iterator[Cause]:
         (
             "log-of-softmax",
             lambda z: z.amax(1, keepdim=True),
-            "the logarithm of a vanished probability is infinite",
+            "a probability rounds to 0, and its logarithm is infinite",
         ),
         (
             "max-of-batch",
@@ -143,19 +140,18 @@ def dlogits_causes() -> Iterator[Cause]:
     for times in (lambda e: 1 / len(e.logits), lambda e: 1.0):
         yield Cause(
             "label-not-subtracted",
-            f"these are the probabilities, from which 1 must come off at the right class: {formula}.",
+            f"dlogits is the probabilities alone: subtract 1 at the right class, {formula}.",
             lambda e, times=times: e.logits.softmax(dim=1) * times(e),
         )
     for N in (1, None):
         yield Cause(
             "labels-crossed",
-            f"every image loses 1 at every label of the batch: {formula}; dlogits[np.arange(N), "
-            "labels] -= 1.",
+            f"1 is subtracted at every label of the batch: {formula}; dlogits[np.arange(N), labels] -= 1.",
             lambda e, N=N: every_label(e) / (N or len(e.logits)),
         )
     yield Cause(
         "softmax-not-differentiated",
-        f"this is the gradient of the probabilities, -[k is label] / p: softmax stands between, {formula}.",
+        f"the derivative of softmax is missing, -[k is label] / p is dL/dprobs: {formula}.",
         lambda e: -functional.one_hot(e.labels, e.logits.shape[1]) / probabilities(e) / len(e.logits),
     )
     yield from softmax_causes(dlogits)
@@ -175,32 +171,31 @@ def every_label(e: Evidence) -> Tensor:
 
 PAGES = [
     Page(
-        code="softmax-over-batch",
+        "softmax-over-batch",
         kind="CrossEntropyLoss",
         what="The probabilities sum to 1 over the wrong axis.",
         right="log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))",
-        wrong=(
-            "shifted = logits - logits.max(axis=0)\nlog_probs = shifted - np.log(np.exp(shifted).sum(axis=0))"
-        ),
-        why=("Softmax goes over the classes of one image. With as many images as classes no shape shows it."),
+        wrong="""
+        shifted = logits - logits.max(axis=0)
+        log_probs = shifted - np.log(np.exp(shifted).sum(axis=0))
+        """,
+        why="Softmax goes over the classes of one image. With as many images as classes no shape shows it.",
     ),
     Page(
-        code="double-softmax",
+        "double-softmax",
         kind="CrossEntropyLoss",
         what="Softmax is taken twice.",
         right="shifted = logits - logits.max(axis=1, keepdims=True)",
-        wrong=(
-            "logits = np.exp(logits - logits.max(axis=1, keepdims=True))\n"
-            "logits = logits / logits.sum(axis=1, keepdims=True)\n"
-            "shifted = logits - logits.max(axis=1, keepdims=True)"
-        ),
-        why=(
-            "The loss expects logits. The first loss looks right, and with 10 classes none ever "
-            "falls below log(1 + 9/e) = 1.46."
-        ),
+        wrong="""
+        logits = np.exp(logits - logits.max(axis=1, keepdims=True))
+        logits = logits / logits.sum(axis=1, keepdims=True)
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        """,
+        why="""The loss expects logits. The first loss looks right, and with 10 classes none ever falls below
+        log(1 + 9/e) = 1.46.""",
     ),
     Page(
-        code="labels-shifted",
+        "labels-shifted",
         kind="CrossEntropyLoss",
         what="The class beside the right one is charged.",
         right="loss = -log_probs[np.arange(len(labels)), labels].mean()",
@@ -208,45 +203,40 @@ PAGES = [
         why="Label k is column k, counted from 0. Training works, and evaluation is wrong throughout.",
     ),
     Page(
-        code="epsilon-in-log",
+        "epsilon-in-log",
         kind="CrossEntropyLoss",
         what="A small number is added inside the logarithm.",
         right="loss = -log_probs[np.arange(len(labels)), labels].mean()",
-        wrong=(
-            "probs = np.exp(log_probs)\n"
-            "loss = -np.log(probs[np.arange(len(labels)), labels] + logits.dtype.type(1e-8)).mean()"
-        ),
-        why=(
-            "It caps the loss of an answer that is sure and wrong, where the gradient matters "
-            "most. Subtracting the largest logit needs no such number."
-        ),
+        wrong="""
+        probs = np.exp(log_probs)
+        loss = -np.log(probs[np.arange(len(labels)), labels] + logits.dtype.type(1e-8)).mean()
+        """,
+        why="""It caps the loss of an answer that is sure and wrong, where the gradient matters most.
+        Subtracting the largest logit needs no such number.""",
     ),
     Page(
-        code="labels-crossed",
+        "labels-crossed",
         kind="CrossEntropyLoss",
         what="Every image is charged with every label of the batch.",
         right="loss = -log_probs[np.arange(len(labels)), labels].mean()",
         wrong="loss = -log_probs[:, labels].mean()",
-        why=(
-            "log_probs[:, labels] is (N, N); log_probs[np.arange(N), labels] is one number for "
-            "each image. A batch of one hides it."
-        ),
+        why="""log_probs[:, labels] is (N, N); log_probs[np.arange(N), labels] is one number for each image. A
+        batch of one hides it.""",
     ),
     Page(
-        code="log-of-softmax",
+        "log-of-softmax",
         kind="CrossEntropyLoss",
         what="The logarithm is taken of a probability that has vanished.",
         right="log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))",
-        wrong=(
-            "probs = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)\nlog_probs = np.log(probs)"
-        ),
-        why=(
-            "exp(-200) is 0 in float32, and its logarithm is infinite. With ordinary logits both "
-            "formulas agree."
-        ),
+        wrong="""
+        probs = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
+        log_probs = np.log(probs)
+        """,
+        why="""exp(-200) is 0 in float32, and its logarithm is infinite. With ordinary logits both formulas
+        agree.""",
     ),
     Page(
-        code="max-of-batch",
+        "max-of-batch",
         kind="CrossEntropyLoss",
         what="The largest logit of the batch is subtracted, not that of each row.",
         right="shifted = logits - logits.max(axis=1, keepdims=True)",
@@ -254,7 +244,7 @@ PAGES = [
         why="A row far below the others becomes all zeros, and log(0) is infinite.",
     ),
     Page(
-        code="mean-for-max",
+        "mean-for-max",
         kind="CrossEntropyLoss",
         what="The mean of the logits is subtracted, not the largest.",
         right="shifted = logits - logits.max(axis=1, keepdims=True)",
@@ -262,7 +252,7 @@ PAGES = [
         why="What is left may still be large, and exp overflows.",
     ),
     Page(
-        code="no-max-shift",
+        "no-max-shift",
         kind="CrossEntropyLoss",
         what="exp overflows: nothing is subtracted from the logits.",
         right="shifted = logits - logits.max(axis=1, keepdims=True)",
@@ -270,7 +260,7 @@ PAGES = [
         why="exp(89) is too large for float32. It happens late in training, as a sudden NaN.",
     ),
     Page(
-        code="label-not-subtracted",
+        "label-not-subtracted",
         kind="CrossEntropyLoss",
         what="dlogits are the probabilities; 1 is not subtracted at the right class.",
         right="dlogits[np.arange(len(labels)), labels] -= 1",
@@ -278,14 +268,15 @@ PAGES = [
         why="Every class is pushed down, the right one too: nothing is learned.",
     ),
     Page(
-        code="softmax-not-differentiated",
+        "softmax-not-differentiated",
         kind="CrossEntropyLoss",
         what="This is the gradient of the probabilities, not of the logits.",
         right="dlogits = probs.copy()",
-        wrong="hit = np.eye(probs.shape[1], dtype=probs.dtype)[labels]\nreturn -hit / probs / len(labels)",
-        why=(
-            "Softmax stands between logits and loss, and its derivative is missing. The fused "
-            "form, probs - onehot, has both."
-        ),
+        wrong="""
+        hit = np.eye(probs.shape[1], dtype=probs.dtype)[labels]
+        return -hit / probs / len(labels)
+        """,
+        why="""Softmax stands between logits and loss, and its derivative is missing. The fused form, probs -
+        onehot, has both.""",
     ),
 ]

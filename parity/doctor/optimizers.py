@@ -12,7 +12,7 @@ from parity.bounds import Array
 from parity.doctor.evidence import ANY, Cause, Evidence, Page, causes
 
 Update = Callable[[dict[str, Any], Tensor, Tensor, int], Tensor]  # state, w, g, t -> w
-DECAY = "weight decay is added to the gradient first, g = grad + weight_decay * data"
+DECAY = "g = grad + weight_decay * data comes first"
 
 
 def after_every_step(e: Evidence, tensor: str, update: Update) -> Array:
@@ -34,13 +34,12 @@ def either(tensor: str) -> Iterator[Cause]:
     )
     yield Cause(
         "parameter-forgotten",
-        "this parameter is never updated and another is: step goes over all of them, biases too.",
+        "this parameter is never updated, others are: step must update all of them, biases too.",
         lambda e: unchanged(e, tensor) if others_are_right(e, tensor) else None,
     )
     yield Cause(
         "not-in-place",
-        "the weights never change: `data = data - ...` gives a new array to a name; write into the array "
-        "that the layer holds, data[...] -= ...",
+        "the weights never change: `data = data - ...` makes a new array, data[...] -= ... does not.",
         lambda e: unchanged(e, tensor),
     )
 
@@ -72,11 +71,13 @@ def decay_causes(variant: Callable[..., Cause]) -> Iterator[Cause]:
     sentence = f"weight decay leaves this parameter out: PyTorch decays them all, biases too; {DECAY}."
     yield variant("decay-ignored", sentence, decay="ignored here")
     yield variant("decay-ignored", f"weight_decay does nothing: {DECAY}.", decay="ignored")
-    yield variant("decay-sign", f"weight decay makes weights grow: {DECAY}, plus.", decay="wrong sign")
     yield variant(
-        "decay-sign", f"only the sign of the weights decays them: {DECAY}.", decay="sign of weights"
+        "decay-sign", f"weight decay has the wrong sign, and weights grow: {DECAY}.", decay="wrong sign"
     )
-    yield variant("decay-factor", f"weight decay counts twice: {DECAY}, without a factor 2.", decay="twice")
+    yield variant(
+        "decay-sign", f"weight decay uses only the sign of the weights: {DECAY}.", decay="sign of weights"
+    )
+    yield variant("decay-factor", f"weight decay counts twice: {DECAY}.", decay="twice")
 
 
 @causes("SGD", ANY)
@@ -117,21 +118,19 @@ def sgd_causes(tensor: str) -> Iterator[Cause]:
     b, step = "b = momentum * b + g", "data -= lr * (g + momentum * b)"
     yield from either(tensor)
     yield variant(
-        "momentum-damped", f"the gradient enters with 1 - momentum: PyTorch has {b}.", momentum="damped"
+        "momentum-damped", f"the gradient is multiplied by 1 - momentum: PyTorch has {b}.", momentum="damped"
     )
     for nesterov in ("torch", "ignored"):
-        sentence = f"the factor stands at the gradient, b never fades: {b}."
+        sentence = f"momentum multiplies g, so b never decays: {b}."
         yield variant("momentum-misplaced", sentence, momentum="on the gradient", nesterov=nesterov)
         sentence = f"momentum does nothing: {b}, data -= lr * b."
         yield variant("momentum-ignored", sentence, momentum="ignored", nesterov=nesterov)
     yield variant("nesterov-ignored", f"nesterov does nothing: {step}.", nesterov="ignored")
-    yield variant("nesterov-formula", f"nesterov adds b where g is meant: {step}.", nesterov="twice")
-    yield variant(
-        "nesterov-sign", f"nesterov's part of the buffer has the wrong sign: {step}.", nesterov="minus"
-    )
-    yield variant("decay-decoupled", f"weight decay goes past the momentum: {DECAY}.", decay="decoupled")
+    yield variant("nesterov-formula", f"nesterov uses b in place of g: {step}.", nesterov="twice")
+    yield variant("nesterov-sign", f"nesterov subtracts the buffer: {step}.", nesterov="minus")
+    yield variant("decay-decoupled", f"weight decay skips the momentum buffer: {DECAY}.", decay="decoupled")
     yield from decay_causes(variant)
-    yield variant("wrong-sign", "the weights climb: data -= lr * b, against the gradient.", sign=+1.0)
+    yield variant("wrong-sign", "the step has the wrong sign: data -= lr * b.", sign=+1.0)
 
 
 @causes("Adam", ANY)
@@ -187,9 +186,11 @@ def adam_causes(tensor: str) -> Iterator[Cause]:
     yield variant("no-bias-correction", f"v is not corrected: {correction}.", correct="m")
     yield variant("no-bias-correction", f"m is not corrected: {correction}.", correct="v")
     yield variant(
-        "multiplied-not-divided", f"the correction multiplies: {correction}.", correction="multiplied"
+        "multiplied-not-divided",
+        f"the correction multiplies and should divide: {correction}.",
+        correction="multiplied",
     )
-    yield variant("multiplied-not-divided", f"the step grows with the root: {step}.", by_root="multiplied")
+    yield variant("multiplied-not-divided", f"m_hat is multiplied by the root: {step}.", by_root="multiplied")
     yield variant("eps-inside-root", f"eps stands inside the root: {step}.", eps="inside")
     yield variant(
         "eps-before-correction",
@@ -199,31 +200,30 @@ def adam_causes(tensor: str) -> Iterator[Cause]:
     yield variant("eps-ignored", f"eps does nothing: {step}.", eps="none")
     yield variant("root-missing", f"the root is missing: {step}.", eps="no root")
     for count, what in (
-        (lambda t, i, n: 1, "t stays 1 (a power that is forgotten does the same)"),
+        (lambda t, i, n: 1, "t stays 1, or **t is missing"),
         (lambda t, i, n: t + 1, "t is 2 at the first step"),
         (lambda t, i, n: n * (t - 1) + i + 1, "t counts parameters instead of steps"),
     ):
         yield variant("step-not-counted", f"{what}: {correction}, t = 1, 2, 3 ...", count=count)
     yield variant(
         "not-in-place",
-        "m and v forget every step before: `m = ...` in the loop gives the mean to a local name, "
-        "m[...] = ... keeps it.",
+        "m and v start at 0 in every step: `m = ...` makes a local array, m[...] = ... keeps the mean.",
         forgets=True,
     )
     yield variant("betas-swapped", "beta1 and beta2 are exchanged: beta1 is m's, beta2 is v's.", swap=True)
-    yield variant("not-squared", "v averages |g|: it is the mean of g * g.", v_of=torch.abs)
-    yield variant("momentum-ignored", f"g stands where m_hat is meant: {step}.", first="g", correct="v")
-    yield variant("momentum-ignored", f"g stands where m is meant: {step}.", first="g")
+    yield variant("not-squared", "v averages |g|: it should average g * g.", v_of=torch.abs)
+    yield variant("momentum-ignored", f"g in place of m_hat: {step}.", first="g", correct="v")
+    yield variant("momentum-ignored", f"g in place of m: {step}.", first="g")
     yield variant(
-        "decay-decoupled", f"weight decay goes past m and v, which is AdamW: {DECAY}.", decay="decoupled"
+        "decay-decoupled", f"weight decay skips m and v, which is AdamW: {DECAY}.", decay="decoupled"
     )
     yield from decay_causes(variant)
-    yield variant("wrong-sign", f"the weights climb: {step}, against the gradient.", sign=+1.0)
+    yield variant("wrong-sign", f"the step has the wrong sign: {step}.", sign=+1.0)
 
 
 PAGES = [
     Page(
-        code="parameter-forgotten",
+        "parameter-forgotten",
         kind="SGD",
         what="One parameter is never updated.",
         right="for parameter, b in zip(self.parameters, self.momentum_buffer, strict=True):",
@@ -231,18 +231,19 @@ PAGES = [
         why="Often the bias. The rest of the network makes up for it.",
     ),
     Page(
-        code="not-in-place",
+        "not-in-place",
         kind="SGD",
         what="The weights never change: a new array gets a name.",
         right="parameter.data[...] -= self.lr * change",
-        wrong="data = parameter.data\ndata = data - self.lr * change",
-        why=(
-            "`data = data - ...` binds the name anew; the layer still holds the old array. Write "
-            "into it: data[...] -= ..."
-        ),
+        wrong="""
+        data = parameter.data
+        data = data - self.lr * change
+        """,
+        why="""`data = data - ...` binds the name anew; the layer still holds the old array. Write into it:
+        data[...] -= ...""",
     ),
     Page(
-        code="momentum-damped",
+        "momentum-damped",
         kind="SGD",
         what="The gradient enters the buffer with 1 - momentum.",
         right="b[...] = self.momentum * b + g",
@@ -250,7 +251,7 @@ PAGES = [
         why="A common other definition. With it the same lr takes steps that are 1 - momentum as long.",
     ),
     Page(
-        code="momentum-misplaced",
+        "momentum-misplaced",
         kind="SGD",
         what="momentum stands at the gradient, not at the buffer.",
         right="b[...] = self.momentum * b + g",
@@ -258,7 +259,7 @@ PAGES = [
         why="The buffer never fades: it adds up every gradient since the start.",
     ),
     Page(
-        code="momentum-ignored",
+        "momentum-ignored",
         kind="SGD",
         what="momentum does nothing.",
         right="b[...] = self.momentum * b + g",
@@ -266,7 +267,7 @@ PAGES = [
         why="Plain gradient descent trains too, more slowly. The first step is the same either way.",
     ),
     Page(
-        code="nesterov-ignored",
+        "nesterov-ignored",
         kind="SGD",
         what="nesterov does nothing.",
         right="change = g + self.momentum * b if self.nesterov else b",
@@ -274,7 +275,7 @@ PAGES = [
         why="The two differ by one gradient's share of a step, too little to see in a loss curve.",
     ),
     Page(
-        code="nesterov-formula",
+        "nesterov-formula",
         kind="SGD",
         what="nesterov adds the buffer where the gradient is meant.",
         right="change = g + self.momentum * b if self.nesterov else b",
@@ -282,7 +283,7 @@ PAGES = [
         why="PyTorch looks ahead with g + momentum * b.",
     ),
     Page(
-        code="nesterov-sign",
+        "nesterov-sign",
         kind="SGD",
         what="The buffer enters nesterov's step with the wrong sign.",
         right="change = g + self.momentum * b if self.nesterov else b",
@@ -290,18 +291,18 @@ PAGES = [
         why="The step goes back where it came from.",
     ),
     Page(
-        code="decay-decoupled",
+        "decay-decoupled",
         kind="SGD",
         what="Weight decay does not pass through the momentum.",
         right="g = parameter.grad + self.weight_decay * parameter.data",
-        wrong=(
-            "g, decay = parameter.grad, self.lr * self.weight_decay * parameter.data\n"
-            "parameter.data[...] -= decay"
-        ),
+        wrong="""
+        g, decay = parameter.grad, self.lr * self.weight_decay * parameter.data
+        parameter.data[...] -= decay
+        """,
         why="That is AdamW's rule. PyTorch's SGD and Adam add weight_decay * data to the gradient.",
     ),
     Page(
-        code="decay-ignored",
+        "decay-ignored",
         kind="SGD",
         what="weight_decay does nothing.",
         right="g = parameter.grad + self.weight_decay * parameter.data",
@@ -309,7 +310,7 @@ PAGES = [
         why="Training is a little better and test accuracy a little worse: nobody suspects the optimiser.",
     ),
     Page(
-        code="decay-sign",
+        "decay-sign",
         kind="SGD",
         what="Weight decay makes the weights grow.",
         right="g = parameter.grad + self.weight_decay * parameter.data",
@@ -317,7 +318,7 @@ PAGES = [
         why="Decay adds the weight to the gradient, which is then subtracted.",
     ),
     Page(
-        code="decay-factor",
+        "decay-factor",
         kind="SGD",
         what="Weight decay counts twice.",
         right="g = parameter.grad + self.weight_decay * parameter.data",
@@ -325,18 +326,16 @@ PAGES = [
         why="The penalty of PyTorch is weight_decay / 2 * sum(data**2), whose gradient has no 2.",
     ),
     Page(
-        code="no-bias-correction",
+        "no-bias-correction",
         kind="Adam",
         what="m and v are used without their correction.",
         right="v_hat = v / (1 - beta2**t)",
         wrong="v_hat = v",
-        why=(
-            "Both start at 0 and are too small at first. Without the correction the first steps "
-            "are up to 30 times too long."
-        ),
+        why="""Both start at 0 and are too small at first. Without the correction the first steps are up to 30
+        times too long.""",
     ),
     Page(
-        code="multiplied-not-divided",
+        "multiplied-not-divided",
         kind="Adam",
         what="The correction multiplies where it should divide.",
         right="m_hat = m / (1 - beta1**t)",
@@ -344,7 +343,7 @@ PAGES = [
         why="m is too small at first and becomes smaller still.",
     ),
     Page(
-        code="eps-inside-root",
+        "eps-inside-root",
         kind="Adam",
         what="eps stands inside the root.",
         right="change = m_hat / (np.sqrt(v_hat) + self.eps)",
@@ -352,7 +351,7 @@ PAGES = [
         why="sqrt(1e-8) is 1e-4: small gradients take far smaller steps.",
     ),
     Page(
-        code="eps-before-correction",
+        "eps-before-correction",
         kind="Adam",
         what="eps is added before v is corrected.",
         right="change = m_hat / (np.sqrt(v_hat) + self.eps)",
@@ -360,7 +359,7 @@ PAGES = [
         why="The paper's epsilon-hat, which Keras uses. Where gradients are small the curves part.",
     ),
     Page(
-        code="eps-ignored",
+        "eps-ignored",
         kind="Adam",
         what="eps does nothing.",
         right="change = m_hat / (np.sqrt(v_hat) + self.eps)",
@@ -368,7 +367,7 @@ PAGES = [
         why="A weight that never had a gradient is divided by 0.",
     ),
     Page(
-        code="root-missing",
+        "root-missing",
         kind="Adam",
         what="The root is missing.",
         right="change = m_hat / (np.sqrt(v_hat) + self.eps)",
@@ -376,7 +375,7 @@ PAGES = [
         why="A small gradient then takes a huge step: g / g**2 is 1 / g.",
     ),
     Page(
-        code="step-not-counted",
+        "step-not-counted",
         kind="Adam",
         what="t does not count the steps.",
         right="t, (beta1, beta2) = self.steps, self.betas",
@@ -384,7 +383,7 @@ PAGES = [
         why="t = 1, 2, 3 ... With t fixed the correction never ends.",
     ),
     Page(
-        code="betas-swapped",
+        "betas-swapped",
         kind="Adam",
         what="beta1 and beta2 are exchanged.",
         right="t, (beta1, beta2) = self.steps, self.betas",
@@ -392,7 +391,7 @@ PAGES = [
         why="m should follow the gradient quickly, v slowly.",
     ),
     Page(
-        code="not-squared",
+        "not-squared",
         kind="Adam",
         what="v averages |g|, not g * g.",
         right="v[...] = beta2 * v + (1 - beta2) * g * g",

@@ -73,7 +73,7 @@ class AvgPool2D(tn.AvgPool2D):
         return out
 
     def backward(self, dout: Array) -> Array:
-        x, windows = self.cache  # noqa: RUF059
+        x, _ = self.cache
         (KH, KW), (SH, SW), (PH, PW) = self.kernel_size, self.stride, self.padding
         (H, W), (OH, OW) = x.shape[2:], dout.shape[2:]
         share = np.full((KH, KW), 1 / (KH * KW), x.dtype)
@@ -128,10 +128,9 @@ class Dense(tn.Dense):
 
 class BatchNorm2D(tn.BatchNorm2D):
     def forward(self, x: Array) -> Array:
-        M = x.size // x.shape[1]
         if self.training:
             mean, var = x.mean(axis=(0, 2, 3)), x.var(axis=(0, 2, 3))
-            unbiased = var * M / (M - 1)
+            unbiased = x.var(axis=(0, 2, 3), ddof=1)
             self.running_mean = (1 - self.momentum) * self.running_mean + self.momentum * mean
             self.running_var = (1 - self.momentum) * self.running_var + self.momentum * unbiased
         else:
@@ -147,7 +146,8 @@ class BatchNorm2D(tn.BatchNorm2D):
         M = x.size // x.shape[1]
         self.dbias = dout.sum(axis=(0, 2, 3))
         self.dweight = (dout * x_hat).sum(axis=(0, 2, 3))
-        through_mean, through_var = self.dbias[:, None, None] / M, x_hat * self.dweight[:, None, None] / M
+        through_mean = self.dbias[:, None, None] / M
+        through_var = x_hat * self.dweight[:, None, None] / M
         if not self.training:
             through_mean, through_var = 0, 0
         dx = (self.weight / root)[:, None, None] * (dout - through_mean - through_var)
@@ -174,7 +174,7 @@ class CrossEntropyLoss(tn.CrossEntropyLoss):
     def forward(self, logits: Array, labels: Array) -> np.floating[Any]:
         shifted = logits - logits.max(axis=1, keepdims=True)
         log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        self.cache = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True), labels
+        self.cache = np.exp(log_probs), labels
         loss = -log_probs[np.arange(len(labels)), labels].mean()
         return loss
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -70,8 +71,7 @@ def geometry_causes(pool: Pool) -> Iterator[Cause]:
     for stride, cut in ((1, True), (1, False), (None, False)):
         yield Cause(
             "stride-ignored",
-            f"the windows step by {'the size of the kernel' if stride is None else 1} whatever the stride "
-            f"is: {formula}.",
+            f"the windows step by {'the size of the kernel' if stride is None else 1}, not by S: {formula}.",
             lambda e, stride=stride, cut=cut: pool(e.x, e.stage.kernel_size, stride, e.stage.padding)[
                 :, :, : e.dout.shape[2] if cut else None, : e.dout.shape[3] if cut else None
             ],
@@ -92,19 +92,17 @@ def geometry_causes(pool: Pool) -> Iterator[Cause]:
     )
     yield Cause(
         "padding-ignored",
-        "the image is not padded: `padding` rows and columns belong on each of its four sides.",
+        "the image is not padded: put `padding` rows and columns on each of the four sides.",
         lambda e: pool(e.x, e.stage.kernel_size, e.stage.stride, 0),
     )
     yield Cause(
         "rounded-up",
-        "the last, incomplete windows are kept: out has (H + 2*padding - KH) // stride + 1 rows, "
-        "rounded down.",
+        "incomplete windows are kept: out has (H + 2*padding - KH) // stride + 1 rows, rounded down.",
         lambda e: pool(e.x, e.stage.kernel_size, e.stage.stride, e.stage.padding, ceil_mode=True),
     )
     yield Cause(
         "reading-order",
-        "the tiles are cut in the wrong order: x.reshape(N, C, OH, KH, OW, KW), each axis split into the "
-        "number of the tile and the place inside it.",
+        "the tiles are cut in the wrong order: H splits into OH, KH, x.reshape(N, C, OH, KH, OW, KW).",
         lambda e: tiles_interleaved(e, pool),
     )
 
@@ -159,23 +157,23 @@ def max_dx_causes() -> Iterator[Cause]:
         (
             "by column",
             "ties-by-column",
-            "ties are broken column by column: the first in reading order, row by row.",
+            "of equal numbers the first down the columns gets the gradient: PyTorch reads row by row.",
         ),
         ("shared", "ties-shared", "equal numbers share the gradient: PyTorch gives all of it to the first."),
         (
             "all",
             "ties-all",
-            "each of several equal maxima gets the whole gradient: it must go to one, the first.",
+            "each of several equal maxima gets the whole gradient: give it to the first alone.",
         ),
         (
             "spread",
             "gradient-spread",
-            "the gradient is spread over the window as in average pooling: one entry won.",
+            "the gradient is spread over the window as in average pooling: it belongs to the largest.",
         ),
         (
             "everywhere",
             "mask-missing",
-            "every entry of a window gets the gradient: only the winner moved out.",
+            "every entry of a window gets the whole gradient: it belongs to the largest.",
         ),
         (
             "corner",
@@ -196,14 +194,18 @@ def max_dx_causes() -> Iterator[Cause]:
     )
     yield Cause(
         "zero-padding",
-        "the winners are sought among padded zeros, which win where all is negative: pad with -inf.",
+        "padded zeros win where all numbers are negative: pad with -inf.",
         lambda e: given_back(e, shares(e, "first", fill=0.0)),
+    )
+    yield Cause(
+        "absolute-value",
+        f"the gradient goes to the largest magnitude: it belongs to the largest number. {formula}.",
+        lambda e: given_back(e, shares(replace(e, inputs=e.inputs | {"x": e.x.abs()}), "first")),
     )
     for corner in ((None, None), (0, 0)):
         yield Cause(
             "padding-ignored",
-            f"backward seeks the winners in the image before it was padded: {formula}, all in padded "
-            "coordinates.",
+            f"backward seeks the winners in the unpadded image: {formula}, all in padded coordinates.",
             lambda e, corner=corner: cropped(
                 e, scatter(e, unpadded_winners(e) * e.dout.flatten(2)[:, :, None]), *corner
             ),
@@ -211,8 +213,7 @@ def max_dx_causes() -> Iterator[Cause]:
     for what, keep in (("first", 0), ("last", -1)):
         yield Cause(
             f"{what}-only",
-            f"only the {what} window gives its gradient back: {formula}, for all h, w (a return "
-            "inside the loop?).",
+            f"only the {what} window returns its gradient: {formula}, for all h, w (a return in the loop?).",
             lambda e, keep=keep: given_back(e, shares(e, "first"), one_pixel(e.dout, keep)),
         )
     for rule in ("first", "last", "all", "shared"):
@@ -304,7 +305,7 @@ def repeated_tiles(e: Evidence) -> Tensor:
 
 PAGES = [
     Page(
-        code="zero-padding",
+        "zero-padding",
         kind="MaxPool2D",
         what="A max pool pads with 0, which wins over negative numbers.",
         right="padded = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)], constant_values=-np.inf)",
@@ -312,7 +313,7 @@ PAGES = [
         why="Behind a ReLU nothing is negative and both agree. Elsewhere the border becomes 0.",
     ),
     Page(
-        code="mean-for-largest",
+        "mean-for-largest",
         kind="MaxPool2D",
         what="out is the mean of each window, not its largest number.",
         right="out = windows.max(axis=(4, 5))",
@@ -320,87 +321,70 @@ PAGES = [
         why="A network trains with either pooling. Which of the two it is shows in numbers alone.",
     ),
     Page(
-        code="absolute-value",
+        "absolute-value",
         kind="MaxPool2D",
         what="The largest magnitude is taken, not the largest number.",
-        right=(
-            "windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]  # "
-            "(N,C,OH,OW,KH,KW)"
-        ),
-        wrong=(
-            "windows = sliding_window_view(np.where(np.isfinite(padded), abs(padded), padded), "
-            "(KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]"
-        ),
+        right="padded = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)], constant_values=-np.inf)",
+        wrong="padded = np.pad(abs(x), [(0, 0), (0, 0), (PH, PH), (PW, PW)], constant_values=-np.inf)",
         why="Behind a ReLU nothing is negative and the two agree.",
     ),
     Page(
-        code="rounded-up",
+        "rounded-up",
         kind="MaxPool2D",
         what="The last windows, which do not fit, are kept.",
-        right=(
-            "windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]  # "
-            "(N,C,OH,OW,KH,KW)"
-        ),
-        wrong=(
-            "more = [(0, -(padded.shape[2] - KH) % SH), (0, -(padded.shape[3] - KW) % SW)]\n"
-            "padded = np.pad(padded, [(0, 0), (0, 0), *more], constant_values=-np.inf)\n"
-            "windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]\n"
-            "windows = windows[:, :, : -(-(x.shape[2] + PH) // SH), : -(-(x.shape[3] + PW) // SW)]"
-        ),
-        why=(
-            "PyTorch rounds the number of windows down unless ceil_mode is set. A stride that "
-            "divides the image hides it."
-        ),
+        right="windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]",
+        wrong="""
+        more = [(0, -(padded.shape[2] - KH) % SH), (0, -(padded.shape[3] - KW) % SW)]
+        padded = np.pad(padded, [(0, 0), (0, 0), *more], constant_values=-np.inf)
+        windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]
+        windows = windows[:, :, : -(-(x.shape[2] + PH) // SH), : -(-(x.shape[3] + PW) // SW)]
+        """,
+        why="""PyTorch rounds the number of windows down unless ceil_mode is set. A stride that divides the
+        image hides it.""",
     ),
     Page(
-        code="ties-last",
+        "ties-last",
         kind="MaxPool2D",
         what="Of equal numbers the last one gets the gradient.",
-        right="winner = flat.argmax(axis=4)  # the first of equal numbers",
+        right="winner = flat.argmax(axis=4)",
         wrong="winner = KH * KW - 1 - flat[..., ::-1].argmax(axis=4)",
-        why=(
-            "PyTorch gives it to the first. Random numbers never tie; a ReLU makes ties of zeros "
-            "all the time."
-        ),
+        why="""PyTorch gives it to the first. Random numbers never tie; a ReLU makes ties of zeros all the
+        time.""",
     ),
     Page(
-        code="ties-by-column",
+        "ties-by-column",
         kind="MaxPool2D",
         what="Of equal numbers the first one down the columns gets the gradient.",
-        right="winner = flat.argmax(axis=4)  # the first of equal numbers",
-        wrong=(
-            "by_column = windows.swapaxes(4, 5).reshape(*dout.shape, KW * KH).argmax(axis=4)\n"
-            "winner = by_column % KH * KW + by_column // KH"
-        ),
+        right="winner = flat.argmax(axis=4)",
+        wrong="""
+        by_column = windows.swapaxes(4, 5).reshape(*dout.shape, KW * KH).argmax(axis=4)
+        winner = by_column % KH * KW + by_column // KH
+        """,
         why="PyTorch reads row by row. Only ties tell the two orders apart.",
     ),
     Page(
-        code="ties-shared",
+        "ties-shared",
         kind="MaxPool2D",
         what="Equal numbers share the gradient.",
         right="share = np.eye(KH * KW, dtype=x.dtype)[winner]",
-        wrong=(
-            "share = (flat == flat.max(axis=4, keepdims=True)).astype(x.dtype)\n"
-            "share = share / share.sum(axis=4, keepdims=True)"
-        ),
-        why=(
-            "A fair rule, but not PyTorch's, which gives all of it to the first. Theano and "
-            "TensorFlow have chosen differently here."
-        ),
+        wrong="""
+        share = (flat == flat.max(axis=4, keepdims=True)).astype(x.dtype)
+        share = share / share.sum(axis=4, keepdims=True)
+        """,
+        why="""A fair rule, but not PyTorch's, which gives all of it to the first. Theano and TensorFlow have
+        chosen differently here.""",
     ),
     Page(
-        code="ties-all",
+        "ties-all",
         kind="MaxPool2D",
         what="Each of several equal maxima gets the whole gradient.",
         right="share = np.eye(KH * KW, dtype=x.dtype)[winner]",
         wrong="share = (flat == flat.max(axis=4, keepdims=True)).astype(x.dtype)",
-        why=(
-            "`windows == out` marks every tie, so more gradient flows back than came in. The most"
-            " frequent mistake of all in max pooling."
-        ),
+        why="""`windows == out` marks every tie, so more gradient flows back than came in. The most frequent
+        mistake of all in max pooling.""",
     ),
     Page(
-        code="gradient-spread",
+        "gradient-spread",
         kind="MaxPool2D",
         what="The gradient is spread evenly over the window.",
         right="share = np.eye(KH * KW, dtype=x.dtype)[winner]",
@@ -408,7 +392,7 @@ PAGES = [
         why="That is average pooling's backward. In a max pool only the winner moved out.",
     ),
     Page(
-        code="winner-misplaced",
+        "winner-misplaced",
         kind="MaxPool2D",
         what="The gradient goes to another place of the window than the winner's.",
         right="share = np.eye(KH * KW, dtype=x.dtype)[winner]",
@@ -416,22 +400,20 @@ PAGES = [
         why="The sum of dx is right, so a test that adds up does not see it.",
     ),
     Page(
-        code="real-cells-only",
+        "real-cells-only",
         kind="AvgPool2D",
         what="Padding is left out of the count.",
         right="out = windows.mean(axis=(4, 5))",
-        wrong=(
-            "ones = np.pad(np.ones_like(x), [(0, 0), (0, 0), (PH, PH), (PW, PW)])\n"
-            "count = sliding_window_view(ones, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW].sum(axis=(4, 5))\n"
-            "out = windows.sum(axis=(4, 5)) / count"
-        ),
-        why=(
-            "PyTorch divides by KH*KW everywhere (count_include_pad=True), ONNX by the real "
-            "cells. Without padding both agree."
-        ),
+        wrong="""
+        ones = np.pad(np.ones_like(x), [(0, 0), (0, 0), (PH, PH), (PW, PW)])
+        count = sliding_window_view(ones, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW].sum(axis=(4, 5))
+        out = windows.sum(axis=(4, 5)) / count
+        """,
+        why="""PyTorch divides by KH*KW everywhere (count_include_pad=True), ONNX by the real cells. Without
+        padding both agree.""",
     ),
     Page(
-        code="largest-for-mean",
+        "largest-for-mean",
         kind="AvgPool2D",
         what="out is the largest number of each window, not the mean.",
         right="out = windows.mean(axis=(4, 5))",
@@ -439,17 +421,17 @@ PAGES = [
         why="Copied from the max pool. Shapes cannot tell them apart.",
     ),
     Page(
-        code="winner-takes-all",
+        "winner-takes-all",
         kind="AvgPool2D",
         what="The gradient goes to the largest entry, as in max pooling.",
         right="dwindow = dout[:, :, h, w, None, None] * share",
-        wrong=(
-            "pixels = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)], constant_values=-np.inf)\n"
-            "pixels = pixels[:, :, h * SH : h * SH + KH, w * SW : w * SW + KW]\n"
-            "flat = pixels.reshape(*x.shape[:2], KH * KW)\n"
-            "dwindow = dout[:, :, h, w, None] * np.eye(KH * KW, dtype=x.dtype)[flat.argmax(axis=2)]\n"
-            "dwindow = dwindow.reshape(*x.shape[:2], KH, KW)"
-        ),
+        wrong="""
+        pixels = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)], constant_values=-np.inf)
+        pixels = pixels[:, :, h * SH : h * SH + KH, w * SW : w * SW + KW]
+        flat = pixels.reshape(*x.shape[:2], KH * KW)
+        dwindow = dout[:, :, h, w, None] * np.eye(KH * KW, dtype=x.dtype)[flat.argmax(axis=2)]
+        dwindow = dwindow.reshape(*x.shape[:2], KH, KW)
+        """,
         why="In a mean every entry moved out equally, so each gets 1 / (KH*KW) of the gradient.",
     ),
 ]
