@@ -20,21 +20,6 @@ KINDS = (
     *("Conv2D", "MaxPool2D", "AvgPool2D", "ReLU", "Flatten", "Dense", "CrossEntropyLoss", "SGD", "Adam"),
     *("BatchNorm2D", "Dropout", "Sequential", "TinyCNN", "MNISTCNN"),
 )
-    "Conv2D",
-    "MaxPool2D",
-    "AvgPool2D",
-    "ReLU",
-    "Flatten",
-    "Dense",
-    "CrossEntropyLoss",
-    "SGD",
-    "Adam",
-    "BatchNorm2D",
-    "Dropout",
-    "Sequential",
-    "TinyCNN",
-    "MNISTCNN",
-)
 STYLES: dict[str, list[type]] = {
     kind: [
         value
