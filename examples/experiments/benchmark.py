@@ -39,7 +39,8 @@ def measure_steps(
 ) -> list[dict]:
     """The rows of benchmark_steps, in new processes: a library counts its threads as it starts."""
     launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={threads}"]
-    command = [*(launch if threads > 1 else []), "-m", "examples.experiments.benchmark_steps"]
+    launch = launch if threads > 1 else []
+    command: list[Any] = [*launch, "-m", "examples.experiments.benchmark_steps"]
     command += [dataset, data_dir, threads, turns, images_a_turn, ",".join(map(str, batch_sizes))]
     xla = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}"
     return in_new_process(command, XLA_FLAGS=xla, **dict.fromkeys(THREADS, str(threads)))
