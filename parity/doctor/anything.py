@@ -19,6 +19,8 @@ from parity.doctor.evidence import ANY, Cause, Evidence, Page, causes
 
 @causes(ANY, ANY)
 def general_causes(tensor: str) -> Iterator[Cause]:
+    if tensor == "kept":  # of a dropout: one number, a multiple of any other
+        return
     yield Cause(
         "accumulated",
         f"{tensor} is added to that of the call before: assign it: each backward starts from zero (PyTorch "
@@ -141,7 +143,7 @@ def factors(tensor: str) -> Iterator[Cause]:
         (1 / math.log(10), "by the logarithm to base 10: it is the natural one"),
     ):
         yield Cause("wrong-factor", f"{tensor} is {what}.", lambda e, factor=factor: e.exact[tensor] * factor)
-    if tensor != "loss":  # one number is a multiple of any other
+    if tensor != "loss":  # one number, a multiple of any other
         yield Cause(
             "wrong-factor", f"{tensor} is a multiple of what it should be.", lambda e: multiple(e, tensor)
         )

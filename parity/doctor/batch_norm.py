@@ -1,15 +1,22 @@
 """Mistakes in batch normalisation."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from parity.doctor.evidence import Cause, Evidence, Page, causes
+from parity.doctor.evidence import Cause, Evidence, Page, Predict, causes
 
 Axes = tuple[int, ...]
 CHANNEL = (0, 2, 3)
+WRONG_AXES = {
+    (0,): "each pixel has its own mean and var",
+    (2, 3): "each image has its own mean and var",
+    (0, 1, 2, 3): "all channels share one mean and var",
+}
 TERMS = "dx = weight / sqrt(var + eps) * (dout - dbias / M - x_hat * dweight / M)"
 
 
@@ -17,22 +24,29 @@ def total(array: Tensor, axes: Axes = CHANNEL) -> Tensor:
     return array.sum(dim=axes, keepdim=True)
 
 
+def mean_over(array: Tensor, axes: Axes = CHANNEL) -> Tensor:
+    return array.mean(dim=axes, keepdim=True)
+
+
 def by_channel(e: Evidence, name: str) -> Tensor:
     return e.inputs[name].reshape(1, -1, 1, 1)
 
 
-def statistics(e: Evidence, training: bool, axes: Axes = CHANNEL, ddof: int = 0) -> tuple[Tensor, Tensor]:
-    """mean and var, of the batch or the running ones."""
-    if not training:
-        return by_channel(e, "running_mean"), by_channel(e, "running_var")
-    count = total(torch.ones_like(e.x), axes)
-    mean = total(e.x, axes) / count
-    return mean, total((e.x - mean) ** 2, axes) / (count - ddof)
+def of_batch(e: Evidence, axes: Axes = CHANNEL, ddof: int = 0) -> tuple[Tensor, Tensor]:
+    """mean and var."""
+    return mean_over(e.x, axes), e.x.var(dim=axes, correction=ddof, keepdim=True)
 
 
-def normalised(e: Evidence, training: bool, axes: Axes = CHANNEL, ddof: int = 0) -> tuple[Tensor, Tensor]:
+def running(e: Evidence) -> tuple[Tensor, Tensor]:
+    return by_channel(e, "running_mean"), by_channel(e, "running_var")
+
+
+def right(e: Evidence) -> tuple[Tensor, Tensor]:
     """x_hat and the root that it was divided by."""
-    mean, var = statistics(e, training, axes, ddof)
+    return normalised(e, *(of_batch(e) if e.stage.training else running(e)))
+
+
+def normalised(e: Evidence, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
     root = torch.sqrt(var + e.stage.eps)
     return (e.x - mean) / root, root
 
@@ -41,54 +55,78 @@ def scaled(e: Evidence, x_hat: Tensor) -> Tensor:
     return by_channel(e, "weight") * x_hat + by_channel(e, "bias")
 
 
-@causes("BatchNorm2D", "out")
-def out_causes() -> Iterator[Cause]:
-    yield Cause(
-        "running-in-training",
-        "training normalises by the statistics of the batch; the running ones are for evaluation.",
-        lambda e: scaled(e, normalised(e, training=False)[0]) if e.stage.training else None,
-    )
-    yield Cause(
-        "running-in-training",
-        "training normalises by the statistics of the batch; the running ones are for evaluation.",
-        lambda e: scaled(e, normalised(after_update(e), training=False)[0]) if e.stage.training else None,
-    )
-    yield Cause(
+def dx(
+    e: Evidence,
+    x_hat: Tensor,
+    root: Tensor,
+    mean: float = 1.0,
+    var: float = 1.0,
+    axes: Axes = CHANNEL,
+    factor: Tensor | None = None,
+) -> Tensor:
+    """TERMS, in which `mean` and `var` weigh what comes through them, and `factor` stands in dweight."""
+    g = by_channel(e, "weight") * e.dout
+    through_var = x_hat * mean_over(g * (x_hat if factor is None else factor), axes)
+    return (g - mean * mean_over(g, axes) - var * through_var) / root
+
+
+def wrong_statistics() -> Iterator[tuple[str, str, Axes, Predict]]:
+    """code, sentence, axes, and e -> the wrong x_hat and root, which spoil out, dweight and dx alike."""
+    for source in (running, lambda e: running(after_update(e))):
+        yield (
+            "running-in-training",
+            "training normalises by the statistics of the batch; the running ones are for evaluation.",
+            CHANNEL,
+            lambda e, source=source: normalised(e, *source(e)) if e.stage.training else None,
+        )
+    yield (
         "batch-in-evaluation",
         "evaluation normalises by running_mean and running_var; the batch's own are for training.",
-        lambda e: None if e.stage.training else scaled(e, normalised(e, training=True)[0]),
+        CHANNEL,
+        lambda e: None if e.stage.training else normalised(e, *of_batch(e)),
     )
-    yield Cause(
+    yield (
         "ddof",
-        "var divides by M - 1: normalising divides by M; M - 1 belongs in running_var alone.",
-        lambda e: scaled(e, normalised(e, True, ddof=1)[0]) if e.stage.training else None,
+        "x is normalised by the var that divides by M - 1: divide by M; M - 1 is for running_var alone.",
+        CHANNEL,
+        lambda e: normalised(e, *of_batch(e, ddof=1)) if e.stage.training else None,
     )
     for code, sentence, root in (
         ("eps-outside-root", "eps stands outside the root", lambda var, eps: torch.sqrt(var) + eps),
         ("eps-missing", "eps is missing", lambda var, eps: torch.sqrt(var)),
         ("root-missing", "the root is missing", lambda var, eps: var + eps),
     ):
-        yield Cause(
-            code,
-            f"{sentence}: x_hat = (x - mean) / sqrt(var + eps).",
-            lambda e, root=root: out_with_root(e, root),
-        )
-    for axes, what in (((0,), "each pixel"), ((2, 3), "each image"), ((0, 1, 2, 3), "all channels together")):
-        yield Cause(
+        sentence = f"{sentence}: x_hat = (x - mean) / sqrt(var + eps)."
+        yield code, sentence, CHANNEL, lambda e, root=root: with_root(e, root)
+    for axes, sentence in WRONG_AXES.items():
+        yield (
             "wrong-axes",
-            f"{what} gets its own mean and var: they are taken over the axes 0, 2, 3, one for each channel.",
-            lambda e, axes=axes: scaled(e, normalised(e, True, axes)[0]) if e.stage.training else None,
+            f"{sentence}: take both over the axes 0, 2, 3, one of each a channel.",
+            axes,
+            lambda e, axes=axes: normalised(e, *of_batch(e, axes)) if e.stage.training else None,
         )
+
+
+def with_root(e: Evidence, root_of: Callable[[Tensor, float], Tensor]) -> tuple[Tensor, Tensor]:
+    mean, var = of_batch(e) if e.stage.training else running(e)
+    root = root_of(var, e.stage.eps)
+    return (e.x - mean) / root, root
+
+
+def after(statistics: Predict, compute: Callable[[Evidence, Tensor, Tensor], Tensor]) -> Predict:
+    """e -> compute(e, x_hat, root), or None where there are no such statistics."""
+    return lambda e: compute(e, *found) if (found := statistics(e)) else None
+
+
+@causes("BatchNorm2D", "out")
+def out_causes() -> Iterator[Cause]:
+    for code, sentence, _, statistics in wrong_statistics():
+        yield Cause(code, sentence, after(statistics, lambda e, x_hat, root: scaled(e, x_hat)))
     yield Cause(
         "not-scaled",
         "weight and bias are not used: out = weight * x_hat + bias.",
-        lambda e: normalised(e, e.stage.training)[0],
+        lambda e: right(e)[0],
     )
-
-
-def out_with_root(e: Evidence, root: Callable[[Tensor, float], Tensor]) -> Tensor:
-    mean, var = statistics(e, e.stage.training)
-    return scaled(e, (e.x - mean) / root(var, e.stage.eps))
 
 
 @causes("BatchNorm2D", "dx")
@@ -101,22 +139,17 @@ def dx_causes() -> Iterator[Cause]:
         yield Cause(
             code,
             f"{what}; {TERMS}.",
-            lambda e, mean=mean, var=var: dx(e, mean, var) if e.stage.training else None,
+            lambda e, mean=mean, var=var: dx(e, *right(e), mean, var) if e.stage.training else None,
         )
     yield Cause(
         "statistics-not-constant",
         "in evaluation mean and var do not move with x: dx = weight / sqrt(running_var + eps) * dout.",
-        lambda e: None if e.stage.training else dx(e),
-    )
-    yield Cause(
-        "batch-in-evaluation",
-        "dx uses the statistics of the batch: in evaluation it is weight / sqrt(running_var + eps) * dout.",
-        lambda e: None if e.stage.training else by_channel(e, "weight") / normalised(e, True)[1] * e.dout,
+        lambda e: None if e.stage.training else dx(e, *right(e)),
     )
     yield Cause(
         "images-counted",
-        f"the sums are divided by N in place of M = N*H*W: {TERMS}.",
-        lambda e: dx(e, *[e.x[0, 0].numel()] * 2) if e.stage.training else None,
+        f"the sums are divided by N, not by M = N*H*W: {TERMS}.",
+        lambda e: dx(e, *right(e), *[e.x[0, 0].numel()] * 2) if e.stage.training else None,
     )
     yield Cause(
         "weight-missing",
@@ -126,30 +159,40 @@ def dx_causes() -> Iterator[Cause]:
     yield Cause(
         "root-missing",
         f"the root is missing: {TERMS}.",
-        lambda e: e.exact["dx"] / normalised(e, e.stage.training)[1].numpy(),
+        lambda e: e.exact["dx"] / right(e)[1].numpy(),
     )
+    for sentence, factor in wrong_factors():
+        yield Cause(
+            "not-normalised",
+            sentence,
+            lambda e, factor=factor: dx(e, *right(e), factor=factor(e)) if e.stage.training else None,
+        )
+    for code, sentence, axes, statistics in wrong_statistics():
+        for of_the_mode, over in itertools.product((True, False), dict.fromkeys((CHANNEL, axes))):
+            compute = partial(dx_of_statistics, of_the_mode, over)
+            yield Cause(code, sentence, after(statistics, compute))
 
 
-def dx(e: Evidence, mean: float = 1.0, var: float = 1.0) -> Tensor:
-    """The right one where both are 1: mean and var weigh the terms that come through them."""
-    M = e.x.numel() / e.x.shape[1]
-    x_hat, root = normalised(e, e.stage.training)
-    terms = e.dout - mean * total(e.dout) / M - var * x_hat * total(e.dout * x_hat) / M
-    return by_channel(e, "weight") / root * terms
+def dx_of_statistics(of_the_mode: bool, axes: Axes, e: Evidence, x_hat: Tensor, root: Tensor) -> Tensor:
+    """dx by the formula of training or that of evaluation: the one of the mode, or the other."""
+    through = float(e.stage.training == of_the_mode)
+    return dx(e, x_hat, root, through, through, axes)
+
+
+def wrong_factors() -> Iterator[tuple[str, Predict]]:
+    """What may stand in dweight where x_hat is meant."""
+    formula = "dweight = sum of dout * x_hat over the axes 0, 2, 3"
+    yield f"dout is multiplied by x: {formula}.", lambda e: e.x
+    yield f"dout is multiplied by x - mean: {formula}.", lambda e: right(e)[0] * right(e)[1]
+    yield f"dout is multiplied by out: {formula}.", lambda e: scaled(e, right(e)[0])
 
 
 @causes("BatchNorm2D", "dweight")
 def dweight_causes() -> Iterator[Cause]:
-    for sentence, of in (
-        ("dout is multiplied by x", lambda e: e.x),
-        ("dout is multiplied by x - mean", lambda e: e.x - statistics(e, e.stage.training)[0]),
-        ("dout is multiplied by out", lambda e: scaled(e, normalised(e, e.stage.training)[0])),
-    ):
-        yield Cause(
-            "not-normalised",
-            f"{sentence}: dweight = sum of dout * x_hat over the axes 0, 2, 3.",
-            lambda e, of=of: total(e.dout * of(e)).flatten(),
-        )
+    for sentence, factor in wrong_factors():
+        yield Cause("not-normalised", sentence, lambda e, factor=factor: total(e.dout * factor(e)).flatten())
+    for code, sentence, _, statistics in wrong_statistics():
+        yield Cause(code, sentence, after(statistics, lambda e, x_hat, root: total(e.dout * x_hat).flatten()))
 
 
 @causes("BatchNorm2D", "dbias")
@@ -168,49 +211,70 @@ def running_mean_causes() -> Iterator[Cause]:
 
 @causes("BatchNorm2D", "running_var")
 def running_var_causes() -> Iterator[Cause]:
-    return causes_of_running("running_var")
+    formula = "running_var = (1 - momentum) * running_var + momentum * var"
+    yield from causes_of_running("running_var")
+    yield Cause(
+        "running-variance-biased",
+        f"running_var takes the var that divides by M: PyTorch divides by M - 1 here; {formula}.",
+        lambda e: moved(e, "running_var", of_batch(e)[1]) if e.stage.training else None,
+    )
+    yield Cause(
+        "ddof",
+        "var is multiplied by M / (M - 1) twice: x.var(ddof=1) divides by M - 1 already.",
+        lambda e: (
+            moved(e, "running_var", of_batch(e, ddof=1)[1] ** 2 / of_batch(e)[1])
+            if e.stage.training
+            else None
+        ),
+    )
 
 
 def causes_of_running(tensor: str) -> Iterator[Cause]:
-    ddof = 1 if tensor == "running_var" else 0
-    right = f"{tensor} = (1 - momentum) * {tensor} + momentum * {tensor[8:]}"
+    formula = f"{tensor} = (1 - momentum) * {tensor} + momentum * {tensor[8:]}"
     yield Cause(
         "running-not-updated",
-        f"{tensor} is not updated: each forward in training moves it, {right}.",
+        f"{tensor} is not updated: each forward in training moves it, {formula}.",
         lambda e: e.inputs[tensor] if e.stage.training else None,
     )
     yield Cause(
         "running-in-evaluation",
         f"evaluation updates {tensor}: only a forward in training does.",
-        lambda e: None if e.stage.training else moved(e, tensor, e.stage.momentum, ddof),
+        lambda e: None if e.stage.training else moved(e, tensor),
     )
     yield Cause(
         "momentum-reversed",
-        f"momentum weighs the old value: PyTorch has {right}.",
-        lambda e: moved(e, tensor, 1 - e.stage.momentum, ddof) if e.stage.training else None,
+        f"momentum weighs the old value: PyTorch has {formula}.",
+        lambda e: moved(e, tensor, momentum=1 - e.stage.momentum) if e.stage.training else None,
     )
-    if tensor == "running_var":
-        yield Cause(
-            "running-variance-biased",
-            f"running_var takes the var that divides by M: PyTorch divides by M - 1 here; {right}.",
-            lambda e: moved(e, tensor, e.stage.momentum, 0) if e.stage.training else None,
-        )
     yield Cause(
         "momentum-ignored",
-        f"{tensor} is that of the last batch alone: {right}.",
-        lambda e: moved(e, tensor, 1.0, ddof) if e.stage.training else None,
+        f"{tensor} is that of the last batch alone: {formula}.",
+        lambda e: moved(e, tensor, momentum=1.0) if e.stage.training else None,
+    )
+    yield Cause(
+        "wrong-axes",
+        f"all channels share one {tensor}: take it over the axes 0, 2, 3, one a channel.",
+        lambda e: shared_by_channels(e, tensor) if e.stage.training else None,
     )
 
 
 def after_update(e: Evidence) -> Evidence:
-    m = e.stage.momentum
-    running = {"running_mean": moved(e, "running_mean", m, 0), "running_var": moved(e, "running_var", m, 1)}
-    return dataclasses.replace(e, inputs=e.inputs | running)
+    moves = {tensor: moved(e, tensor) for tensor in ("running_mean", "running_var")}
+    return dataclasses.replace(e, inputs=e.inputs | moves)
 
 
-def moved(e: Evidence, tensor: str, momentum: float, ddof: int) -> Tensor:
-    now = statistics(e, True, ddof=ddof)[tensor == "running_var"].flatten()
-    return (1 - momentum) * e.inputs[tensor] + momentum * now
+def moved(e: Evidence, tensor: str, now: Tensor | None = None, momentum: float | None = None) -> Tensor:
+    """A running statistic after a forward in training: the right one where nothing is given."""
+    now = of_batch(e, ddof=1)[tensor == "running_var"] if now is None else now
+    momentum = e.stage.momentum if momentum is None else momentum
+    return (1 - momentum) * e.inputs[tensor] + momentum * now.flatten()
+
+
+def shared_by_channels(e: Evidence, tensor: str) -> Tensor:
+    """M is that of one channel, as in code that changes the axes of mean and var alone."""
+    M = e.x.numel() / e.x.shape[1]
+    mean, var = of_batch(e, (0, 1, 2, 3))
+    return moved(e, tensor, mean if tensor == "running_mean" else var * M / (M - 1))
 
 
 PAGES = [
@@ -322,16 +386,11 @@ PAGES = [
         code="wrong-axes",
         kind="BatchNorm2D",
         what="mean and var are taken over the wrong axes.",
-        right="x_hat = (x - mean[:, None, None]) / root[:, None, None]",
-        wrong=(
-            "if self.training:\n"
-            "    mean, root = x.mean(axis=(2, 3)), np.sqrt(x.var(axis=(2, 3)) + self.eps)\n"
-            "x_hat = (x - mean[..., None, None]) / root[..., None, None]\n"
-            "root = root if root.ndim == 1 else root[0]"
-        ),
+        right="mean, var = x.mean(axis=(0, 2, 3)), x.var(axis=(0, 2, 3))",
+        wrong="mean, var = np.full_like(self.weight, x.mean()), np.full_like(self.weight, x.var())",
         why=(
-            "Over each image it is instance normalisation, over each pixel nothing anybody uses. "
-            "A batch of one hides the first."
+            "Here all channels share one mean and var. One mean an image is instance normalisation, "
+            "another layer. The network trains, and a layer with one channel hides the mistake."
         ),
     ),
     Page(
@@ -355,7 +414,7 @@ PAGES = [
         kind="BatchNorm2D",
         what="dout is multiplied by x where x_hat is meant.",
         right="self.dweight = (dout * x_hat).sum(axis=(0, 2, 3))",
-        wrong="x_hat = x_hat.copy()\nself.dweight = (dout * x).sum(axis=(0, 2, 3))",
+        wrong="self.dweight = (dout * x).sum(axis=(0, 2, 3))",
         why="weight multiplies x_hat, so x_hat is its factor in the gradient.",
     ),
     Page(

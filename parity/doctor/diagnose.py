@@ -54,7 +54,7 @@ def explain(stage: str, tensor: str, evidence: Sequence[Evidence]) -> Diagnosis:
     for cause in causes_of(wrong[0].kind, tensor) if wrong else ():
         # first where it is wrong, which rules out nearly everything at once
         if all(explains(cause, e, tensor) for e in (*wrong, *seen)) and any(
-            not near(predicted(cause, e, tensor), e.exact[tensor], tolerance(e, tensor)) for e in wrong
+            not near(predicted(cause, e, tensor), e.exact[tensor], tolerance(e, tensor, 1)) for e in wrong
         ):
             return Diagnosis(stage, tensor, cause.code, cause.sentence)
     sentence = "wrong, no known cause: none of the known mistakes explains these numbers."
@@ -76,11 +76,11 @@ def predicted(cause: Cause, e: Evidence, tensor: str) -> Array:
     return prediction.detach().numpy() if isinstance(prediction, Tensor) else np.asarray(prediction)
 
 
-def tolerance(e: Evidence, tensor: str) -> float:
-    """How near a prediction must come. Mistakes are far larger; what is right has its own, tighter bounds."""
+def tolerance(e: Evidence, tensor: str, bounds: float = 4) -> float:
+    """How near a prediction must come. Mistakes are far larger; a right answer keeps within one bound."""
     given = e.given[tensor]
     size = float(np.abs(given[np.isfinite(given)]).max(initial=0.0))
-    return max(CLOSE[e.precision] * size, 4 * e.bound.get(tensor, 0.0), 1e-30)
+    return max(CLOSE[e.precision] * size, bounds * e.bound.get(tensor, 0.0), 1e-30)
 
 
 def near(a: Array, b: Array, tolerance: float) -> bool:

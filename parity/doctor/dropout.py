@@ -1,5 +1,6 @@
 """Mistakes in dropout. e.mask is read off the code's own out: 1 where an entry was kept."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -7,103 +8,105 @@ import numpy as np
 from parity.bounds import Array
 from parity.doctor.evidence import Cause, Evidence, Page, causes
 
-RIGHT = "out = x * mask / (1 - p)"
-
-
-def factors(e: Evidence) -> dict[str, float]:
-    """Wrong scales of what is kept, for a p between 0 and 1."""
-    p = e.stage.p
-    return {
-        "scale-missing": 1.0,
-        "scaled-twice": 1 / (1 - p) ** 2,
-        "scaled-by-p": 1 / p,
-        "scaled-down": 1 - p,
-    }
-
-
 SCALES = {
-    "scale-missing": "what is kept does not grow: divide by 1 - p, so that the mean stays",
-    "scaled-twice": "what is kept grows twice: divide by 1 - p once",
-    "scaled-by-p": "what is kept is divided by p: the share that is kept is 1 - p",
-    "scaled-down": "what is kept is multiplied by 1 - p: divide by it",
+    "scale-missing": ("kept entries are not scaled: divide by 1 - p, so that the mean stays", lambda p: 1.0),
+    "scaled-twice": ("kept entries are scaled twice: divide by 1 - p once", lambda p: 1 / (1 - p) ** 2),
+    "scaled-by-p": ("kept entries are divided by p: the share of kept entries is 1 - p", lambda p: 1 / p),
+    "scaled-down": ("kept entries are multiplied by 1 - p: divide by it", lambda p: 1 - p),
 }
+
+
+def drops(e: Evidence) -> bool:
+    return bool(e.stage.training and e.stage.p)
 
 
 @causes("Dropout", "out")
 def out_causes() -> Iterator[Cause]:
-    for code, sentence in SCALES.items():
-        yield Cause(
-            code,
-            f"{sentence}; {RIGHT}.",
-            lambda e, code=code: e.x * e.mask * factors(e)[code] if e.stage.training and e.stage.p else None,
-        )
-    yield Cause(
-        "active-in-evaluation",
-        "numbers are left out in evaluation: there out = x.",
-        lambda e: None if e.stage.training else dropped(e, e.x.numpy(), e.given["out"]),
-    )
-    yield Cause(
-        "scaled-in-evaluation",
-        "evaluation multiplies by 1 - p: what is kept has grown in training already, so out = x.",
-        lambda e: None if e.stage.training else e.x * (1 - e.stage.p),
-    )
+    return causes_of_both("out", "x")
 
 
 @causes("Dropout", "dx")
 def dx_causes() -> Iterator[Cause]:
-    for code, sentence in SCALES.items():
+    formula = "dx = dout * mask / (1 - p), with the mask of forward"
+    yield from causes_of_both("dx", "dout")
+    for scale in (lambda p: 1.0, lambda p: 1 / (1 - p)):
         yield Cause(
-            code,
-            f"{sentence}; dx = dout * mask / (1 - p).",
-            lambda e, code=code: (
-                e.dout * e.mask * factors(e)[code] if e.stage.training and e.stage.p else None
-            ),
+            "mask-missing",
+            f"dout passes everywhere: {formula}.",
+            lambda e, scale=scale: e.dout * scale(e.stage.p) if drops(e) else None,
         )
     yield Cause(
-        "mask-missing",
-        "dout passes everywhere: dx = dout * mask / (1 - p), with the mask of forward.",
-        lambda e: e.dout if e.stage.training and e.stage.p else None,
-    )
-    yield Cause(
-        "mask-missing",
-        "dout passes everywhere: dx = dout * mask / (1 - p), with the mask of forward.",
-        lambda e: e.dout / (1 - e.stage.p) if e.stage.training and e.stage.p else None,
-    )
-    yield Cause(
         "mask-drawn-again",
-        "backward draws a mask of its own: dx = dout * mask / (1 - p), with the mask of forward.",
-        lambda e: dropped(e, e.dout.numpy(), e.given["dx"]) if e.stage.training and e.stage.p else None,
+        f"backward draws a mask of its own: {formula}.",
+        lambda e: dropped(e, "dx", "dout") if drops(e) else None,
     )
+
+
+def causes_of_both(tensor: str, of: str) -> Iterator[Cause]:
+    for code, (sentence, scale) in SCALES.items():
+        yield Cause(
+            code,
+            f"{sentence}; {tensor} = {of} * mask / (1 - p).",
+            lambda e, scale=scale: e.inputs[of] * e.mask * scale(e.stage.p) if drops(e) else None,
+        )
     yield Cause(
         "active-in-evaluation",
-        "numbers are left out in evaluation: there dx = dout.",
-        lambda e: None if e.stage.training else dropped(e, e.dout.numpy(), e.given["dx"]),
+        f"entries are dropped in evaluation: there {tensor} = {of}.",
+        lambda e: None if e.stage.training else dropped(e, tensor, of),
     )
+    for what, power in (("multiplies", 1), ("divides", -1)):
+        yield Cause(
+            "scaled-in-evaluation",
+            f"evaluation {what} by 1 - p: only training scales, in evaluation {tensor} = {of}.",
+            lambda e, power=power: None if e.stage.training else e.inputs[of] * (1 - e.stage.p) ** power,
+        )
 
 
-def dropped(e: Evidence, array: Array, given: Array) -> Array | None:
-    """The right scale under another mask: the one that `given` shows."""
-    return array * (given != 0) / (1 - e.stage.p) if given.shape == array.shape else None
+def dropped(e: Evidence, tensor: str, of: str) -> Array | None:
+    """The right scale under another mask: the one that the given tensor shows."""
+    given, array = e.given[tensor], e.inputs[of].numpy()
+    kept = given != 0
+    if given.shape != array.shape or kept.all():
+        return None
+    found: Array = array * kept / (1 - e.stage.p)
+    return found
 
 
 @causes("Dropout", "kept")
 def kept_causes() -> Iterator[Cause]:
-    yield Cause(
-        "probability-reversed",
-        "the share p is kept: p is the probability with which a number is left out.",
-        lambda e: near_share(e, e.stage.p),
-    )
+    """Of the share of kept entries, which chance moves: a prediction is what was given, if it may be."""
     yield Cause(
         "nothing-dropped",
-        "nothing is left out in training.",
+        "no entry is dropped in training: mask = rng.random(x.shape) >= p.",
         lambda e: np.ones(()) if e.stage.p else None,
+    )
+    for axes, sentence in (
+        ((1, 2, 3), "all entries of an image share one draw"),
+        ((2, 3), "all entries of a channel share one draw, as in nn.Dropout2d"),
+        ((0,), "all images share one mask"),
+    ):
+        yield Cause(
+            "mask-shared",
+            f"{sentence}: draw for every entry, rng.random(x.shape).",
+            lambda e, axes=axes: e.given["kept"] if shared_over(e, axes) else None,
+        )
+    yield Cause(
+        "probability-reversed",
+        "entries are kept with probability p: p is the probability to drop one.",
+        lambda e: e.given["kept"] if near_share(e, e.stage.p) else None,
     )
 
 
-def near_share(e: Evidence, share: float) -> Array | None:
-    """What was given, if chance may well make it of this share; where p is 1/2 nothing tells them apart."""
-    given, spread = e.given["kept"], 4 * (share * (1 - share) / e.x.numel()) ** 0.5
-    return given if abs(float(given) - share) <= spread else None
+def shared_over(e: Evidence, axes: tuple[int, ...]) -> bool:
+    axes = tuple(axis for axis in axes if axis < e.x.ndim)
+    several = math.prod(e.x.shape[axis] for axis in axes) > 1
+    return bool(axes and several and (e.mask.amin(axes) == e.mask.amax(axes)).all())
+
+
+def near_share(e: Evidence, share: float) -> bool:
+    """Whether chance may well make what was given of this share; where p is 1/2 nothing tells them apart."""
+    spread = 4 * math.sqrt(share * (1 - share) / e.x.numel())
+    return abs(float(e.given["kept"]) - share) <= spread
 
 
 PAGES = [
@@ -179,6 +182,20 @@ PAGES = [
         right="mask = np.array(self.rng.random(x.shape) >= self.p, x.dtype)",
         wrong="mask = np.array(self.rng.random(x.shape) < self.p, x.dtype)",
         why="p is the probability of being left out. With p = 1/2 nobody can tell.",
+    ),
+    Page(
+        code="mask-shared",
+        kind="Dropout",
+        what="Many entries share one draw, all of a channel, say.",
+        right="mask = np.array(self.rng.random(x.shape) >= self.p, x.dtype)",
+        wrong=(
+            "draws = self.rng.random((*x.shape[:2], *[1] * (x.ndim - 2)))\n"
+            "mask = np.ones_like(x) * (draws >= self.p)"
+        ),
+        why=(
+            "Whole channels vanish together: that is nn.Dropout2d, another layer. The mean of out is "
+            "right, and a test with one pixel an image hides it."
+        ),
     ),
     Page(
         code="nothing-dropped",

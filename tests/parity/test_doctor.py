@@ -1,11 +1,16 @@
 """The doctor names what explains every number, and nothing else. Its causes are shown in test_museum.py."""
 
+import copy
+
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 import tinycnn_numpy as tn
 from parity import check
-from parity.doctor.diagnose import near
+from parity.doctor.diagnose import explain, near
+from parity.doctor.evidence import KNOWN, Evidence
 from parity.doctor.known import causes_of
 from parity.kinds import KINDS
 from parity.report import NO_KNOWN_CAUSE
@@ -89,3 +94,174 @@ def test_near_means_absolutely_near_however_large_the_numbers():
     assert near(np.array([1e6]), np.array([1e6 + 0.5]), tolerance=1.0)
     assert not near(np.array([1e6]), np.array([1e6 + 5]), tolerance=1.0)
     assert not near(np.zeros((2, 1)), np.zeros((1, 2)), tolerance=1.0)
+
+
+CHANNEL = (0, 2, 3)
+
+
+def tensors(arrays, names):
+    return {name: torch.from_numpy(arrays[name].copy()) for name in names if name in arrays}
+
+
+def a_run(kind, stage, inputs, training, planted=None):
+    """Evidence of one run in float64: `inputs` as arrays, right in every tensor but the one planted."""
+    stage = stage.double().train(training)
+    stage.load_state_dict({**stage.state_dict(), **tensors(inputs, stage.state_dict())})
+    x = torch.from_numpy(inputs["x"]).requires_grad_()
+    e = Evidence(kind, tensors(inputs, inputs), {}, {}, set())
+    e.stage, e.precision = copy.deepcopy(stage), 8
+    if kind == "Dropout":
+        mask = e.mask / (1 - stage.p) if training else torch.ones_like(x)
+        out, exact = x * mask, {"kept": np.array(1 - stage.p)} if training else {}
+    else:
+        out = stage(x)
+        exact = {name: getattr(stage, name).numpy() for name in ("running_mean", "running_var")}
+    out.backward(torch.from_numpy(inputs["dout"]))
+    exact |= {"out": out.detach().numpy(), "dx": x.grad.numpy()}
+    exact |= {f"d{name}": p.grad.numpy() for name, p in stage.named_parameters()}
+    e.exact, e.given, e.wrong = exact, exact | (planted or {}), set(planted or {})
+    return e
+
+
+def batch_norm(training=True, planted=None):
+    rng = np.random.default_rng(2)
+    inputs = {name: rng.standard_normal((4, 3, 2, 5)) for name in ("x", "dout")}
+    inputs |= {name: rng.uniform(0.5, 2, 3) for name in ("weight", "bias", "running_mean", "running_var")}
+    return a_run("BatchNorm2D", nn.BatchNorm2d(3, eps=0.05, momentum=0.3), inputs, training, planted)
+
+
+def mistakes_in_batch_norm():
+    """(code, training, {tensor: planted numbers}), in NumPy and without a look at the causes."""
+    e = batch_norm()
+    x, dout, eps, momentum, M = e.x.numpy(), e.dout.numpy(), 0.05, 0.3, 40
+    weight, bias, old_mean, old_var = (
+        e.inputs[name].numpy()[:, None, None] for name in ("weight", "bias", "running_mean", "running_var")
+    )
+
+    def sums(array, axes=CHANNEL):
+        return array.sum(axis=axes, keepdims=True)
+
+    def spoilt(x_hat, root, axes=CHANNEL, training=True):
+        g = weight * dout
+        count = sums(np.ones_like(x), axes)
+        through = sums(g, axes) / count + x_hat * sums(g * x_hat, axes) / count if training else 0
+        return {
+            "out": weight * x_hat + bias,
+            "dweight": sums(dout * x_hat).ravel(),
+            "dx": (g - through) / root,
+        }
+
+    mean, var = x.mean(axis=CHANNEL, keepdims=True), x.var(axis=CHANNEL, keepdims=True)
+    root = np.sqrt(var + eps)
+    x_hat = (x - mean) / root
+    unbiased = var * M / (M - 1)
+    new_mean = (1 - momentum) * old_mean + momentum * mean
+    new_var = (1 - momentum) * old_var + momentum * unbiased
+    for m, v in ((old_mean, old_var), (new_mean, new_var)):
+        wrong = np.sqrt(v + eps)
+        yield "running-in-training", True, spoilt((x - m) / wrong, wrong)
+        yield "running-in-training", True, {"dx": weight / wrong * dout}
+    yield "batch-in-evaluation", False, spoilt(x_hat, root)
+    yield "batch-in-evaluation", False, {"dx": weight / root * dout}
+    wrong = np.sqrt(unbiased + eps)
+    yield "ddof", True, spoilt((x - mean) / wrong, wrong)
+    for training, (m, v) in ((True, (mean, var)), (False, (old_mean, old_var))):
+        for code, wrong in (
+            ("eps-outside-root", np.sqrt(v) + eps),
+            ("eps-missing", np.sqrt(v)),
+            ("root-missing", v + eps),
+        ):
+            yield code, training, spoilt((x - m) / wrong, wrong, training=training)
+    for axes in ((0,), (2, 3), (0, 1, 2, 3)):
+        wrong = np.sqrt(x.var(axis=axes, keepdims=True) + eps)
+        x_off = (x - x.mean(axis=axes, keepdims=True)) / wrong
+        yield "wrong-axes", True, spoilt(x_off, wrong, axes)
+        yield "wrong-axes", True, {"dx": spoilt(x_off, wrong)["dx"]}
+    yield "not-scaled", True, {"out": x_hat}
+
+    through_mean, through_var = sums(dout) / M, x_hat * sums(dout * x_hat) / M
+    yield "statistics-constant", True, {"dx": weight / root * dout}
+    yield "mean-constant", True, {"dx": weight / root * (dout - through_var)}
+    yield "variance-constant", True, {"dx": weight / root * (dout - through_mean)}
+    off = np.sqrt(old_var + eps)
+    x_off = (x - old_mean) / off
+    through = sums(dout) / M + x_off * sums(dout * x_off) / M
+    yield "statistics-not-constant", False, {"dx": weight / off * (dout - through)}
+    yield "images-counted", True, {"dx": weight / root * (dout - (through_mean + through_var) * M / 4)}
+    yield "weight-missing", True, {"dx": (dout - through_mean - through_var) / root}
+    yield "root-missing", True, {"dx": weight / root**2 * (dout - through_mean - through_var)}
+    for wrong in (x, x - mean, weight * x_hat + bias):
+        through_wrong = x_hat * (weight * sums(dout * wrong)) / (weight * M)
+        dx = weight / root * (dout - through_mean - through_wrong)
+        yield "not-normalised", True, {"dweight": sums(dout * wrong).ravel(), "dx": dx}
+    yield "summed-over-all", True, {"dbias": dout.sum()}
+
+    for name, old, now in (("running_mean", old_mean, mean), ("running_var", old_var, unbiased)):
+        moved = (1 - momentum) * old + momentum * now
+        yield "running-not-updated", True, {name: old.ravel()}
+        yield "running-in-evaluation", False, {name: moved.ravel()}
+        yield "momentum-reversed", True, {name: (momentum * old + (1 - momentum) * now).ravel()}
+        yield "momentum-ignored", True, {name: now.ravel()}
+    all_of_it = {"running_mean": (old_mean, x.mean()), "running_var": (old_var, x.var() * M / (M - 1))}
+    for name, (old, now) in all_of_it.items():
+        yield "wrong-axes", True, {name: ((1 - momentum) * old + momentum * now).ravel()}
+    for code, now in (("running-variance-biased", var), ("ddof", unbiased * M / (M - 1))):
+        yield code, True, {"running_var": ((1 - momentum) * old_var + momentum * now).ravel()}
+
+
+def dropout(training=True, planted=None, mask=None):
+    rng = np.random.default_rng(3)
+    inputs = {name: rng.standard_normal((4, 3, 2, 5)) for name in ("x", "dout")}
+    inputs["mask"] = rng.integers(0, 2, inputs["x"].shape).astype(float) if mask is None else mask
+    return a_run("Dropout", nn.Dropout(0.3), inputs, training, planted)
+
+
+def mistakes_in_dropout():
+    """(code, training, {tensor: planted numbers}, mask)"""
+    e = dropout()
+    mask, rng = e.mask.numpy(), np.random.default_rng(4)
+    other = rng.integers(0, 2, mask.shape)
+    for tensor, array in (("out", e.x.numpy()), ("dx", e.dout.numpy())):
+        kept = array * mask
+        yield "scale-missing", True, {tensor: kept}, mask
+        yield "scaled-twice", True, {tensor: kept / 0.49}, mask
+        yield "scaled-by-p", True, {tensor: kept / 0.3}, mask
+        yield "scaled-down", True, {tensor: kept * 0.7}, mask
+        yield "active-in-evaluation", False, {tensor: array * other / 0.7}, mask
+        yield "scaled-in-evaluation", False, {tensor: array * 0.7}, mask
+        yield "scaled-in-evaluation", False, {tensor: array / 0.7}, mask
+    yield "mask-missing", True, {"dx": e.dout.numpy()}, mask
+    yield "mask-missing", True, {"dx": e.dout.numpy() / 0.7}, mask
+    yield "mask-drawn-again", True, {"dx": e.dout.numpy() * other / 0.7}, mask
+    yield "nothing-dropped", True, {"kept": np.ones(())}, np.ones_like(mask)
+    yield "probability-reversed", True, {"kept": np.array(0.31)}, mask
+    for one in (mask[:, :1, :1, :1], mask[:, :, :1, :1], mask[:1]):
+        yield "mask-shared", True, {"kept": np.array(0.4)}, np.ones_like(mask) * one
+
+
+def named():
+    """[(kind, the code that should be named, the tensor, the diagnosis)] of all planted mistakes."""
+    runs = [("BatchNorm2D", code, batch_norm(*case)) for code, *case in mistakes_in_batch_norm()]
+    runs += [("Dropout", code, dropout(*case)) for code, *case in mistakes_in_dropout()]
+    return [(kind, code, t, explain("stage", t, [e])) for kind, code, e in runs for t in sorted(e.wrong)]
+
+
+class TestNumbersPlantedInBatchNormAndDropout:
+    def test_each_is_named(self):
+        assert [(code, tensor) for _, code, tensor, said in named() if said.code != code] == []
+
+    def test_every_cause_of_the_two_has_been_planted(self):
+        known = {
+            (kind, tensor, cause.code, cause.sentence)
+            for kind, tensor in KNOWN if kind in ("BatchNorm2D", "Dropout")
+            for function in KNOWN[kind, tensor] for cause in function()
+        }  # fmt: skip
+        assert known == {(kind, tensor, said.code, said.sentence) for kind, _, tensor, said in named()}
+
+    @pytest.mark.parametrize("training", [True, False])
+    @pytest.mark.parametrize("run", [batch_norm, dropout])
+    def test_what_is_right_is_given_no_name(self, run, training):
+        e = run(training)
+        e.wrong = set(e.given)
+        codes = {tensor: explain("stage", tensor, [e]).code for tensor in e.given}
+        assert codes == dict.fromkeys(e.given, NO_KNOWN_CAUSE)
