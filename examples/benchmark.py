@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from examples.common.cli import Parser, fail, in_words, machine, run, whole_number
-from examples.common.data import add_flags
+from examples.common.data import add_flags, from_flags
 
 TABLES = ["step", "epoch", "ladder"]
 
@@ -29,11 +29,7 @@ def main(argv=None) -> int:
     add("--json", type=Path, help="also write the figures to this file")
     args = parser.parse_args(argv)
 
-    from examples.experiments.benchmark import (
-        in_new_process,
-        measure_epochs,
-        measure_steps,
-    )
+    from examples.experiments.benchmark import in_new_process, measure_epochs, measure_steps
 
     if args.json and not args.json.parent.is_dir():
         fail(f"--json {args.json} cannot be written: there is no folder {args.json.parent}")
@@ -42,10 +38,11 @@ def main(argv=None) -> int:
     print(in_words(figures["machine"]))
     if "step" in args.only:
         counts = args.threads or sorted({1, figures["machine"]["cores"]})
-        figures["step"] = [row for threads in counts for row in measure_steps(args, threads)]
+        where, how = (args.dataset, args.data_dir), (args.batch_sizes, args.turns, args.images)
+        figures["step"] = [row for threads in counts for row in measure_steps(*where, threads, *how)]
         print_steps(figures["step"])
     if "epoch" in args.only:
-        figures["epoch"] = measure_epochs(args)
+        figures["epoch"] = measure_epochs(from_flags(args), args.device, args.epochs)
         print_epochs(figures["epoch"])
     if "ladder" in args.only:
         print()

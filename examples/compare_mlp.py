@@ -17,10 +17,13 @@ def main(argv=None) -> int:
     from examples.common import data
     from examples.common.figures import save
     from examples.experiments import seeds
-    from examples.experiments.compare_mlp import compare_as_asked, verdict
+    from examples.experiments.compare_mlp import compare, introduction, verdict
 
     dataset = data.from_flags(args)
-    found = compare_as_asked(["MNISTCNN", "MLP"], dataset, args)
+    models = ["MNISTCNN", "MLP"]
+    print(introduction(models, dataset, args.backend, args.seeds, args.epochs), flush=True)
+    found = compare(models, dataset, args.backend, args.seeds, args.epochs, args.results)
+    print(found)
     cnn, mlp = found.parameters.values()
     difference = found.difference("MNISTCNN", "MLP")
     print(f"MNISTCNN - MLP by seed: {' '.join(f'{points:+.2f}' for points in difference.differences)}")

@@ -23,19 +23,35 @@ def main(argv=None) -> int:
     args = parser.parse_args(argv)
 
     from examples.common.figures import save
-    from examples.experiments.features import load_model, portrait, train_now
+    from examples.experiments.features import load_model, portrait
 
     given = load_model(args.model) if args.model else None
     dataset = data.from_flags(args)
     if args.digit >= (images := len(dataset.test_images)):
         fail(f"--digit {args.digit}: the test images of {dataset.name} are 0 to {images - 1}")
-    model, trained_on = given or (train_now(dataset, args.backend, args.seed, args.epochs), dataset.name)
+    model, trained_on = given or (train_now(dataset, args), dataset.name)
 
     lines, figures = portrait(model, trained_on, dataset, args.digit)
     print(*lines, sep="\n")
     for name, figure in figures.items():
         save(figure, args.output_dir / f"{name}.png")
     return 0
+
+
+def train_now(dataset: data.Dataset, args):
+    """An MNISTCNN after the chapter's recipe."""
+    from examples.common.models import start
+    from examples.common.training import train
+
+    def say(entry: dict) -> None:
+        scores = f"train loss {entry['train_loss']:.4f}, test accuracy {entry['test_accuracy']:.2f} %"
+        print(f"{dataset.name}: epoch {entry['epoch']}/{args.epochs}, {scores}", flush=True)
+
+    model = start("MNISTCNN", args.backend, args.seed)
+    where = f"{args.backend} on cpu, seed {args.seed}"
+    print(f"{dataset.name}: MNISTCNN on {dataset}, {where}", flush=True)
+    train(model, dataset, args.seed, args.epochs, say)
+    return model
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def main(argv=None) -> int:
     )
 
     dataset = data.from_flags(args)
-    print(introduction(dataset, args))
+    print(introduction(dataset, args.seeds, args.epochs))
     print(f"{'test accuracy in percent':28}{HEADER}")
     chapters_run = dataset.name == "mnist" and args.epochs == 5
     last: dict[tuple[str, str], np.ndarray] = {}

@@ -52,7 +52,7 @@ def main(argv=None) -> int:
     with checkpoint.what_can_go_wrong(args, parser):
         dataset = load_data(args, group, say)
         folder = checkpoint.claim_folder(args) if processes.RANK == 0 else None
-        folder = args.output_dir = Path(group.tell(str(folder)))
+        folder = args.output_dir = Path(group.broadcast(str(folder)))
         say(f"{dataset.name}: MNISTCNN on {dataset}, {where}, seed {args.seed}, results in {folder}")
         accuracy = train(args, dataset, group, folder, say)
         say(
@@ -71,9 +71,9 @@ def load_data(args, group: Processes, say):
             dataset, instead = data.load(args.dataset, args.data_dir)
             if instead:
                 say(instead, always=True)
-            group.tell(dataset.name)
+            group.broadcast(dataset.name)
         else:
-            dataset, _ = data.load(group.tell(), args.data_dir)
+            dataset, _ = data.load(group.broadcast(), args.data_dir)
     except data.DataError as error:
         fail(str(error))
     images = len(dataset.train_images)

@@ -29,6 +29,8 @@ FLOORS = [  # each part of the house imports parts that stand above it in this l
     "examples.audit",
     "examples",  # the programs
 ]
+SLOW_TO_IMPORT = {"torch", "torchvision", "matplotlib", "sklearn", "scipy"}  # --help need not wait for them
+OF_PROGRAMS = {"print", "args", "argparse", "Parser", "add_seed_flags"}  # names that no experiment uses
 WITHOUT_TORCH = ["parity.kinds", "parity.record", "parity.student.run_case", "parity.student.worker"]
 
 
@@ -44,9 +46,9 @@ MODULES = {
 }
 
 
-def imports_of(tree: ast.AST) -> set[str]:
+def imports_of(tree: ast.AST, inside: bool = True) -> set[str]:
     """Modules that a file imports, also inside functions; not what only a type checker imports."""
-    found = set()
+    found: set[str] = set()
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             continue
@@ -55,7 +57,8 @@ def imports_of(tree: ast.AST) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             of = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= {name if name in MODULES else str(node.module) for name in of}
-        found |= imports_of(node)
+        if inside or not isinstance(node, ast.FunctionDef):
+            found |= imports_of(node, inside)
     return found
 
 
@@ -140,10 +143,10 @@ def test_a_circle_is_seen():
     assert {"parity.doctor.evidence", "parity.doctor.diagnose"} <= set(circle(planted))
 
 
-def reached_from(module: str) -> set[str]:
+def reached_from(module: str, imports: dict[str, set[str]] = IMPORTS) -> set[str]:
     seen, left = set(), [module]
     while left:
-        for name in IMPORTS.get(left.pop(), ()):
+        for name in imports.get(left.pop(), ()):
             if name not in seen:
                 seen.add(name)
                 left.append(name)
@@ -159,3 +162,54 @@ def test_what_runs_a_students_file_never_reaches_torch(module):
 def test_no_file_of_the_numpy_side_is_longer_than_an_evening():
     for file in (HOUSE / "tinycnn_numpy").rglob("*.py"):
         assert len(file.read_text(encoding="utf-8").splitlines()) <= 120, file.name
+
+
+def slow_starts(imports: dict[str, set[str]]) -> list[str]:
+    """Every program that imports a slow library before it has read its flags."""
+    return [
+        f"{module} imports {name}"
+        for module in imports
+        if is_a_program(module)
+        for name in sorted(reached_from(module, imports))
+        if name.split(".")[0] in SLOW_TO_IMPORT and module.startswith("examples")
+    ]
+
+
+AT_START = {name: imports_of(tree, inside=False) for name, tree in MODULES.items()}
+
+
+def test_no_program_keeps_help_waiting():
+    assert slow_starts(AT_START) == []
+
+
+@pytest.mark.parametrize("planted", ["torch", "matplotlib.figure", "examples.common.figures"])
+def test_a_slow_start_is_seen(planted):
+    found = slow_starts(AT_START | {"examples.zoo": AT_START["examples.zoo"] | {planted}})
+    assert found and all(words.startswith("examples.zoo imports ") for words in found)
+
+
+def names_of_programs(tree: ast.AST) -> set[str]:
+    """What a file uses of OF_PROGRAMS: as a name, an argument or an import."""
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    used |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    used |= {node.name for node in ast.walk(tree) if isinstance(node, ast.alias)}
+    return used & OF_PROGRAMS
+
+
+def test_no_experiment_prints_or_reads_flags():
+    experiments = [name for name in MODULES if floor_of(name) == "examples.experiments"]
+    assert len(experiments) > 5
+    assert {name: used for name in experiments if (used := names_of_programs(MODULES[name]))} == {}
+
+
+@pytest.mark.parametrize(
+    ("planted", "used"),
+    [
+        ("def measure(x):\n    print(x)", "print"),
+        ("def measure(args): ...", "args"),
+        ("import argparse", "argparse"),
+        ("from examples.common.cli import Parser", "Parser"),
+    ],
+)
+def test_an_experiment_that_prints_or_reads_flags_is_seen(planted, used):
+    assert names_of_programs(ast.parse(planted)) == {used}

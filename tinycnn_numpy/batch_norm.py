@@ -32,7 +32,8 @@ class BatchNorm2D(Layer):
         running_mean = (1 - momentum) * running_mean + momentum * mean      running_var likewise
 
     In evaluation the running statistics stand for mean and var. They do not depend on x, so the two terms
-    of dx are gone.
+    of dx are gone. backward looks at `training` again: change it only between backward and forward. Without
+    images the statistics stay as they are (PyTorch still counts the batch).
 
     x (N, C, H, W) -> out of the same shape. weight (C,) is 1 at first and bias (C,) is 0. Raises ValueError
     for a wrong argument, shape or dtype, and in training for a single number a channel.
@@ -55,13 +56,13 @@ class BatchNorm2D(Layer):
         check_array(self, "x", x, ("N", self.num_features, "H", "W"), self.weight.dtype)
         x = pixels_first(x)  # (H, W, C, N): a channel's numbers are summed over the axes 0, 1 and 3
         mean, var = self.running_mean[:, None], self.running_var[:, None]
-        if self.training:
+        if self.training and x.size:
             M = x.size // self.num_features
             if M == 1:
                 raise ValueError(f"{self}: x has 1 number a channel, expected more than 1 in training")
             mean = x.mean(axis=(0, 1, 3))[:, None]
             var = np.square(x - mean).mean(axis=(0, 1, 3))[:, None]
-            self.track(mean[:, 0], var[:, 0] * (M / max(M - 1, 1)))
+            self.track(mean[:, 0], var[:, 0] * (M / (M - 1)))
         root = np.sqrt(var + self.eps)  # (C, 1), as are mean and var
         x_hat = (x - mean) / root
         self.cache = x_hat, root

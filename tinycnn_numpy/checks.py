@@ -49,10 +49,10 @@ def check_size(owner: object, name: str, value: Any, at_least: int = 1) -> int:
 def check_number(
     owner: object, name: str, value: float, at_least: float = 0.0, below: float = math.inf
 ) -> float:
-    """Return `value`; raise ValueError unless it is a number, at_least <= value < below."""
+    """Return `value` as a float; raise ValueError unless it is a number, at_least <= value < below."""
     if not isinstance(value, int | float | np.floating) or not at_least <= value < below:  # NaN fails both
         raise ValueError(f"{owner}: {name} is {value!r}, expected {at_least:g} <= {name} < {below:g}")
-    return value
+    return float(value)  # a np.float64 would widen float32 arrays
 
 
 def check_pair(owner: object, name: str, value: Any, at_least: int = 1) -> Pair:
@@ -98,9 +98,23 @@ def check_state(owner: object, own: Mapping[str, Any], state: Mapping[str, Any])
     problems = [f"missing {name}" for name in own if name not in state]
     problems += [f"unexpected {name}" for name in state if name not in own]
     problems += [
-        f"{name} has shape {tuple(state[name].shape)}, expected {tuple(own[name].shape)}"
+        f"{name} has shape {tuple(np.shape(state[name]))}, expected {tuple(own[name].shape)}"
         for name in own
-        if name in state and tuple(state[name].shape) != tuple(own[name].shape)
+        if name in state and np.shape(state[name]) != own[name].shape
     ]
     if problems:
         raise ValueError(f"{owner}: cannot load this state: " + "; ".join(problems))
+
+
+def cast_state(owner: object, own: Mapping[str, Array], state: Mapping[str, Any]) -> dict[str, Array]:
+    """Return `state` in the dtypes of `own`; raise as check_state does, and for what is no such number."""
+    check_state(owner, own, state)
+    new = {name: np.asarray(state[name]) for name in own}
+    problems = [
+        f"{name} has dtype {new[name].dtype}, expected {array.dtype}"
+        for name, array in own.items()
+        if not np.can_cast(new[name].dtype, array.dtype, "same_kind")
+    ]
+    if problems:
+        raise ValueError(f"{owner}: cannot load this state: " + "; ".join(problems))
+    return {name: new[name].astype(array.dtype) for name, array in own.items()}

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
-from tinycnn_numpy.checks import Array, check_state
+from tinycnn_numpy.checks import Array, cast_state, check_array
 
 
 class Layer:
@@ -42,11 +40,11 @@ class Layer:
     def __call__(self, x: Array) -> Array:
         return self.forward(x)
 
-    def train(self, mode: bool = True) -> "Layer":
+    def train(self, mode: bool = True) -> Self:
         self.training = mode
         return self
 
-    def eval(self) -> "Layer":
+    def eval(self) -> Self:
         return self.train(False)
 
     if not TYPE_CHECKING:  # for a type checker an attribute that is not declared is a mistake
@@ -81,13 +79,12 @@ class Layer:
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Copy `state` into the parameters and buffers, cast to their dtype.
 
-        Raises ValueError that lists every missing, unexpected and mis-shaped name; then nothing was copied.
+        Raises ValueError that lists every missing, unexpected and mis-shaped name, or every array of another
+        kind of number; then nothing was copied.
         """
         own = dict(self.named_arrays())
-        check_state(self, own, state)
-        new = {name: np.array(state[name], array.dtype) for name, array in own.items()}
-        for name, array in own.items():
-            array[...] = new[name]
+        for name, array in cast_state(self, own, state).items():
+            own[name][...] = array
 
 
 @dataclass
@@ -108,10 +105,9 @@ class Parameter:
 
     @property
     def grad(self) -> Array:
-        """layer.dweight, say. RuntimeError before the first backward, ValueError for a wrong shape."""
+        """layer.dweight, say. RuntimeError before the first backward, ValueError for a wrong array."""
         grad: Array | None = getattr(self.layer, "d" + self.name)
         if grad is None:
             raise RuntimeError(f"{self.layer}: {self.name} has no gradient yet, call backward first")
-        if grad.shape != self.data.shape:
-            raise ValueError(f"{self.layer}: d{self.name} has shape {grad.shape}, expected {self.data.shape}")
+        check_array(self.layer, "d" + self.name, grad, self.data.shape)
         return grad

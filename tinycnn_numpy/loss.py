@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn_numpy.checks import Array, check_array
+from tinycnn_numpy.checks import UNLIKE_ARRAYS, Array, check_array
 
 
 class CrossEntropyLoss:
@@ -15,11 +15,11 @@ class CrossEntropyLoss:
         probs[n,k] = exp(logits[n,k]) / sum_j exp(logits[n,j])
         loss       = mean_n -log probs[n, labels[n]]
 
-    Backward: the derivatives of log and exp cancel. That is one reason to fuse the two; the other is that
-    the log of a probability that has vanished is never taken:
+    Backward: the derivatives of log and exp cancel.
 
         dlogits[n,k] = (probs[n,k] - [k is labels[n]]) / N
 
+    That is one reason to fuse the two. The other is stability: no vanished probability meets a log.
     Adding a constant to all logits of a row changes nothing, so the largest is subtracted first: exp
     cannot overflow.
 
@@ -54,7 +54,7 @@ class CrossEntropyLoss:
 
 def check_labels(labels: Array, N: int, classes: int) -> None:
     """Raise ValueError (shape, dtype) or IndexError (value) unless labels are N integers < classes."""
-    if not isinstance(labels, np.ndarray):
+    if not isinstance(labels, np.ndarray) or isinstance(labels, UNLIKE_ARRAYS):
         raise ValueError(f"CrossEntropyLoss: labels are a {type(labels).__name__}, expected a NumPy array")
     if labels.shape != (N,):
         raise ValueError(f"CrossEntropyLoss: labels have shape {np.shape(labels)}, expected ({N},)")

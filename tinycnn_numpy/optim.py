@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tinycnn_numpy.checks import Array, check_number, check_state
+from tinycnn_numpy.checks import Array, cast_state, check_number
 from tinycnn_numpy.layer import Parameter
 
 
@@ -37,11 +37,9 @@ class Optimizer:
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Go on from a state_dict. Raises ValueError as a layer's does; then nothing was copied."""
         own = self.named_arrays()
-        check_state(self, own, state)
-        new = {name: np.array(state[name], array.dtype) for name, array in own.items()}
-        for name, array in own.items():
-            array[...] = new[name]
-        self.steps = int(state["steps"])
+        for name, array in cast_state(self, own, state).items():
+            own[name][...] = array
+        self.steps = int(own["steps"])
 
     def named_arrays(self) -> dict[str, Array]:
         arrays = {f"{name}.{i}": a for name in self.memory for i, a in enumerate(getattr(self, name))}

@@ -6,7 +6,7 @@ steps. Read beside tinycnn_torch/parallel.py.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class DataParallel(Layer):
     def named_arrays(self) -> Iterator[tuple[str, Array]]:
         return self.model.named_arrays()
 
-    def train(self, mode: bool = True) -> Layer:
+    def train(self, mode: bool = True) -> Self:
         self.model.train(mode)
         return super().train(mode)
 

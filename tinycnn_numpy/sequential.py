@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 from tinycnn_numpy.checks import Array
 from tinycnn_numpy.layer import Layer, Parameter
@@ -46,7 +46,7 @@ class Sequential(Layer):
             dout = layer.backward(dout)
         first.backward_weights(dout)
 
-    def train(self, mode: bool = True) -> Layer:
+    def train(self, mode: bool = True) -> Self:
         for layer in self.stages.values():
             layer.train(mode)
         return super().train(mode)

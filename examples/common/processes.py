@@ -70,7 +70,7 @@ class Processes:
         self.all_reduce(sums)
         return float(sums[0] / sums[1])
 
-    def tell(self, word: str = "") -> str:
+    def broadcast(self, word: str = "") -> str:
         """The word of the first process, in each of them; the others wait for it."""
         if RANK > 0:
             with others_may_end():

@@ -12,7 +12,7 @@ from examples.common.figures import save
 from examples.common.models import start
 from examples.common.training import train
 from examples.experiments import seeds
-from examples.experiments.compare_mlp import compare_as_asked, verdict
+from examples.experiments.compare_mlp import compare, introduction, verdict
 from examples.experiments.shapes import outputs
 
 QUESTION = """Put average pooling in place of both max poolings, train for 5 epochs and compare the accuracy.
@@ -21,7 +21,10 @@ MODEL = "AveragePooling"
 
 
 def solve(dataset: Dataset, args: argparse.Namespace) -> None:
-    found = compare_as_asked(["MNISTCNN", MODEL], dataset, args)
+    models = ["MNISTCNN", MODEL]
+    print(introduction(models, dataset, args.backend, args.seeds, args.epochs), flush=True)
+    found = compare(models, dataset, args.backend, args.seeds, args.epochs, args.results)
+    print(found)
     difference = found.difference(MODEL, "MNISTCNN")
     print(f"{MODEL} - MNISTCNN, seed by seed: {difference}")
     print(seeds.sampling(found.last[MODEL].mean(), dataset))

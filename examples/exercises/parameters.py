@@ -10,7 +10,7 @@ from examples.common.data import Dataset
 from examples.common.figures import save
 from examples.common.models import start
 from examples.experiments import seeds
-from examples.experiments.compare_mlp import compare_as_asked, verdict
+from examples.experiments.compare_mlp import compare, introduction, verdict
 from examples.experiments.shapes import ShapeRow, trace
 
 QUESTION = """Write count_parameters(model): it prints every name, shape and size and returns their total.
@@ -27,7 +27,9 @@ def solve(dataset: Dataset, args: argparse.Namespace) -> None:
         print(work_table(model, trace(start(model, "numpy", 0))))
 
     models = ["MNISTCNN", "MLP", "SmallMLP"]
-    found = compare_as_asked(models, dataset, args)
+    print(introduction(models, dataset, args.backend, args.seeds, args.epochs), flush=True)
+    found = compare(models, dataset, args.backend, args.seeds, args.epochs, args.results)
+    print(found)
     for model in ("MLP", "SmallMLP"):
         print(f"MNISTCNN - {model}, seed by seed: {found.difference('MNISTCNN', model)}")
     print(seeds.sampling(found.last["MNISTCNN"].mean(), dataset))

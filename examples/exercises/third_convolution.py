@@ -6,7 +6,7 @@ from examples.common.data import Dataset
 from examples.common.figures import save
 from examples.common.models import start
 from examples.experiments import seeds
-from examples.experiments.compare_mlp import compare_as_asked, mean_log, verdict
+from examples.experiments.compare_mlp import compare, introduction, mean_log, verdict
 from examples.experiments.shapes import as_text, trace, trace_both
 
 QUESTION = """Put a third convolution (32 to 64 channels, 3 x 3), a ReLU and a max pooling in front of fc.
@@ -25,7 +25,10 @@ def solve(dataset: Dataset, args: argparse.Namespace) -> None:
     print("the other 5 of its 9 places.")
     print(f"Parameters: {in_words(parameter_changes(before, after))}")
 
-    found = compare_as_asked(["MNISTCNN", model], dataset, args)
+    models = ["MNISTCNN", model]
+    print(introduction(models, dataset, args.backend, args.seeds, args.epochs), flush=True)
+    found = compare(models, dataset, args.backend, args.seeds, args.epochs, args.results)
+    print(found)
     difference = found.difference(model, "MNISTCNN")
     print(f"{model} - MNISTCNN, seed by seed: {difference}")
     print(seeds.sampling(found.last[model].mean(), dataset))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from examples.common.cli import fail
-from examples.common.data import from_flags
+from examples.common.data import Dataset
 
 THREADS = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"]
 
@@ -34,22 +34,19 @@ def in_new_process(command: list, **environment: str) -> Any:
         return json.loads(file.read_text(encoding="utf-8"))
 
 
-def measure_steps(args, threads: int) -> list[dict]:
+def measure_steps(
+    dataset: str, data_dir: Path, threads: int, batch_sizes: list[int], turns: int, images_a_turn: int
+) -> list[dict]:
     """The rows of benchmark_steps, in new processes: a library counts its threads as it starts."""
     launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={threads}"]
-    command = [
-        *(launch if threads > 1 else []),
-        "-m",
-        "examples.experiments.benchmark_steps",
-        args.dataset,
-        args.data_dir,
-    ]
-    command += [threads, args.turns, args.images, ",".join(map(str, args.batch_sizes))]
+    launch = launch if threads > 1 else []
+    command: list[Any] = [*launch, "-m", "examples.experiments.benchmark_steps"]
+    command += [dataset, data_dir, threads, turns, images_a_turn, ",".join(map(str, batch_sizes))]
     xla = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}"
     return in_new_process(command, XLA_FLAGS=xla, **dict.fromkeys(THREADS, str(threads)))
 
 
-def measure_epochs(args) -> list[dict]:
+def measure_epochs(dataset: Dataset, device: str, turns: int) -> list[dict]:
     """One epoch, batch 64: the chapter's loop, and train_mnist's with either backend."""
     import numpy as np
 
@@ -57,7 +54,6 @@ def measure_epochs(args) -> list[dict]:
     from examples.common.processes import Processes
     from examples.common.training import backend_of
 
-    dataset = from_flags(args)
     images = len(dataset.train_images)
 
     def with_backend(name, device):
@@ -70,13 +66,13 @@ def measure_epochs(args) -> list[dict]:
 
         return epoch
 
-    sides = {"train_mnist --backend torch": with_backend("torch", args.device)}
+    sides = {"train_mnist --backend torch": with_backend("torch", device)}
     sides["train_mnist --backend numpy"] = with_backend("numpy", "cpu")
-    sides["the chapter's loop"] = chapter_epoch(dataset, args.device)
+    sides["the chapter's loop"] = chapter_epoch(dataset, device)
     times: dict[str, list[float]] = {name: [] for name in sides}
     for epoch in sides.values():
         epoch(0, batches=5)  # warms up
-    for turn in range(1, args.epochs + 1):
+    for turn in range(1, turns + 1):
         for name, epoch in sorted(sides.items(), reverse=turn % 2 == 1):
             began = time.perf_counter()
             epoch(turn)
@@ -84,12 +80,12 @@ def measure_epochs(args) -> list[dict]:
     rows = []
     for name, seconds in times.items():
         ratio = np.array(seconds) / np.array(times["the chapter's loop"])
-        rows.append({"dataset": dataset.name, "device": args.device, "side": name, "seconds": seconds})
+        rows.append({"dataset": dataset.name, "device": device, "side": name, "seconds": seconds})
         rows[-1]["ratio"] = np.percentile(ratio, [0, 50, 100]).tolist()
     return rows
 
 
-def chapter_epoch(dataset, device: str):
+def chapter_epoch(dataset: Dataset, device: str):
     """The chapter's own loop: a DataLoader makes each image out of a PIL image, .item() at every step."""
     import torch
 

@@ -76,12 +76,11 @@ def compare(
     return Comparison(dataset.name, backend, logs, {model: parameter_count(model) for model in models})
 
 
-def compare_as_asked(models: Sequence[str], dataset: data.Dataset, args) -> Comparison:
-    """compare with the flags of a program, and its table in print."""
-    print(f"{', '.join(models)}, {SHOWN[args.backend]}: {seeds.introduction(dataset, args)}", flush=True)
-    found = compare(models, dataset, args.backend, args.seeds, args.epochs, args.results)
-    print(found)
-    return found
+def introduction(
+    models: Sequence[str], dataset: data.Dataset, backend: str, seed_count: int, epochs: int
+) -> str:
+    """A line with the models, the backend, the data set, the recipe and the machine."""
+    return f"{', '.join(models)}, {SHOWN[backend]}: {seeds.introduction(dataset, seed_count, epochs)}"
 
 
 def parameter_count(model: str) -> int:

@@ -17,8 +17,6 @@ import tinycnn_torch as tt
 from examples.common.cli import fail
 from examples.common.data import Dataset
 from examples.common.figures import image_grid
-from examples.common.models import start
-from examples.common.training import train
 from examples.experiments.shapes import outputs
 from parity import load_numpy_state, numpy_state
 from parity.weights import Model
@@ -68,19 +66,6 @@ def load_model(path: Path) -> tuple[tn.MNISTCNN, str]:
     if not all(np.isfinite(array).all() for array in state.values()):
         fail(f"--model {path} has weights that are not finite")
     return model, trained_on
-
-
-def train_now(dataset: Dataset, backend: str, seed: int, epochs: int) -> Model:
-    """An MNISTCNN after the chapter's recipe; says how it goes."""
-    model = start("MNISTCNN", backend, seed)
-    print(f"{dataset.name}: MNISTCNN on {dataset}, {backend} on cpu, seed {seed}", flush=True)
-
-    def say(entry: dict) -> None:
-        scores = f"train loss {entry['train_loss']:.4f}, test accuracy {entry['test_accuracy']:.2f} %"
-        print(f"{dataset.name}: epoch {entry['epoch']}/{epochs}, {scores}", flush=True)
-
-    train(model, dataset, seed, epochs, say)
-    return model
 
 
 def portrait(

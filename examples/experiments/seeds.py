@@ -23,10 +23,10 @@ PRINTED = 98.75  # percent: the chapter's one run of MNISTCNN on MNIST, after 5 
 KEY = ("dataset", "model", "backend", "seed", "epochs")
 
 
-def introduction(dataset: data.Dataset, args) -> str:
+def introduction(dataset: data.Dataset, seed_count: int, epochs: int) -> str:
     """A line with the data set, the recipe and the machine."""
-    recipe = f"Adam with learning rate 1e-3, batches of 64, {epochs_in_words(args.epochs)}"
-    return f"{dataset}, {recipe}, seeds 0 to {args.seeds - 1}; {in_words(machine())}"
+    recipe = f"Adam with learning rate 1e-3, batches of 64, {epochs_in_words(epochs)}"
+    return f"{dataset}, {recipe}, seeds 0 to {seed_count - 1}; {in_words(machine())}"
 
 
 def epochs_in_words(epochs: int) -> str:

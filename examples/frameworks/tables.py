@@ -6,9 +6,9 @@ from examples.frameworks.adam import PLACES, adam_updates, epsilon_of
 from examples.frameworks.compare import TITLES
 from examples.frameworks.defaults import DEFAULTS, default_differences
 from examples.frameworks.layouts import RULES, convert
-from parity import Report
+from parity import Report, Row
 from parity.render import number, table
-from parity.report import MATCH, MISMATCH, UNDECIDABLE, Row
+from parity.report import MATCH, MISMATCH, UNDECIDABLE
 
 STEPS, GRADIENT = (1, 10, 100), 1e-6
 LETTERS = "A word is an axis, a letter an index: n image, c channel, h w pixel, f filter, i j in its kernel."

@@ -9,10 +9,9 @@ import tinycnn_numpy as tn
 import tinycnn_torch as tt
 from examples.experiments.train_tinycnn import line_patterns
 from examples.side_by_side.lines import NoCounterpartError
-from parity import compare, copy_weights, numpy_state
+from parity import Report, compare, copy_weights, numpy_state
 from parity.record import run_stages
 from parity.record_torch import trace_torch
-from parity.report import Report
 
 Tensors = dict[tuple[str, str], np.ndarray]
 LEARNING_RATE, MOMENTUM = 0.1, 0.9  # as in examples.train_tinycnn

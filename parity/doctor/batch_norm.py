@@ -154,7 +154,9 @@ def dx_causes() -> Iterator[Cause]:
     yield Cause(
         "weight-missing",
         f"weight is missing: {TERMS}.",
-        lambda e: e.exact["dx"] / by_channel(e, "weight").numpy(),
+        lambda e: (
+            e.exact["dx"] / torch.where(by_channel(e, "weight") == 0, 1.0, by_channel(e, "weight")).numpy()
+        ),
     )
     yield Cause(
         "root-missing",

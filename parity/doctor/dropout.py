@@ -78,7 +78,7 @@ def kept_causes() -> Iterator[Cause]:
     yield Cause(
         "nothing-dropped",
         "no entry is dropped in training: mask = rng.random(x.shape) >= p.",
-        lambda e: np.ones(()) if e.stage.p else None,
+        lambda e: (e.given["kept"] if e.mask.all() else np.full((), np.nan)) if e.stage.p else None,
     )
     for axes, sentence in (
         ((1, 2, 3), "all entries of an image share one draw"),

@@ -46,17 +46,18 @@ def test_gradients_equal_central_differences(case):
 
 
 @given(batch_norms())
-def test_in_training_dx_sums_to_0_and_has_no_part_along_x_hat(case):
-    """Moving or scaling all x of a channel changes nothing, so the gradient has no part in either."""
+def test_in_training_dx_sums_to_0_and_along_x_hat_to_what_eps_leaves(case):
+    """Moving all x of a channel changes nothing; scaling them changes the share of eps in the root."""
     layer, x, rng = case
     if layer.training and x.dtype == np.float64:
-        out = layer(x)
-        dx, (x_hat, _) = layer.backward(rng.standard_normal(out.shape)), layer.cache
-        size = np.abs(dx).sum(axis=(0, 2, 3)) + 1e-30
+        dout = rng.standard_normal(x.shape)
+        layer(x)
+        dx, (x_hat, root) = layer.backward(dout), layer.cache
+        x_hat, root = x_hat.transpose(3, 2, 0, 1), root[:, 0]
+        size = np.abs(layer.weight) / root * np.abs(dout).sum(axis=(0, 2, 3))
         assert (np.abs(dx.sum(axis=(0, 2, 3))) <= 1e-9 * size).all()
-        if layer.eps == 1e-5 and (x.var(axis=(0, 2, 3)) > 0.1).all():
-            along = np.abs((dx * x_hat.transpose(3, 2, 0, 1)).sum(axis=(0, 2, 3)))
-            assert (along <= 1e-2 * size).all()
+        left = layer.weight / root * layer.dweight * layer.eps / root**2
+        assert (np.abs((dx * x_hat).sum(axis=(0, 2, 3)) - left) <= 1e-9 * size).all()
 
 
 def test_by_hand():
@@ -167,3 +168,24 @@ def test_what_it_refuses(make, message):
 
 def test_one_number_a_channel_is_welcome_in_evaluation():
     assert tn.BatchNorm2D(2).eval()(np.zeros((1, 2, 1, 1), np.float32)).shape == (1, 2, 1, 1)
+
+
+def test_a_setting_that_is_a_numpy_number_does_not_widen():
+    layer = tn.BatchNorm2D(2, eps=np.float64(1e-5), momentum=np.float64(0.1))
+    x = np.random.default_rng(0).standard_normal((3, 2, 4, 5)).astype(np.float32)
+    for mode in (True, False):
+        out = layer.train(mode)(x)
+        dx = layer.backward(out)
+        assert {array.dtype for array in (out, dx, layer.dweight, layer.dbias)} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("shape", [(0, 2, 3, 4), (3, 2, 0, 4)])
+def test_no_images_leave_the_statistics_as_they_are(shape):
+    layer, module = tn.BatchNorm2D(2), nn.BatchNorm2d(2)
+    x = np.zeros(shape, np.float32)
+    assert layer(x).shape == tuple(module(torch.from_numpy(x)).shape) == layer.backward(x).shape
+    state = numpy_state(module)
+    assert state["num_batches_tracked"] == 1  # the one difference: PyTorch counts the batch
+    state["num_batches_tracked"] = np.array(0)
+    assert all(np.array_equal(layer.state_dict()[name], state[name]) for name in state)
+    assert layer.dweight.tolist() == layer.dbias.tolist() == [0, 0]

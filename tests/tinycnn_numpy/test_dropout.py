@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from strategies import dtypes, seeds
 
 import tinycnn_numpy as tn
-from parity import assert_parity, compare
+from parity import assert_parity, check, compare
 
 
 @given(st.floats(0, 0.9), st.lists(st.integers(1, 5), min_size=2, max_size=4), dtypes, seeds, st.booleans())
@@ -82,3 +82,16 @@ def test_a_wrong_backward_is_rejected_and_named(wrong):
 def test_what_it_refuses(make, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         make()
+
+
+def test_a_mask_shared_by_a_channel_is_not_called_nothing_dropped():
+    class ByChannel(tn.Dropout):
+        def forward(self, x):
+            if not self.training:
+                return super().forward(x)
+            shape = (*x.shape[:2], *(1 for _ in x.shape[2:]))
+            self.cache = (self.rng.random(shape) >= self.p) / x.dtype.type(1 - self.p) * np.ones_like(x)
+            return x * self.cache
+
+    codes = {d.code for seed in range(6) for c in check(ByChannel, seed=seed).checks for d in c.diagnoses}
+    assert "nothing-dropped" not in codes

@@ -67,6 +67,11 @@ def test_a_batch_counts_as_the_mean_of_its_images():
         (np.array([0.0, 1]), ValueError, "CrossEntropyLoss: labels have dtype float64, expected integers"),
         (np.array([[0], [1]]), ValueError, "CrossEntropyLoss: labels have shape (2, 1), expected (2,)"),
         ([0, 1], ValueError, "CrossEntropyLoss: labels are a list, expected a NumPy array"),
+        (
+            np.ma.masked_array([0, 1], [True, False]),
+            ValueError,
+            "CrossEntropyLoss: labels are a MaskedArray, expected a NumPy array",
+        ),
     ],
 )
 def test_wrong_labels_are_named(labels, error, message):

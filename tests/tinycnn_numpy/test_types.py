@@ -18,6 +18,7 @@ dx = layer.backward(out)
 layer.weight[...] -= 0.1 * layer.dweight
 model = tn.TinyCNN(rng=np.random.default_rng(0))
 model.conv.weight[...] = 0
+mean = tn.BatchNorm2D(2).eval().running_mean
 """
 WRONG = ["layer.wieght", "tn.ReLU().cahce", "tn.Dropout(0.5)", "layer.backwards(out)", "layer.train('eval')"]
 
