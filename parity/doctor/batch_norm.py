@@ -154,9 +154,7 @@ def dx_causes() -> Iterator[Cause]:
     yield Cause(
         "weight-missing",
         f"weight is missing: {TERMS}.",
-        lambda e: (
-            e.exact["dx"] / torch.where(by_channel(e, "weight") == 0, 1.0, by_channel(e, "weight")).numpy()
-        ),
+        lambda e: dx_of_statistics(True, CHANNEL, under_weight_1(e), *right(e)),
     )
     yield Cause(
         "root-missing",
@@ -179,6 +177,10 @@ def dx_of_statistics(of_the_mode: bool, axes: Axes, e: Evidence, x_hat: Tensor, 
     """dx by the formula of training or that of evaluation: the one of the mode, or the other."""
     through = float(e.stage.training == of_the_mode)
     return dx(e, x_hat, root, through, through, axes)
+
+
+def under_weight_1(e: Evidence) -> Evidence:
+    return dataclasses.replace(e, inputs=e.inputs | {"weight": torch.ones_like(e.weight)})
 
 
 def wrong_factors() -> Iterator[tuple[str, Predict]]:
