@@ -157,13 +157,19 @@ def back_to_pixels(dwindows: Predict, formula: str, only: Predict = None) -> Ite
             lambda e, corner=corner: cropped(e, _wide(e, dwindows), *corner(*geometry(e)[2])),
         )
     for cut, where in (
-        (lambda image, PH, PW: image, "not at all"),
-        (lambda image, PH, PW: image[:, :, PH:-PH, PW:-PW], "by P:-P, which leaves nothing where P is 0"),
-        (lambda image, PH, PW: image[PH:-PH, PW:-PW] if PH and PW else image, "from images and channels"),
+        (lambda image, PH, PW: image, "not cropped"),
+        (
+            lambda image, PH, PW: image[:, :, PH:-PH, PW:-PW],
+            "cropped by P:-P, which leaves nothing where P is 0",
+        ),
+        (
+            lambda image, PH, PW: image[PH:-PH, PW:-PW] if PH and PW else image,
+            "cropped from images and channels",
+        ),
     ):
         yield Cause(
             "padding-cropped",
-            f"the padding is cropped {where}: dx has the shape of x, {inside}.",
+            f"the padding is {where}: {inside}.",
             lambda e, cut=cut: cut(scatter(e, dwindows(e)), *geometry(e)[2]),
         )
 

@@ -244,7 +244,7 @@ def dx_causes() -> Iterator[Cause]:
     )
     yield Cause(
         "filters-for-channels",
-        f"filters and channels are exchanged: {formula}, summed over f, the filters.",
+        f"filters and channels are exchanged: {formula}.",
         with_weight(dx, exchanged),
     )
     yield from back_to_pixels(dwindows, formula)
