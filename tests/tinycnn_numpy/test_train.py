@@ -58,6 +58,27 @@ def test_evaluate_counts_every_batch():
     )
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_evaluate_runs_in_evaluation_and_restores_the_mode(before):
+    """Channel 0 is the larger; in training it becomes 0 and 0, channel 1 becomes -1 and 1: 50 %."""
+    images, labels = np.array([[5.0, 3], [5, 4]]).reshape(2, 2, 1, 1), np.array([0, 0])
+    layer = tn.BatchNorm2D(2, dtype=np.float64)
+    model = tn.Sequential(bn=layer, flatten=tn.Flatten()).train(before)
+    module = nn.Sequential(nn.BatchNorm2d(2).double(), nn.Flatten()).train(before)
+    assert tn.evaluate(model, images, labels) == 100
+    assert tt.evaluate(module, torch.from_numpy(images), torch.from_numpy(labels)) == 100
+    assert model.training == layer.training == module.training == module[0].training == before
+    assert layer.num_batches_tracked == module[0].num_batches_tracked == 0
+
+
+def test_a_model_hands_its_mode_to_every_layer_inside():
+    drop = tn.Dropout(0.5, rng=np.random.default_rng(0))
+    inner = tn.Sequential(drop=drop)
+    model = tn.DataParallel(tn.Sequential(inner=inner), 0, 1, lambda array: None)
+    assert model.eval() is model and not any(layer.training for layer in (model, model.model, inner, drop))
+    assert model.train() is model and all(layer.training for layer in (model, model.model, inner, drop))
+
+
 @pytest.mark.parametrize("package", [tn, tt])
 def test_no_images_are_refused(package):
     with pytest.raises(ValueError, match="evaluate: images is empty"):
