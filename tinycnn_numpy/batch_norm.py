@@ -32,8 +32,7 @@ class BatchNorm2D(Layer):
         running_mean = (1 - momentum) * running_mean + momentum * mean      running_var likewise
 
     In evaluation the running statistics stand for mean and var. They do not depend on x, so the two terms
-    of dx are gone. backward looks at `training` again: change it only between backward and forward. Without
-    images the statistics stay as they are (PyTorch still counts the batch).
+    of dx are gone. Without images the statistics stay as they are (PyTorch still counts the batch).
 
     x (N, C, H, W) -> out of the same shape. weight (C,) is 1 at first and bias (C,) is 0. Raises ValueError
     for a wrong argument, shape or dtype, and in training for a single number a channel.
@@ -65,7 +64,7 @@ class BatchNorm2D(Layer):
             self.track(mean[:, 0], var[:, 0] * (M / (M - 1)))
         root = np.sqrt(var + self.eps)  # (C, 1), as are mean and var
         x_hat = (x - mean) / root
-        self.cache = x_hat, root
+        self.cache = x_hat, root, self.training
         return images_first(self.weight[:, None] * x_hat + self.bias[:, None])
 
     def track(self, mean: Array, var: Array) -> None:
@@ -74,13 +73,13 @@ class BatchNorm2D(Layer):
         self.num_batches_tracked += 1
 
     def backward(self, dout: Array) -> Array:  # (N, C, H, W)
-        x_hat, root = self.cache
+        x_hat, root, training = self.cache
         check_array(self, "dout", dout, images_first(x_hat).shape, x_hat.dtype)
         dout = pixels_first(dout)
         self.dbias = dout.sum(axis=(0, 1, 3))
         self.dweight = (dout * x_hat).sum(axis=(0, 1, 3))
         dx = dout
-        if self.training:
+        if training:
             M = max(x_hat.size // self.num_features, 1)
             dx = dout - self.dbias[:, None] / M - x_hat * (self.dweight[:, None] / M)
         return images_first(self.weight[:, None] / root * dx)

@@ -58,6 +58,10 @@ class Layer:
     def __str__(self) -> str:
         return type(self).__name__
 
+    def modules(self) -> "Iterator[Layer]":
+        """This layer and every layer inside."""
+        yield self
+
     def named_parameters(self) -> "Iterator[tuple[str, Parameter]]":
         for name in ("weight", "bias"):
             if getattr(self, name) is not None:

@@ -46,6 +46,10 @@ class DataParallel(Layer):
         for gradient, total in zip(gradients, np.split(flat, ends[:-1]), strict=True):
             gradient[...] = total.reshape(gradient.shape)
 
+    def modules(self) -> Iterator[Layer]:
+        yield self
+        yield from self.model.modules()
+
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         return self.model.named_parameters()
 

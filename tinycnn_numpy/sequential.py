@@ -51,6 +51,11 @@ class Sequential(Layer):
             layer.train(mode)
         return super().train(mode)
 
+    def modules(self) -> Iterator[Layer]:
+        yield self
+        for layer in self.stages.values():
+            yield from layer.modules()
+
     def named_layers(self) -> Iterator[tuple[str, Layer]]:
         """Every layer that is not itself a Sequential, by its dotted name."""
         for stage, layer in self.stages.items():

@@ -1,6 +1,7 @@
 """The training loop, with backpropagation in sight. Read beside tinycnn_torch/train.py."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tinycnn_numpy.checks import Array
@@ -42,10 +43,21 @@ def evaluate(model: Layer, images: Array, labels: Array, batch_size: int = 1000)
     """The share of images that the model labels right, in percent. Raises ValueError for no images."""
     if len(images) == 0:
         raise ValueError("evaluate: images is empty, expected at least one")
-    before, correct = model.training, 0
-    model.eval()
-    for start in range(0, len(images), batch_size):
-        logits = model(images[start : start + batch_size])
-        correct += int((logits.argmax(axis=1) == labels[start : start + batch_size]).sum())
-    model.train(before)
+    correct = 0
+    with in_evaluation(model):
+        for start in range(0, len(images), batch_size):
+            logits = model(images[start : start + batch_size])
+            correct += int((logits.argmax(axis=1) == labels[start : start + batch_size]).sum())
     return 100 * correct / len(images)
+
+
+@contextmanager
+def in_evaluation(model: Layer) -> Iterator[None]:
+    """All of the model in evaluation; afterwards, whatever happens, every part is in the mode that it had."""
+    modes = [(part, part.training) for part in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode

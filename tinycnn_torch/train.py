@@ -1,6 +1,7 @@
 """The training loop, with backpropagation in one line. Read beside tinycnn_numpy/train.py."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -47,10 +48,21 @@ def evaluate(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int =
     """The share of images that the model labels right, in percent. Raises ValueError for no images."""
     if len(images) == 0:
         raise ValueError("evaluate: images is empty, expected at least one")
-    before, correct = model.training, torch.zeros((), dtype=torch.int64, device=labels.device)
-    model.eval()
-    for start in range(0, len(images), batch_size):
-        logits = model(images[start : start + batch_size])
-        correct += (logits.argmax(dim=1) == labels[start : start + batch_size]).sum()
-    model.train(before)
+    correct = torch.zeros((), dtype=torch.int64, device=labels.device)
+    with in_evaluation(model):
+        for start in range(0, len(images), batch_size):
+            logits = model(images[start : start + batch_size])
+            correct += (logits.argmax(dim=1) == labels[start : start + batch_size]).sum()
     return 100 * int(correct) / len(images)
+
+
+@contextmanager
+def in_evaluation(model: nn.Module) -> Iterator[None]:
+    """All of the model in evaluation; afterwards, whatever happens, every part is in the mode that it had."""
+    modes = [(part, part.training) for part in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode

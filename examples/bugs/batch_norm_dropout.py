@@ -22,7 +22,7 @@ class SampleVariance(tn.BatchNorm2D):
         self.track(mean, var)
         root = np.sqrt(var + self.eps)
         x_hat = (x - mean[:, None, None]) / root[:, None, None]
-        self.cache = x_hat.transpose(2, 3, 1, 0), root[:, None]
+        self.cache = x_hat.transpose(2, 3, 1, 0), root[:, None], self.training
         return self.weight[:, None, None] * x_hat + self.bias[:, None, None]
 
 
@@ -41,7 +41,7 @@ class EpsOutsideRoot(tn.BatchNorm2D):
             self.track(mean, var * (M / (M - 1)))
         root = np.sqrt(var) + self.eps  # bug: sqrt(var + eps)
         x_hat = (x - mean[:, None, None]) / root[:, None, None]
-        self.cache = x_hat.transpose(2, 3, 1, 0), root[:, None]
+        self.cache = x_hat.transpose(2, 3, 1, 0), root[:, None], self.training
         return self.weight[:, None, None] * x_hat + self.bias[:, None, None]
 
 
@@ -77,7 +77,7 @@ class AlwaysTheBatch(tn.BatchNorm2D):
         mean, var = x.mean(axis=(0, 2, 3)), x.var(axis=(0, 2, 3))  # bug: the running ones
         root = np.sqrt(var + self.eps)
         x_hat = (x - mean[:, None, None]) / root[:, None, None]
-        self.cache = x_hat.transpose(2, 3, 1, 0), root[:, None]
+        self.cache = x_hat.transpose(2, 3, 1, 0), root[:, None], self.training
         return self.weight[:, None, None] * x_hat + self.bias[:, None, None]
 
 
@@ -120,7 +120,7 @@ class ConstantStatistics(tn.BatchNorm2D):
 
     def backward(self, dout):
         super().backward(dout)
-        _, root = self.cache
+        _, root, _ = self.cache
         return dout * (self.weight / root[:, 0])[:, None, None]  # bug: two terms are missing
 
 
@@ -133,9 +133,9 @@ class DividedByImages(tn.BatchNorm2D):
 
     def backward(self, dout):
         dx = super().backward(dout)
-        if not self.training:
+        x_hat, root, training = self.cache
+        if not training:
             return dx
-        x_hat, root = self.cache
         x_hat, N = x_hat.transpose(3, 2, 0, 1), len(dout)
         terms = self.dbias[:, None, None] / N + x_hat * (self.dweight[:, None, None] / N)  # bug: N*H*W
         return (self.weight / root[:, 0])[:, None, None] * (dout - terms)

@@ -105,16 +105,11 @@ def from_flags(args) -> Dataset:
 
 def load_mnist(data_dir: Path) -> Dataset:
     """MNIST from data_dir/MNIST/raw, downloaded into it if it is not there. Raises DataError."""
-    from torchvision import datasets  # it takes seconds to import: only when it is needed
-
-    class MNIST(datasets.MNIST):  # torchvision names the folder after the class
-        pass
-
     raw = data_dir / "MNIST" / "raw"
     try:
         if not all((raw / file).is_file() for file in FILES):
             raw.mkdir(parents=True, exist_ok=True)
-            download(MNIST, data_dir, raw)
+            download(data_dir, raw)
         contents = {file: (raw / file).read_bytes() for file in FILES}
     except OSError as error:
         raise DataError(f"--data-dir {data_dir} cannot be used", str(error)) from error
@@ -122,22 +117,34 @@ def load_mnist(data_dir: Path) -> Dataset:
         found = hashlib.md5(contents[file], usedforsecurity=False).hexdigest()
         if found != md5:
             raise DataError(f"{raw / file} is damaged", f"its MD5 is {found}, expected {md5}; remove it")
-    train, test = MNIST(data_dir, train=True), MNIST(data_dir, train=False)
+    train_images, train_labels, test_images, test_labels = (idx(contents[file]) for file in FILES)
     return Dataset(
         "mnist",
-        normalise(train.data.numpy() / np.float32(255)),
-        train.targets.numpy(),
-        normalise(test.data.numpy() / np.float32(255)),
-        test.targets.numpy(),
+        normalise(train_images / np.float32(255)),
+        train_labels.astype(np.int64),
+        normalise(test_images / np.float32(255)),
+        test_labels.astype(np.int64),
     )
 
 
-def download(mnist, data_dir: Path, raw: Path) -> None:
+def idx(content: bytes) -> np.ndarray:
+    """The bytes in a file of MNIST, after its head: 0, 0, 8 (unsigned bytes), the number of axes, their lengths."""
+    axes = content[3]
+    shape = np.frombuffer(content, ">u4", axes, offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
+
+
+def download(data_dir: Path, raw: Path) -> None:
     """Fetch the missing files of MNIST, mirror after mirror. Raises DataError if every mirror fails."""
+    from torchvision import datasets  # it takes seconds to import: only when it is needed
+
+    class MNIST(datasets.MNIST):  # torchvision names the folder after the class
+        pass
+
     print(f"MNIST is not in {raw}: downloading it", file=sys.stderr, flush=True)
     failures = []
     for mirror in MIRRORS:
-        mnist.mirrors = [mirror]
+        MNIST.mirrors = [mirror]
         timeout = socket.getdefaulttimeout()
         socket.setdefaulttimeout(TIMEOUT)
         try:
@@ -147,7 +154,7 @@ def download(mnist, data_dir: Path, raw: Path) -> None:
                 contextlib.redirect_stderr(silence),
                 contextlib.redirect_stdout(silence),
             ):
-                mnist(beside, download=True)
+                MNIST(beside, download=True)
                 for file in FILES:  # whole files only: whatever breaks off, nothing half done stands in raw
                     if not (raw / file).exists():
                         os.replace(Path(beside, "MNIST", "raw", file), raw / file)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torchvision import datasets
 
 from examples.common import data
@@ -94,6 +95,17 @@ def test_files_on_disk_are_read_without_a_network(tiny_mnist, tmp_path, monkeypa
     assert dataset.test_labels.shape == (4,) and dataset.test_labels.dtype == np.int64
     raw = np.frombuffer(tiny_mnist[0]["train-images-idx3-ubyte"][16:], np.uint8).reshape(6, 1, 28, 28)
     np.testing.assert_allclose(dataset.train_images, (raw / 255 - 0.1307) / 0.3081, rtol=1e-5, atol=1e-6)
+
+
+def test_a_processed_folder_of_old_is_not_read(tiny_mnist, tmp_path):
+    write(tmp_path, tiny_mnist[0])
+    processed = tmp_path / "MNIST" / "processed"
+    processed.mkdir()
+    stripes = torch.zeros(2, 28, 28, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
+    for part in ("training", "test"):
+        torch.save(stripes, processed / f"{part}.pt")
+    dataset, _ = data.load("mnist", tmp_path)
+    assert (len(dataset.train_images), len(dataset.test_images)) == (6, 4)
 
 
 def test_a_mirror_is_asked_once_and_then_the_disk(tiny_mnist, tmp_path, monkeypatch, serve):

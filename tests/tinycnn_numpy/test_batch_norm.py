@@ -189,3 +189,20 @@ def test_no_images_leave_the_statistics_as_they_are(shape):
     state["num_batches_tracked"] = np.array(0)
     assert all(np.array_equal(layer.state_dict()[name], state[name]) for name in state)
     assert layer.dweight.tolist() == layer.dbias.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_backward_belongs_to_the_forward_before_it_whatever_the_mode_is_now(training):
+    rng = np.random.default_rng(0)
+    x, dout = rng.standard_normal((2, 4, 3, 5, 2))
+    layer, module = tn.BatchNorm2D(3, dtype=np.float64).train(training), nn.BatchNorm2d(3).double()
+    layer.weight[...] = rng.standard_normal(3)
+    module.weight.data[...] = torch.from_numpy(layer.weight)
+    module.train(training)
+    leaf = torch.from_numpy(x).requires_grad_()
+    out = module(leaf)
+    layer.forward(x)
+    layer.train(not training)
+    module.train(not training)
+    out.backward(torch.from_numpy(dout))
+    np.testing.assert_allclose(layer.backward(dout), leaf.grad, rtol=0, atol=1e-13)

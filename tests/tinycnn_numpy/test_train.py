@@ -1,5 +1,7 @@
 """One loop on each side: equal losses, images weighted and not batches, what can be learnt is learnt."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -69,6 +71,43 @@ def test_evaluate_runs_in_evaluation_and_restores_the_mode(before):
     assert tt.evaluate(module, torch.from_numpy(images), torch.from_numpy(labels)) == 100
     assert model.training == layer.training == module.training == module[0].training == before
     assert layer.num_batches_tracked == module[0].num_batches_tracked == 0
+
+
+class Stumble(tn.Flatten):
+    def forward(self, x):
+        raise ArithmeticError("stumbled")
+
+
+class TorchStumble(nn.Flatten):
+    def forward(self, x):
+        raise ArithmeticError("stumbled")
+
+
+def models_with_a_frozen_stage(last, torch_last):
+    """A model of either side in training, whose stage bn alone is in evaluation, and all its layers."""
+    frozen = tn.BatchNorm2D(2, dtype=np.float64).eval()
+    inner = tn.Sequential(bn=frozen, relu=tn.ReLU())
+    model = tn.DataParallel(tn.Sequential(inner=inner, last=last), 0, 1, lambda array: None)
+    module = nn.Sequential(nn.Sequential(nn.BatchNorm2d(2).double(), nn.ReLU()), torch_last)
+    module[0][0].eval()
+    return (model, [model, model.model, inner, frozen, inner.relu, last]), (module, list(module.modules()))
+
+
+@pytest.mark.parametrize("stumbles", [False, True])
+def test_evaluate_leaves_every_layer_in_the_mode_that_it_had(stumbles):
+    lasts = (Stumble(), TorchStumble()) if stumbles else (tn.Flatten(), nn.Flatten())
+    images, labels = np.ones((3, 2, 1, 1)), np.zeros(3, int)
+    ours, theirs = models_with_a_frozen_stage(*lasts)
+    tensors = torch.from_numpy(images), torch.from_numpy(labels)
+    for (model, layers), evaluate, data in (
+        (ours, tn.evaluate, (images, labels)),
+        (theirs, tt.evaluate, tensors),
+    ):
+        before = [layer.training for layer in layers]
+        assert sum(before) == len(layers) - 1  # all but the frozen one
+        with pytest.raises(ArithmeticError) if stumbles else nullcontext():
+            evaluate(model, *data)
+        assert [layer.training for layer in layers] == before
 
 
 def test_a_model_hands_its_mode_to_every_layer_inside():
