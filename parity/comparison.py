@@ -90,7 +90,7 @@ class Trial:
     def evidence(self, rows: Iterable[Row], before: "Mapping[str, Evidence]") -> dict[str, Evidence]:
         """What the doctor sees: by stage, the run and which of its tensors `rows` found wrong."""
         found = {}
-        wrong = [(row.stage, row.tensor) for row in rows if row.verdict == MISMATCH]
+        wrong = [(row.stage, row.tensor) for row in rows if row.verdict == MISMATCH and not is_widened(row)]
         for name, subject in self.subjects().items():
             right = {tensor: exact for (stage, tensor), exact in self.exact.tensors.items() if stage == name}
             finite = {tensor: exact.bound[np.isfinite(exact.bound)] for tensor, exact in right.items()}
@@ -299,7 +299,13 @@ def evidence_of(trials: Iterable[Trial], rows: Sequence[Row]) -> dict[str, list[
 
 def diagnoses_of(rows: Iterable[Row], evidence: Mapping[str, Sequence[Evidence]]) -> list[Diagnosis]:
     """What the doctor says of every wrong tensor."""
-    return [diagnose(row, evidence.get(row.stage, ())) for row in rows if is_to_diagnose(row)]
+    said = (diagnose(row, evidence.get(row.stage, ())) for row in rows if is_to_diagnose(row))
+    return [diagnosis for diagnoses in said for diagnosis in diagnoses]
+
+
+def is_widened(row: Row) -> bool:
+    """Whether the numbers are right and only their dtype is not."""
+    return row.fault is Fault.WRONG_DTYPE and row.ratio <= 1
 
 
 def is_to_diagnose(row: Row) -> bool:

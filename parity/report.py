@@ -18,12 +18,16 @@ NO_KNOWN_CAUSE = "no-known-cause"
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A cause by its code, and the sentence that tells a student what is wrong and what would be right."""
+    """A cause by its code, and the sentence that tells a student what is wrong and what would be right.
+
+    cases  those that it explains, which the sentence names too; empty if it explains all that are wrong
+    """
 
     stage: str
     tensor: str
     code: str
     sentence: str
+    cases: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.stage} {self.tensor} [{self.code}]: {self.sentence}"

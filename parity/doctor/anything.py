@@ -25,6 +25,7 @@ def general_causes(tensor: str) -> Iterator[Cause]:
         "accumulated",
         f"{tensor} is added to that of the call before: assign it (PyTorch adds, hence its zero_grad).",
         lambda e: added_up(e, tensor),
+        outer=True,
     )
     remembered = {
         "all inputs": ("x", "dout", "logits", "labels", "weight", "bias"),
@@ -48,7 +49,7 @@ def general_causes(tensor: str) -> Iterator[Cause]:
         f"{tensor} is 0 everywhere: it is never computed, or never assigned.",
         lambda e: np.zeros_like(e.exact[tensor]),
     )
-    yield Cause("wrong-sign", f"{tensor} has the wrong sign.", lambda e: -e.exact[tensor])
+    yield Cause("wrong-sign", f"{tensor} has the wrong sign.", lambda e: -e.exact[tensor], outer=True)
     yield Cause(
         "upstream-ignored",
         f"{tensor} is computed as if dout were all ones: the chain rule multiplies by dout.",
@@ -58,6 +59,7 @@ def general_causes(tensor: str) -> Iterator[Cause]:
         "wrong-shape",
         f"{tensor} has the right numbers in the wrong shape: look for keepdims, squeeze or reshape.",
         lambda e: as_given(e, tensor),
+        outer=True,
     )
     yield from factors(tensor)
     yield from orders(tensor)
@@ -120,6 +122,10 @@ def factors(tensor: str) -> Iterator[Cause]:
         "the number of outputs",
         "the number of inputs",
         "N times the number of outputs",
+        "KH, the rows of the window",
+        "KW, the columns of the window",
+        "H*W, the pixels of the image",
+        "N - 1, one less than the images",
     ):
         for power, what in ((-1, "divided"), (1, "multiplied")):
             yield Cause(
@@ -128,12 +134,14 @@ def factors(tensor: str) -> Iterator[Cause]:
                 if name[0] == "N"
                 else f"{tensor} is {what} by {name}.",
                 lambda e, name=name, power=power: e.exact[tensor] * float(counts(e)[name]) ** power,
+                outer=True,
             )
     if loss:
         yield Cause(
             "wrong-factor",
             f"{tensor} is divided by the number of classes, not of images: the batch is axis 0.",
             lambda e: e.exact[tensor] * (e.logits.shape[0] / e.logits.shape[1]),
+            outer=True,
         )
     for factor, what in (
         (2.0, "twice what it should be"),
@@ -141,7 +149,12 @@ def factors(tensor: str) -> Iterator[Cause]:
         (1 / math.log(2), "in bits: take the natural logarithm"),
         (1 / math.log(10), "by the logarithm to base 10: take the natural one"),
     ):
-        yield Cause("wrong-factor", f"{tensor} is {what}.", lambda e, factor=factor: e.exact[tensor] * factor)
+        yield Cause(
+            "wrong-factor",
+            f"{tensor} is {what}.",
+            lambda e, factor=factor: e.exact[tensor] * factor,
+            outer=True,
+        )
     if tensor != "loss":  # one number, a multiple of any other
         yield Cause(
             "wrong-factor", f"{tensor} is a multiple of what it should be.", lambda e: multiple(e, tensor)
@@ -152,7 +165,8 @@ def counts(e: Evidence) -> dict[str, int]:
     """Over what a mean may have been taken."""
     dout: Any = e.inputs.get("dout", e.inputs.get("logits"))
     pixels = math.prod(dout.shape[2:])
-    window = math.prod(geometry(e)[0]) if e.kind in ("Conv2D", "MaxPool2D", "AvgPool2D") else 1
+    KH, KW = geometry(e)[0] if e.kind in ("Conv2D", "MaxPool2D", "AvgPool2D") else (1, 1)
+    window = KH * KW
     channels = e.x.shape[1] if "x" in e.inputs and e.x.ndim > 1 else 1
     return {
         "N, the images of the batch": len(dout),
@@ -163,12 +177,16 @@ def counts(e: Evidence) -> dict[str, int]:
         "the number of outputs": dout.shape[1],
         "the number of inputs": channels,
         "N times the number of outputs": len(dout) * dout.shape[1],
+        "KH, the rows of the window": KH,
+        "KW, the columns of the window": KW,
+        "H*W, the pixels of the image": math.prod(e.x.shape[2:]) if "x" in e.inputs else 1,
+        "N - 1, one less than the images": max(1, len(dout) - 1),
     }
 
 
 def multiple(e: Evidence, tensor: str) -> Array | None:
     exact, given = e.exact[tensor], e.given[tensor]
-    if exact.shape != given.shape or not exact.any():
+    if exact.shape != given.shape or not exact.any() or not np.isfinite(given).all() or given.size == 1:
         return None
     found: Array = exact * (exact * given).sum() / (exact * exact).sum()
     return found

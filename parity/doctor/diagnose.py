@@ -1,26 +1,28 @@
-"""Say what the mistake is: try every known cause on the arrays, and name the one that explains them.
+"""Say what the mistake is: try every known cause on the arrays, and name those that explain them.
 
-A cause predicts, from the inputs of a case, the wrong numbers that it would give. It is named only if its
-prediction is what the code gave in every case that was run, the right ones included, and is not the right
-answer itself. Random numbers are explained by nothing, and then nothing is named.
+A cause predicts, from the inputs of a case, the wrong numbers that it would give. It is named only if that
+is what the code gave: see search.py. Random numbers are explained by nothing. Then nothing is named, and the
+picture of the wrong entries is put in words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import numpy as np
-from torch import Tensor
-
-from parity.bounds import Array
-from parity.doctor.evidence import Cause, Evidence
-from parity.doctor.known import causes_of
+from parity.doctor.evidence import Evidence
+from parity.doctor.picture import picture
+from parity.doctor.search import causes_for
 from parity.record import Fault
 from parity.report import NO_KNOWN_CAUSE, Diagnosis, Row
 
-CLOSE = {4: 1e-5, 8: 1e-10}  # by bytes a number: how near a prediction comes, relative to its largest entry
+Smallest = Callable[[str, str, Evidence], str]  # stage, tensor, a wrong run -> the smallest case that fails
 
 
-def diagnose(row: Row, evidence: Sequence[Evidence]) -> Diagnosis:
+def diagnose(row: Row, evidence: Sequence[Evidence], smallest: Smallest | None = None) -> list[Diagnosis]:
     """What a row's remark says already nobody needs to guess from the numbers; else the causes are tried."""
+    told = diagnosis_of_remark(row)
+    return [told] if told else explain(row.stage, row.tensor, evidence, smallest)
+
+
+def diagnosis_of_remark(row: Row) -> Diagnosis | None:
     tensor, note = row.tensor, row.note
     match row.fault:
         case Fault.MODIFIED if tensor in ("weight", "bias"):
@@ -43,45 +45,41 @@ def diagnose(row: Row, evidence: Sequence[Evidence]) -> Diagnosis:
         case Fault.MISSING:
             code, sentence = "gradient-missing", "never assigned, or a return is missing."
         case _:
-            return explain(row.stage, tensor, evidence)
+            return None
     return Diagnosis(row.stage, tensor, code, sentence)
 
 
-def explain(stage: str, tensor: str, evidence: Sequence[Evidence]) -> Diagnosis:
-    """Name what explains a wrong tensor in all runs of one stage or class."""
-    seen = [e for e in evidence if tensor in e.given]
-    wrong = [e for e in seen if tensor in e.wrong]
-    for cause in causes_of(wrong[0].kind, tensor) if wrong else ():
-        # first where it is wrong, which rules out nearly everything at once
-        if all(explains(cause, e, tensor) for e in (*wrong, *seen)) and any(
-            not near(predicted(cause, e, tensor), e.exact[tensor], tolerance(e, tensor, 1)) for e in wrong
-        ):
-            return Diagnosis(stage, tensor, cause.code, cause.sentence)
-    sentence = "wrong, no known cause: none of the known mistakes explains these numbers."
-    return Diagnosis(stage, tensor, NO_KNOWN_CAUSE, sentence)
+def explain(
+    stage: str, tensor: str, evidence: Sequence[Evidence], smallest: Smallest | None = None
+) -> list[Diagnosis]:
+    """Name what explains a wrong tensor in the runs of one stage or class; else say what is wrong there.
+
+    Where a cause does not explain every wrong run, its sentence ends with the cases that it does explain.
+    """
+    found, rest = causes_for(tensor, evidence)
+    wrong = [e for e in evidence if tensor in e.given and tensor in e.wrong]
+    runs = [e for e in evidence if tensor in e.given and tensor in e.exact]
+    diagnoses: dict[str, Diagnosis] = {}
+    for one in found:
+        cases = cases_of([runs[i] for i in sorted(one.runs)]) if len(one.runs) < len(wrong) else ()
+        for part in one.cause.parts or (one.cause,):
+            said = Diagnosis(stage, tensor, part.code, part.sentence + in_words(cases), cases)
+            diagnoses.setdefault(part.sentence, said)
+    if rest or not found:
+        sentence, cases = "wrong, no known cause: none of the known mistakes explains these numbers.", ()
+        if rest:
+            cases = cases_of(rest) if found else ()
+            sentence = f"no known cause{in_words(cases)}. {picture(tensor, rest[0])}"
+            sentence += f" {smallest(stage, tensor, rest[0])}" if smallest else ""
+        diagnoses[NO_KNOWN_CAUSE] = Diagnosis(stage, tensor, NO_KNOWN_CAUSE, sentence.strip(), cases)
+    return list(diagnoses.values())
 
 
-def explains(cause: Cause, e: Evidence, tensor: str) -> bool:
-    """Whether the code gave what the cause predicts."""
-    return near(predicted(cause, e, tensor), e.given[tensor], tolerance(e, tensor))
+def cases_of(runs: Sequence[Evidence]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(e.case for e in runs if e.case))
 
 
-def predicted(cause: Cause, e: Evidence, tensor: str) -> Array:
-    try:
-        prediction = cause.predict(e)
-    except (IndexError, RuntimeError, ValueError):  # not with these shapes
-        prediction = None
-    if prediction is None:
-        return e.exact[tensor]
-    return prediction.detach().numpy() if isinstance(prediction, Tensor) else np.asarray(prediction)
-
-
-def tolerance(e: Evidence, tensor: str, bounds: float = 4) -> float:
-    """How near a prediction must come. Mistakes are far larger; a right answer keeps within one bound."""
-    given = e.given[tensor]
-    size = float(np.abs(given[np.isfinite(given)]).max(initial=0.0))
-    return max(CLOSE[e.precision] * size, bounds * e.bound.get(tensor, 0.0), 1e-30)
-
-
-def near(a: Array, b: Array, tolerance: float) -> bool:
-    return a.shape == b.shape and bool(np.allclose(a, b, rtol=0, atol=tolerance, equal_nan=True))
+def in_words(cases: Sequence[str]) -> str:
+    """(in: ...), the first three by name."""
+    more = f" and {len(cases) - 3} more" if len(cases) > 3 else ""
+    return f" (in: {'; '.join(cases[:3])}{more})" if cases else ""

@@ -1,7 +1,8 @@
 """What the doctor sees of a run, what a known mistake is, and where the known ones register."""
 
+import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
@@ -13,11 +14,30 @@ Predict = Any  # a function of Evidence that gives a tensor, or None
 
 @dataclass(frozen=True)
 class Cause:
-    """A mistake: its code, the sentence that explains it, and the tensor that it makes of a run."""
+    """A mistake: its code, the sentence that explains it, and the tensor that it makes of a run.
+
+    fit     of a mistake with a number in it, such as a slope: e -> the number in one run, or None. Then
+            predict takes the number too, `{}` in the sentence stands for it, and it is one for all runs.
+    outer   computed from e.exact alone, a factor say, and so also from what another mistake has left there
+    parts   the two mistakes of which this is made
+    """
 
     code: str
     sentence: str
     predict: Predict
+    fit: Any = None
+    outer: bool = False
+    parts: tuple["Cause", ...] = ()
+
+    def in_run(self, e: "Evidence") -> "Cause | None":
+        """The cause with the number that this run shows."""
+        if not self.fit:
+            return self
+        number = self.fit(e)
+        if number is None or not math.isfinite(number):
+            return None
+        sentence = self.sentence.replace("{}", f"{number:.4g}")
+        return replace(self, sentence=sentence, predict=lambda e: self.predict(e, number), fit=None)
 
 
 @dataclass
@@ -32,6 +52,7 @@ class Evidence:
     bound    the largest rounding error that each tensor may have
     stage    the PyTorch module, for its stride and padding; settings: those of an optimiser
     before   the run of the same object before this one
+    case     the name of the case, if there are several
     """
 
     kind: str
@@ -44,6 +65,7 @@ class Evidence:
     stage: Any = None
     settings: dict[str, Any] = field(default_factory=dict)
     before: "Evidence | None" = None
+    case: str = ""
 
     def __getattr__(self, name: str) -> Tensor:
         try:
@@ -56,6 +78,13 @@ class Evidence:
 Causes = Callable[..., Iterator[Cause]]
 KNOWN: dict[tuple[str, str], list[Causes]] = {}
 ANY = ""  # in place of a kind or a tensor
+AXES = {
+    "out": ("image", "channel", "row", "column"),
+    "dx": ("image", "channel", "row", "column"),
+    "dweight": ("filter", "channel", "row", "column"),
+    "dlogits": ("image", "class"),
+    "dbias": ("output",),
+}
 
 
 def causes(kind: str, *tensors: str) -> Callable[[Causes], Causes]:

@@ -13,7 +13,7 @@ from parity import doctor
 from parity.doctor.evidence import ANY, KNOWN, Cause, Page
 from parity.kinds import KINDS
 
-HERE = ("known", "diagnose", "explain")  # which stand above this file
+HERE = ("known", "search", "picture", "diagnose", "explain")  # which stand above this file
 MODULES = [
     import_module(f"parity.doctor.{module.name}")
     for module in pkgutil.iter_modules(doctor.__path__)

@@ -5,8 +5,8 @@ parity.check(MyLayer, reference="Conv2D")              a class of any name
 parity.check(my_layer, reference=nn.Conv2d(2, 3, 3))   an object, against a module; its weights are copied
 """
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,14 @@ from parity.comparison import (
     compare,
     evidence_of,
     is_to_diagnose,
+    is_widened,
     rows_of,
 )
-from parity.doctor.diagnose import diagnose
+from parity.doctor.diagnose import diagnosis_of_remark, explain
 from parity.doctor.evidence import Evidence
 from parity.exact import exact_inputs, exact_run
 from parity.kinds import KINDS, kind_of, names_of
-from parity.record import Fault, Run, set_arrays
+from parity.record import Run, set_arrays
 from parity.report import Diagnosis, Report
 from parity.student.cases import Case, cases_of
 from parity.student.checkup import Check, Checkup
@@ -57,15 +58,19 @@ def examine(owner: str, answers: Iterable[tuple[Case, Mapping[str, Run]]]) -> li
     by_stage: dict[str, list[Evidence]] = {}
     for check, seen in judged if wrong else ():
         for stage, evidence in evidence_of(seen, check.rows).items():
-            by_stage.setdefault(stage, []).extend(evidence)
-    known: dict[tuple[str, str, Fault | None, str], Diagnosis] = {}  # the doctor is asked once a tensor
+            by_stage.setdefault(stage, []).extend(replace(e, case=check.case) for e in evidence)
+    known: dict[
+        Any, list[Diagnosis]
+    ] = {}  # the doctor is asked once a tensor, and once for what a remark says
     for check in wrong:
-        for row in filter(is_to_diagnose, check.rows):
-            key = row.stage, row.tensor, row.fault, row.note
+        rows = sorted(filter(is_to_diagnose, check.rows), key=is_widened)  # a wrong value goes first
+        for row in rows:
+            told = diagnosis_of_remark(row)
+            key = (row.stage, told.code) if told and is_widened(row) else (row.stage, row.tensor, told)
             if key not in known:
-                known[key] = diagnose(row, by_stage.get(row.stage, []))
-            if known[key] not in check.diagnoses:
-                check.diagnoses.append(known[key])
+                known[key] = [told] if told else explain(row.stage, row.tensor, by_stage.get(row.stage, []))
+            here = (d for d in known[key] if not d.cases or check.case in d.cases)
+            check.diagnoses += [d for d in here if d not in check.diagnoses]
     return checks
 
 
@@ -116,7 +121,7 @@ def questions(kind: str, seed: int) -> list[Case]:
 
 def with_inputs(case: Case) -> Case:
     stages, data = stages_of(model_of(case), None), case.first
-    return dataclasses.replace(case, isolated=exact_inputs(stages, exact_run(stages, **data), data["x"]))
+    return replace(case, isolated=exact_inputs(stages, exact_run(stages, **data), data["x"]))
 
 
 def check(code: Any, reference: Any = None, *, seed: int = 0) -> Checkup | Report:

@@ -203,7 +203,15 @@ def test_json_has_these_keys():
                 "ok": False,
             }
         ],
-        "diagnoses": [{"stage": "conv", "tensor": "dx", "code": "wrong-sign", "sentence": "it is negative."}],
+        "diagnoses": [
+            {
+                "stage": "conv",
+                "tensor": "dx",
+                "code": "wrong-sign",
+                "sentence": "it is negative.",
+                "cases": (),
+            }
+        ],
         "divergence": "('step', 1)",
     }
     assert Report("Title").to_dict()["divergence"] is None
