@@ -285,7 +285,8 @@ def describe(error: BaseException) -> Failure:
     """What was raised, and the last line of code outside NumPy where it was raised."""
     if isinstance(error, NotImplementedError):
         return Failure(Outcome.NOT_WRITTEN, "not written yet")
-    if isinstance(error, NotOfferedError):
+    last = traceback.extract_tb(error.__traceback__, limit=-1)
+    if isinstance(error, NotOfferedError) and last and _of_ours(last[0].filename):  # not from somebody's file
         return Failure(Outcome.NOT_OFFERED, str(error))
     frames = [f for f in traceback.extract_tb(error.__traceback__, limit=-50) if not _of_ours(f.filename)]
     if isinstance(error, SyntaxError) and error.filename:

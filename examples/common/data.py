@@ -128,7 +128,7 @@ def load_mnist(data_dir: Path) -> Dataset:
 
 
 def idx(content: bytes) -> np.ndarray:
-    """The bytes in a file of MNIST, after its head: 0, 0, 8 (unsigned bytes), the number of axes, their lengths."""
+    """The bytes in a file of MNIST, after 0, 0, 8 (unsigned bytes), the number of axes and their lengths."""
     axes = content[3]
     shape = np.frombuffer(content, ">u4", axes, offset=4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)

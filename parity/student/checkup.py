@@ -1,5 +1,6 @@
 """The result of an examination: a Check for each case of a class, all of them a Checkup. Data alone."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ class Check:
     rows: list[Row] = field(default_factory=list)
     failure: Failure | None = None
     diagnoses: list[Diagnosis] = field(default_factory=list)
+    max_score: float = 1.0  # points: fixed before the code runs
 
     @property
     def skipped(self) -> bool:
@@ -40,12 +42,10 @@ class Check:
         )
 
     @property
-    def max_score(self) -> int:
-        return max(1, len(self.rows))
-
-    @property
-    def score(self) -> int:
-        return sum(row.ok for row in self.rows) if not self.error else 0
+    def score(self) -> float:
+        """The share of right tensors, in points; nothing for a run that ended early or was skipped."""
+        right = sum(row.ok for row in self.rows) / len(self.rows) if self.rows and not self.failure else 0.0
+        return round(self.max_score * right, 4)
 
     @property
     def sentence(self) -> str:
@@ -58,8 +58,8 @@ class Check:
         return {
             "name": f"{self.owner}: {self.case}",
             "verdict": self.verdict,
-            "score": 0 if self.skipped else self.score,
-            "max_score": 0 if self.skipped else self.max_score,
+            "score": self.score,
+            "max_score": self.max_score,
             "diagnosis": self.diagnoses[0].code if self.diagnoses else None,
             "sentence": self.sentence,
             "tensors": [row.to_dict() for row in self.rows],
@@ -85,12 +85,12 @@ class Checkup:
         return bool(self.asked) and all(check.ok for check in self.asked)
 
     @property
-    def score(self) -> int:
-        return sum(check.score for check in self.asked)
+    def score(self) -> float:
+        return round(sum(check.score for check in self.checks), 2)
 
     @property
-    def max_score(self) -> int:
-        return sum(check.max_score for check in self.asked)
+    def max_score(self) -> float:
+        return round(sum(check.max_score for check in self.checks), 2)
 
     def by_owner(self) -> dict[str, list[Check]]:
         owners: dict[str, list[Check]] = {}
@@ -103,7 +103,8 @@ class Checkup:
             return "nothing was checked"
         right = sum(check.ok for check in self.asked)
         verdict = "ALL RIGHT" if self.ok else "NOT RIGHT YET"
-        return f"{verdict}: {right} of {len(self.asked)} checks hold, {self.score} of {self.max_score} points"
+        points = f"{self.score:g} of {self.max_score:g} points"
+        return f"{verdict}: {right} of {len(self.asked)} checks hold, {points}"
 
     def __str__(self) -> str:
         return render.text(self)
@@ -124,3 +125,23 @@ class Checkup:
 
     def to_gradescope(self) -> dict[str, Any]:
         return render.gradescope(self)
+
+
+POINTS = 10.0  # of a class, if nobody says otherwise
+
+
+def give_points(classes: Sequence[tuple[str, list[Check]]], points: Mapping[str, float]) -> None:
+    """Share out the points of each kind over the cases of its class, the best one if there are more.
+
+    classes  (kind, its checks); points: by kind, POINTS where it says nothing
+    """
+    best: dict[str, list[Check]] = {}
+    for kind, checks in classes:
+        for check in checks:
+            check.max_score = points.get(kind, POINTS) / len(checks)
+        if kind not in best or sum(c.score for c in checks) > sum(c.score for c in best[kind]):
+            best[kind] = checks
+    for kind, checks in classes:
+        if checks is not best[kind]:
+            for check in checks:
+                check.max_score = 0.0

@@ -16,6 +16,7 @@ import itertools
 import json
 import os
 import pickle
+import select
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 from safetensors.numpy import load
@@ -150,14 +151,15 @@ class Contained:
         """Ask, and give what `read` makes of the answer. Whatever is raised here has ended the process."""
         process = self._process
         assert process and process.stdin and process.stdout
-        answered, late = threading.Event(), threading.Event()
-        watcher = threading.Thread(target=_watch, args=(process, seconds, answered, late), daemon=True)
+        answered, late, ended = threading.Event(), threading.Event(), threading.Event()
+        events = answered, late, ended
+        watcher = threading.Thread(target=_watch, args=(process, seconds, *events), daemon=True)
         watcher.start()
         try:
             try:
                 if question:
                     send(process.stdin, pickle.dumps(question))
-                message = receive(process.stdout)
+                message = receive(cast(IO[bytes], _Until(process.stdout, ended)))
             finally:
                 answered.set()
                 watcher.join()
@@ -199,7 +201,11 @@ class Contained:
 
 
 def _watch(
-    process: subprocess.Popen[bytes], seconds: float, answered: threading.Event, late: threading.Event
+    process: subprocess.Popen[bytes],
+    seconds: float,
+    answered: threading.Event,
+    late: threading.Event,
+    ended: threading.Event,
 ) -> None:
     """When the time is up interrupt the process, which then answers where it was, or else kill it."""
     if not answered.wait(seconds):
@@ -208,6 +214,26 @@ def _watch(
             process.send_signal(signal.SIGINT)
         if not answered.wait(1):
             _kill(process)
+            ended.set()
+
+
+class _Until(io.RawIOBase):
+    """Reads a pipe until it closes or `ended` is set: a process that got away may hold it open for ever."""
+
+    def __init__(self, pipe: IO[bytes], ended: threading.Event):
+        self.pipe, self.ended = pipe, ended
+
+    def read(self, size: int = -1) -> bytes:
+        if os.name != "posix":
+            return self.pipe.read(size)
+        found = b""
+        while len(found) < size and not self.ended.is_set():
+            if select.select([self.pipe], [], [], 0.2)[0]:
+                chunk = os.read(self.pipe.fileno(), min(size - len(found), 1 << 20))
+                if not chunk:
+                    break
+                found += chunk
+        return found
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

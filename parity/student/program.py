@@ -2,15 +2,24 @@
 
 Everything that the file defines under a name of the library (Conv2D, ReLU, MaxPool2D, AvgPool2D, Flatten,
 Dense, CrossEntropyLoss, SGD, Adam, Sequential, TinyCNN, MNISTCNN, MLP) is held against PyTorch; a partial
-file is fine. Exit code 0 only if everything that is defined is right, 1 if not, 2 for a wrong command line.
+file is fine. Exit code 0 only if everything that is defined is right, 1 if not, 2 for a wrong command line,
+3 if the results cannot be written.
+
+Each class is worth 10 points, written or not. A class that extends one of these under another name is left
+alone; --only examines it.
 
 The code runs in a process of its own, with limits of time and memory. That protects the check from mistakes,
 not from malice: it is no sandbox. Run files of strangers in a container.
 """
 
 import argparse
+import io
 import json
+import math
+import os
 import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
@@ -19,9 +28,10 @@ import torch
 
 from parity.kinds import KINDS
 from parity.record import Failure, Outcome
-from parity.student.checkup import Check, Checkup
+from parity.student.checkup import Check, Checkup, give_points
 from parity.student.examine import examine, questions
 from parity.student.process import Contained, LoadError
+from parity.student.worker import NAMES
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,6 +49,8 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("file", type=Path, help="the Python file of a student")
     parser.add_argument("--only", nargs="+", metavar="CLASS", help="examine these classes alone")
+    parser.add_argument("--require", nargs="+", metavar="CLASS", help="score 0 for these if they are missing")
+    parser.add_argument("--points", type=Path, metavar="FILE", help='points by class, JSON: {"Conv2D": 20}')
     parser.add_argument("--seed", type=int, default=0, help="draws the cases (0): keep yours to hide them")
     parser.add_argument("--seconds", type=float, default=20.0, help="time for the cases of one class (20)")
     parser.add_argument(
@@ -56,51 +68,111 @@ def main(argv: list[str]) -> int:
         return fail(f"there is no file {args.file}")
     if args.seed < 0:
         return fail(f"--seed is {args.seed}, expected a whole number >= 0")
-    if not args.seconds > 0 or args.memory < 1:
+    if not 0 < args.seconds < math.inf or args.memory < 1:
         return fail(f"--seconds is {args.seconds:g} and --memory {args.memory}, expected numbers > 0")
+    try:
+        points = points_in(args.points) if args.points else {}
+    except (OSError, ValueError) as error:
+        return fail(f"--points {args.points}: {error}")
+    required = [*(args.require or ()), *points]
+    if unknown := [name for name in required if name not in KINDS]:
+        return fail(f"--require is {unknown[0]}, expected one of {', '.join(KINDS)}")
     for option in ("json", "gradescope", "picture"):
         path = getattr(args, option)
         if path and not path.parent.is_dir():
             return fail(f"--{option} {path} cannot be written: there is no folder {path.parent}")
+        if path and path.exists() and (not path.is_file() or path.samefile(args.file)):
+            what = "the file to be checked" if path.is_file() else "no ordinary file"
+            return fail(f"--{option} {path} is {what}, expected a file to write results to")
     if args.picture and find_spec("matplotlib") is None:
         return fail("--picture needs matplotlib: pip install matplotlib")
     if args.picture and args.picture.suffix not in (".png", ".svg"):
         return fail(f"--picture is {args.picture}, expected a name that ends in .png or .svg")
 
     torch.set_num_threads(1)  # the cases are small
-    checkup = examine_file(args.file, args.seed, args.seconds, args.memory, args.only)
-    print(checkup)
-    for path, result in ((args.json, checkup.to_dict), (args.gradescope, checkup.to_gradescope)):
-        if path:
-            path.write_text(json.dumps(result(), indent=2) + "\n", encoding="utf-8")
-    if args.picture:
-        from parity.heatmap import heat_map
-
-        print(
-            f"picture: {args.picture}" if heat_map(checkup, args.picture) else "no picture: nothing to draw"
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files in any encoding
+    try:
+        for path in filter(None, (args.json, args.gradescope, args.picture)):
+            path.unlink(missing_ok=True)  # nobody is given the result of the file before
+        checkup = examine_file(
+            args.file, args.seed, args.seconds, args.memory, args.only, required=required, points=points
         )
+        for path, result in ((args.json, checkup.to_dict), (args.gradescope, checkup.to_gradescope)):
+            if path:
+                write_whole(path, json.dumps(result(), indent=2) + "\n")
+        print(checkup)
+        if args.picture:
+            from parity.heatmap import heat_map
+
+            drawn = heat_map(checkup, args.picture)
+            print(f"picture: {args.picture}" if drawn else "no picture: nothing to draw")
+    except OSError as error:
+        print(f"error: the results cannot be written: {error}", file=sys.stderr)
+        return 3
     return 0 if checkup.ok else 1
 
 
+def points_in(path: Path) -> dict[str, float]:
+    """{"Conv2D": 20, ...} of a JSON file. Raises ValueError."""
+    points = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(points, dict) or not all(
+        isinstance(n, int | float) and 0 < n < math.inf for n in points.values()
+    ):
+        raise ValueError(f'is {points}, expected numbers > 0 by class, such as {{"Conv2D": 20}}')
+    return points
+
+
+def write_whole(path: Path, text: str) -> None:
+    """All of it or nothing."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as beside:
+        beside.write(text)
+    try:
+        os.chmod(beside.name, 0o644)
+        os.replace(beside.name, path)
+    except OSError:
+        os.unlink(beside.name)
+        raise
+
+
 def examine_file(
-    path: Path, seed: int = 0, seconds: float = 20.0, memory_mb: int = 2048, only: list[str] | None = None
+    path: Path,
+    seed: int = 0,
+    seconds: float = 20.0,
+    memory_mb: int = 2048,
+    only: list[str] | None = None,
+    required: Sequence[str] = (),
+    points: Mapping[str, float] | None = None,
 ) -> Checkup:
-    """Examine every class of a file that has a counterpart in the library, or those named in `only`."""
+    """Examine every class of a file that has a counterpart in the library, or those named in `only`.
+
+    required  kinds that score 0 of their points if the file does not define them; points: by kind
+    """
     checkup = Checkup(f"{path.name} against PyTorch", seed)
+    scored: list[tuple[str, list[Check]]] = []
     try:
         with Contained(path, seconds=seconds, memory_mb=memory_mb) as child:
-            classes = [(name, kind) for name, kind in child.classes if not only or name in only]
+            classes = [(n, kind) for n, kind in child.classes if (n in only if only else n in NAMES)]
+            for name, kind in child.classes:
+                if not only and name not in NAMES:
+                    checkup.remarks.append(f"not examined: {name} extends {kind} under another name")
             for name in only or ():
                 if name not in dict(classes):
                     checkup.checks.append(
                         _missing(name, "is defined", f"{path.name} defines no class {name}")
                     )
             for name, kind in classes:
-                checkup.checks += examine(name, child.ask(name, questions(kind, seed)))
+                scored.append((kind, examine(name, child.ask(name, questions(kind, seed)))))
+                checkup.checks += scored[-1][1]
             if child.printed:
                 checkup.remarks += ["it printed:", *(f"  {line}" for line in child.printed.splitlines())]
     except LoadError as error:
         checkup.checks.append(_missing(path.name, "can be loaded", str(error)))
+    for kind in dict.fromkeys(required):
+        if kind not in dict(scored):
+            scored.append((kind, [_missing(kind, "is defined", f"{path.name} defines no class {kind}")]))
+            checkup.checks += scored[-1][1]
+    give_points(scored, points or {})
     if not checkup.checks:
         expected = f"defines no class to check, expected one of {', '.join(KINDS)}"
         checkup.checks.append(_missing(path.name, "defines a class to check", expected))

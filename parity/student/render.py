@@ -53,10 +53,10 @@ def gradescope(checkup: "Checkup") -> dict[str, Any]:
             "name": f"{check.owner}: {check.case}",
             "score": check.score,
             "max_score": check.max_score,
-            "status": "passed" if check.ok else "failed",
+            "status": "passed" if check.ok and not check.skipped else "failed",
             "output": check.sentence or check.verdict,
         }
-        for check in checkup.asked
+        for check in checkup.checks
     ]
     return {"output": "\n".join([checkup.title, *checkup.remarks, checkup.summary()]), "tests": tests}
 
@@ -123,5 +123,5 @@ def hints_of(checks: "list[Check]") -> list[str]:
             if marked and d.code == NO_KNOWN_CAUSE:
                 hints.setdefault(f"{place} {marked.fault}", f"{place}: {marked.note} ({check.case})")
             else:
-                hints.setdefault(f"{place} {d.code}", f"{place} [{d.code}]: {d.sentence}")
+                hints.setdefault(f"{place} {d.code} {d.sentence}", f"{place} [{d.code}]: {d.sentence}")
     return list(hints.values())

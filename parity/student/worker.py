@@ -7,6 +7,7 @@ loaded both pipes move elsewhere: its stdin is empty, and what it prints goes to
 """
 
 import contextlib
+import ctypes
 import inspect
 import json
 import os
@@ -32,6 +33,7 @@ Array = np.ndarray[Any, Any]
 NAMES = {kind: kind for kind in KINDS}
 NAMES |= {kind.twin: name for name, kind in KINDS.items() if kind.role == "layer"}  # PyTorch's names
 MOST = 64 << 20  # bytes of a message, and of a file that is written
+PR_SET_PDEATHSIG = 1  # of Linux: the signal that comes when the parent ends
 LOST, FULL = 77, 78  # exit codes of a worker without its pipes, without memory
 OWN_MB = 1024  # what Python and its libraries take: 0.1 GB with NumPy, 0.8 GB if the file imports PyTorch
 MAPPED_MB = 4096  # address space alone: libraries are mapped whole, PyTorch's for GPUs takes 3 GB
@@ -120,17 +122,13 @@ def classes_in(module: ModuleType) -> list[tuple[str, str]]:
             ours = cls.__module__.startswith(("tinycnn_numpy", "tinycnn_torch", "parity."))
             beside = file and not ours and Path(file).parent == Path(str(module.__file__)).parent
             kinds = [NAMES[base.__name__] for base in cls.__mro__ if base.__name__ in NAMES]
-            if (
-                kinds
-                and (beside or cls.__module__ == module.__name__)
-                and (name in NAMES or takes_stages(cls, kinds[0]))
-            ):
+            if kinds and (beside or cls.__module__ == module.__name__) and takes_stages(cls, kinds[0]):
                 found.setdefault(id(cls), (name, kinds[0]))
     return list(found.values())
 
 
 def takes_stages(cls: type, kind: str) -> bool:
-    """Whether a class of another name may be built as its kind is: a model made of a Sequential may not."""
+    """Whether it may be built as its kind is: a model made of a Sequential may not."""
     parameters = inspect.signature(cls).parameters.values()
     return kind != "Sequential" or any(p.kind is p.VAR_KEYWORD for p in parameters)
 
@@ -163,6 +161,8 @@ def main(path: Path, memory_mb: int) -> None:
     if os.name == "posix":
         for fd in (questions.fileno(), answers.fileno()):  # not for processes that the file forks
             os.register_at_fork(after_in_child=partial(os.closerange, fd, fd + 1))
+        with contextlib.suppress(Exception):  # on Linux the kernel does it, even while no thread gets a turn
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     limit(memory_mb)
     modules: list[ModuleType] = []

@@ -353,3 +353,36 @@ def test_what_it_says_is_not_trusted():
 def test_the_worker_imports_no_pytorch(ask):
     assert ask("print([name for name in ('torch', 'scipy') if name in sys.modules])", cases=RELU[:1]) == [""]
     assert ask.child.printed == "[]\n" * 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+def test_a_process_that_got_away_and_holds_the_pipes_does_not_stop_the_check(tmp_path):
+    lines = [
+        "if ctypes.CDLL(None).fork() == 0:",
+        "    os.setsid(); time.sleep(30); os._exit(0)",
+        "while True: pass",
+    ]
+    file = tmp_path / "student.py"
+    file.write_text(LAYER.replace("{}", "\n        ".join(lines)))
+    start = time.monotonic()
+    with Contained(file, seconds=1) as child:
+        (_, runs), *_ = child.ask("ReLU", RELU[:1])
+    assert str(runs["first"].failure).startswith("no answer within 1 s")
+    assert time.monotonic() - start < 25  # and not until the other one ends
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+def test_a_worker_that_never_gives_a_thread_its_turn_ends_with_the_check(tmp_path):
+    file, number = tmp_path / "student.py", tmp_path / "pid"
+    line = f"open({str(number)!r}, 'w').write(str(os.getpid())); sum(range(10**14))"
+    file.write_text(LAYER.replace("{}", line))
+    check = subprocess.Popen([sys.executable, "-m", "parity", "check", str(file)], stdout=subprocess.DEVNULL)
+    while not (number.is_file() and number.read_text()):
+        time.sleep(0.1)
+    check.kill()
+    check.wait()
+    for _ in range(50):
+        time.sleep(0.1)
+        if not Path(f"/proc/{number.read_text()}").exists():
+            return
+    pytest.fail("the worker is still running")

@@ -52,7 +52,7 @@ def test_in_training_dx_sums_to_0_and_along_x_hat_to_what_eps_leaves(case):
     if layer.training and x.dtype == np.float64:
         dout = rng.standard_normal(x.shape)
         layer(x)
-        dx, (x_hat, root) = layer.backward(dout), layer.cache
+        dx, (x_hat, root, _) = layer.backward(dout), layer.cache
         x_hat, root = x_hat.transpose(3, 2, 0, 1), root[:, 0]
         size = np.abs(layer.weight) / root * np.abs(dout).sum(axis=(0, 2, 3))
         assert (np.abs(dx.sum(axis=(0, 2, 3))) <= 1e-9 * size).all()
