@@ -25,6 +25,7 @@ _HOMES = {
     "Row": "report",
     "heat_map": "heatmap",
     "exact_run": "exact",
+    "from_torch": "twins",
     "twin": "twins",
     "twin_optimizer": "twins",
     "copy_weights": "weights",

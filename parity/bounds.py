@@ -80,7 +80,7 @@ def unit(dtype: Any) -> float:
 
 def exactly(array: Array) -> Known:
     """An input without an error."""
-    return certain(torch.from_numpy(np.array(array, np.float64)))
+    return certain(torch.from_numpy(np.array(array, np.float64, order="C")))
 
 
 def certain(value: Tensor) -> Known:

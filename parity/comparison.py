@@ -110,7 +110,7 @@ class Trial:
 
 
 def _widest(array: Array) -> Array:
-    return np.array(array, np.float64 if array.dtype.kind == "f" else np.int64)
+    return np.array(array, np.float64 if array.dtype.kind == "f" else np.int64, order="C")
 
 
 @dataclass

@@ -27,7 +27,7 @@ def trace_torch(
     device = parameters[0].device if parameters else torch.device("cpu")
 
     def tensor(array: Array | None) -> Tensor:
-        return torch.from_numpy(np.array(array)).to(device)
+        return torch.from_numpy(np.array(array, order="C")).to(device)
 
     def array(tensor: Tensor | None) -> Array:
         assert tensor is not None

@@ -1,5 +1,6 @@
 """Build the PyTorch twin of a NumPy layer, model or optimiser, with the same settings and weights."""
 
+import inspect
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -35,6 +36,42 @@ def twin(layer: tn.Layer) -> nn.Module:
         module = module.to(getattr(torch, str(next(iter(state.values())).dtype)))
         copy_weights(layer, module)
     return module
+
+
+_OTHER_SETTINGS = (
+    "dilation", "groups", "padding_mode", "ceil_mode", "return_indices", "count_include_pad",
+    "divisor_override", "affine", "track_running_stats", "start_dim", "end_dim",
+)  # fmt: skip
+
+
+def from_torch(module: nn.Module) -> Any:
+    """The NumPy layer or tn.Sequential that should compute the same as `module`, with a copy of its weights.
+
+    module  a layer of the library's table, or an nn.Sequential of such. Stages keep their names, "0" and so
+            on where they have none; both sides have the same keys in state_dict.
+
+    Raises ValueError for a layer, or a setting such as dilation=2, that the NumPy side does not have.
+    """
+    if isinstance(module, nn.Sequential):
+        model = tn.Sequential(**{name: from_torch(stage) for name, stage in module.named_children()})
+        model.training = module.training
+        return model
+    kind = kind_of_stage(module)
+    settings = settings_of(module, kind)
+    plain = twin_class(kind)(**settings)
+    for name in _OTHER_SETTINGS:
+        if (value := getattr(module, name, None)) != getattr(plain, name, None):
+            what = f"{type(module).__name__} has {name}={value!r}"
+            raise ValueError(f"from_torch: {what}, which tinycnn_numpy.{kind.name} does not offer")
+    state = {name: tensor.detach().cpu().numpy() for name, tensor in module.state_dict().items()}
+    extra: dict[str, Any] = {"rng": np.random.default_rng(0)}
+    if state:
+        extra["dtype"] = next(iter(state.values())).dtype
+    cls = getattr(tn, kind.name)
+    taken = inspect.signature(cls).parameters
+    layer = cls(**settings, **{name: value for name, value in extra.items() if name in taken})
+    layer.load_state_dict(state)
+    return layer.train(module.training)
 
 
 def twin_class(kind: Kind) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from tinycnn_numpy.checks import Array, cast_state, check_array
+from tinycnn_numpy.describe import as_a_call
 
 
 class Layer:
@@ -58,8 +59,10 @@ class Layer:
     def __str__(self) -> str:
         return type(self).__name__
 
-    def modules(self) -> "Iterator[Layer]":
-        """This layer and every layer inside."""
+    def __repr__(self) -> str:
+        return as_a_call(self)
+
+    def modules(self) -> "Iterator[Layer]":  # this layer and every layer inside
         yield self
 
     def named_parameters(self) -> "Iterator[tuple[str, Parameter]]":

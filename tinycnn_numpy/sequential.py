@@ -9,19 +9,20 @@ from tinycnn_numpy.layer import Layer, Parameter
 
 
 class Sequential(Layer):
-    """Named stages, each fed with what the one before gave: Sequential(conv=Conv2D(...), relu=ReLU()).
+    """Stages, each fed with what the one before gave: Sequential(conv=Conv2D(...), relu=ReLU()).
 
-    model.conv is the stage of that name. A layer remembers its own input until backward, so the same
-    object must not stand in two places. (A torch module may: there the graph remembers.) Raises ValueError
-    for no stages or a repeated one.
+    model.conv is the stage of that name. Stages without a name, Sequential(Conv2D(...), ReLU()), are called
+    "0", "1" and so on, as in PyTorch, and found in model.stages. A layer remembers its own input until
+    backward, so the same object must not stand in two places. (A torch module may: there the graph
+    remembers.) Raises ValueError for no stages or a repeated one.
     """
 
-    def __init__(self, **stages: Layer):
-        self.stages: dict[str, Any] = stages
+    def __init__(self, *unnamed: Layer, **named: Layer):
+        self.stages: dict[str, Any] = {str(i): layer for i, layer in enumerate(unnamed)} | named
         layers = dict(self.named_layers())
         if not layers or len({id(layer) for layer in layers.values()}) < len(layers):
             raise ValueError(f"{self}: stages are {list(layers)}, expected at least one, no layer twice")
-        if taken := [name for name in stages if hasattr(type(self), name)]:
+        if taken := [name for name in self.stages if hasattr(type(self), name)]:
             raise ValueError(
                 f"{self}: a stage is called {taken[0]!r}, expected a name that is not a method's"
             )
@@ -29,6 +30,10 @@ class Sequential(Layer):
     def __getattr__(self, name: str) -> Any:
         stages = self.__dict__.get("stages", {})
         return stages[name] if name in stages else super().__getattr__(name)  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        lines = [f"({name}): {layer!r}".replace("\n", "\n  ") for name, layer in self.stages.items()]
+        return "\n  ".join([f"{type(self).__name__}(", *lines]) + "\n)"
 
     def forward(self, x: Array) -> Array:
         for layer in self.stages.values():

@@ -186,7 +186,8 @@ def along(e: Evidence, tensor: str, direction: Array) -> float | None:
     given, exact = e.given[tensor], e.exact[tensor]
     if not given.shape == exact.shape == direction.shape or given.size < 2 or not np.isfinite(given).all():
         return None
-    return float(((given - exact) * direction).sum() / (direction * direction).sum())
+    size = float((direction * direction).sum())
+    return float(((given - exact) * direction).sum()) / size if size else None
 
 
 # Other steps and other padding, on one axis or on both.

@@ -663,7 +663,7 @@ class TestResults:
             out.write(RIGHT)
         results = tmp_path / "results.json"
         command = [sys.executable, "-m", "parity", "check", file, "--json", str(results)]
-        environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+        environment = os.environ | {"PYTHONIOENCODING": "ascii:strict"}
         done = subprocess.run(command, env=environment, capture_output=True)
         assert done.returncode == 0 and json.loads(results.read_text())["ok"], done.stderr.decode()
 

@@ -358,6 +358,8 @@ def test_the_worker_imports_no_pytorch(ask):
 @pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
 def test_a_process_that_got_away_and_holds_the_pipes_does_not_stop_the_check(tmp_path):
     lines = [
+        "import signal",
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)",
         "if ctypes.CDLL(None).fork() == 0:",
         "    os.setsid(); time.sleep(30); os._exit(0)",
         "while True: pass",

@@ -206,3 +206,11 @@ def test_backward_belongs_to_the_forward_before_it_whatever_the_mode_is_now(trai
     module.train(not training)
     out.backward(torch.from_numpy(dout))
     np.testing.assert_allclose(layer.backward(dout), leaf.grad, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [(1, 2, 1, 2), (1, 3, 1, 5), (3, 2, 4, 5)])
+def test_images_in_fortran_order_are_compared_with_the_right_gradients(shape, training):
+    """Given the strides of the first x as they are, PyTorch 2.14.1 sums dout over other places."""
+    x = np.asfortranarray(np.random.default_rng(0).standard_normal(shape))
+    assert_parity(tn.BatchNorm2D(shape[1], dtype=np.float64).train(training), x)

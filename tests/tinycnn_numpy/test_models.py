@@ -1,12 +1,16 @@
 """The models: the same stages, names and sizes on both sides, and equal from end to end."""
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import dtypes, seeds
+from torch import nn
 
+import parity
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
 from parity import assert_parity, check_gradients, copy_weights, is_smooth, smooth_input, twin
@@ -137,3 +141,73 @@ class TestStateDict:
             "conv.weight has shape (4, 1, 3, 2), expected (4, 1, 3, 3)"
         )
         assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())
+
+
+def test_a_layer_and_a_model_show_what_they_are_made_of():
+    rng = np.random.default_rng(0)
+    conv, pool = tn.Conv2D(1, 4, 3, padding=(1, 0), bias=False, rng=rng), tn.MaxPool2D(2)
+    settings = "kernel_size=(3, 3), stride=(1, 1), padding=(1, 0), bias=False"
+    assert repr(conv) == f"Conv2D(in_channels=1, out_channels=4, {settings})"
+    assert repr(tn.ReLU()) == "ReLU()" and repr(tn.Dropout(0.25, rng=rng)) == "Dropout(p=0.25)"
+    inner = tn.Sequential(conv, tn.ReLU())
+    assert repr(tn.Sequential(body=inner, pool=pool)).splitlines() == [
+        "Sequential(",
+        "  (body): Sequential(",
+        f"    (0): {conv!r}",
+        "    (1): ReLU()",
+        "  )",
+        f"  (pool): {pool!r}",
+        ")",
+    ]
+
+
+def test_stages_without_names_are_numbered_as_in_pytorch():
+    rng = np.random.default_rng(0)
+    model = tn.Sequential(tn.Conv2D(2, 3, (2, 3), rng=rng), tn.Flatten(), tn.Dense(3 * 4 * 3, 5, rng=rng))
+    assert list(model.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    assert_parity(model, rng.standard_normal((2, 2, 5, 5)).astype(np.float32))
+
+
+class TestFromTorch:
+    @pytest.mark.parametrize("named", [True, False])
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    def test_equals_its_origin(self, named, dtype):
+        stages = {
+            "conv": nn.Conv2d(2, 3, (2, 3), stride=(1, 2), padding=(1, 0), bias=False),
+            "bn": nn.BatchNorm2d(3, eps=0.01, momentum=0.3),
+            "relu": nn.ReLU(),
+            "inner": nn.Sequential(nn.MaxPool2d(3, 2, 1), nn.AvgPool2d((1, 2))),
+            "flatten": nn.Flatten(),
+            "fc": nn.Linear(9, 4),
+        }
+        module = (nn.Sequential(OrderedDict(stages)) if named else nn.Sequential(*stages.values())).to(dtype)
+        rng = np.random.default_rng(0)
+        model = parity.from_torch(module)
+        x = rng.standard_normal((3, 2, 4, 9)).astype(str(dtype).removeprefix("torch."))
+        assert list(model.state_dict()) == list(module.state_dict())
+        assert_parity(model, x, module)
+        model.stages["fc" if named else "5"].weight[0, 0] += 1
+        assert not parity.compare(model, x, module).ok
+
+    def test_evaluation_and_frozen_stages_come_along(self):
+        module = nn.Sequential(nn.BatchNorm2d(2), nn.Dropout(0.3))
+        module[0].eval()
+        model = parity.from_torch(module)
+        assert [layer.training for layer in model.modules()] == [True, False, True]
+        assert model.stages["1"].p == 0.3
+
+    @pytest.mark.parametrize(
+        ("module", "message"),
+        [
+            (nn.Conv2d(2, 4, 3, dilation=2), r"Conv2d has dilation=\(2, 2\), which tinycnn_numpy.Conv2D"),
+            (nn.Conv2d(2, 4, 3, groups=2), "groups=2"),
+            (nn.MaxPool2d(2, ceil_mode=True), "ceil_mode=True"),
+            (nn.AvgPool2d(2, count_include_pad=False), "count_include_pad=False"),
+            (nn.BatchNorm2d(2, affine=False), "affine=False"),
+            (nn.Flatten(0), "start_dim=0"),
+            (nn.Sequential(nn.ReLU(), nn.Tanh()), "Tanh has no NumPy twin"),
+        ],
+    )
+    def test_what_numpy_does_not_have_is_named(self, module, message):
+        with pytest.raises(ValueError, match=message):
+            parity.from_torch(module)
