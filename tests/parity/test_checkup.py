@@ -672,3 +672,25 @@ class TestResults:
         file.write_text(RIGHT)
         assert main(["check", str(file), "--seconds", "inf"]) == 2
         assert "--seconds is inf" in capsys.readouterr().err
+
+
+class TestTheDtypeHidesNoValue:
+    def test_a_mask_that_is_float64_and_wrong_is_named_for_both(self):
+        class ReLU(tn.ReLU):
+            def backward(self, dout):
+                return dout * np.where(self.cache >= 0, 1.0, 0.0)
+
+            def forward(self, x):
+                self.cache = x
+                return np.maximum(x, 0)
+
+        codes = {d.code for check in parity.check(ReLU).checks for d in check.diagnoses}
+        assert codes == {"mask-includes-zero", "widened"}
+
+    def test_a_gradient_of_nan_is_no_multiple_of_the_right_one(self):
+        class Dense(tn.Dense):
+            def backward(self, dout):
+                return super().backward(dout) * np.float32(np.nan)
+
+        codes = {d.code for check in parity.check(Dense).checks for d in check.diagnoses}
+        assert codes == {"no-known-cause"}
