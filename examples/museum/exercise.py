@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 import textwrap
+from functools import cache
 
 from examples.bugs import Bug
 
@@ -25,7 +26,7 @@ import tinycnn_numpy as tn
 
 def exercise(exhibit: Bug, file: str = "student.py") -> str:
     """The text of a file with one bug in it."""
-    source = textwrap.dedent(inspect.getsource(exhibit.cls))
+    source = source_of(exhibit.cls)
     node = ast.parse(source).body[0]
     assert isinstance(node, ast.ClassDef)
     lines = source.splitlines()
@@ -43,8 +44,12 @@ def exercise(exhibit: Bug, file: str = "student.py") -> str:
     return head + "\n" + text.rstrip() + "\n"
 
 
+@cache
+def source_of(cls: type) -> str:
+    return textwrap.dedent(inspect.getsource(cls))
+
+
 def solution(exhibit: Bug) -> str:
     """What is wrong, where, and where it was seen."""
-    source = inspect.getsource(exhibit.cls)
-    line = next((line for line in source.splitlines() if "# bug" in line), "").strip()
+    line = next((line for line in source_of(exhibit.cls).splitlines() if "# bug" in line), "").strip()
     return f"{inspect.getdoc(exhibit.cls)}\n\n    {line}"

@@ -1,6 +1,5 @@
 """Mistakes that any tensor may suffer: a factor, a sign, an order, an earlier call."""
 
-import copy
 import itertools
 import math
 from collections.abc import Iterator
@@ -97,12 +96,12 @@ def recomputed(e: Evidence, tensor: str, **inputs: Tensor) -> Any:
         loss = functional.cross_entropy(z, inputs["labels"])
         return loss if tensor == "loss" else torch.autograd.grad(loss, z)[0]
     leaves: dict[str, Tensor] = {}
-    stage = copy.deepcopy(e.stage)  # batch normalisation changes its running statistics
+    states = {name: state.clone() for name, state in e.stage.named_buffers()}  # a batch norm changes them
     for name in ("x", "weight", "bias"):
         if name in inputs:
             leaves[name] = inputs[name].clone().requires_grad_()
     weights = {name: leaf for name, leaf in leaves.items() if name != "x"}
-    out = functional_call(stage, weights, (leaves["x"],))
+    out = functional_call(e.stage, weights | states, (leaves["x"],))
     return out if tensor == "out" else torch.autograd.grad(out, leaves[tensor[1:]], inputs["dout"])[0]
 
 

@@ -39,7 +39,14 @@ def tolerance(e: Evidence, tensor: str, bounds: float = 4) -> float:
 
 
 def near(a: Array, b: Array, tolerance: float) -> bool:
-    return a.shape == b.shape and bool(np.allclose(a, b, rtol=0, atol=tolerance, equal_nan=True))
+    if a.shape != b.shape:
+        return False
+    with np.errstate(invalid="ignore"):
+        off = np.abs(a - b)
+    if (off > tolerance).any():
+        return False
+    unordered = np.isnan(off)  # inf - inf, or a NaN
+    return not unordered.any() or bool(np.array_equal(a[unordered], b[unordered], equal_nan=True))
 
 
 def predicted(cause: Cause, e: Evidence, tensor: str) -> Array:
@@ -131,12 +138,8 @@ class Search:
     def double(self, i: int) -> Iterator[Cause]:
         """The pairs of causes that explain a run together. Neither does alone."""
         e, tensor = self.runs[i], self.tensor
-        shown: list[Cause] = []
-        for known in self.known:
-            if not known.fit and not known.parts and self.shows(known, i):
-                new, close = self.prediction(known, i), tolerance(e, tensor, 1)
-                if not any(near(self.prediction(old, i), new, close) for old in shown):
-                    shown.append(known)
+        simple = [c for c in self.known if not c.fit and not c.parts and self.shows(c, i)]
+        shown = self.distinct(simple, i)
         for inner in shown:
             under = self.under(inner, e)
             for outer in shown:
@@ -145,6 +148,19 @@ class Search:
                     if near(predicted(outer, under, tensor), e.given[tensor], tolerance(e, tensor)):
                         yield pair
         yield from self.added_up(i, shown)
+
+    def distinct(self, causes: Sequence[Cause], i: int) -> list[Cause]:
+        """The first of those that predict the same. Sums are compared first: there are hundreds."""
+        close = tolerance(self.runs[i], self.tensor, 1)
+        found: list[tuple[float, Cause]] = []
+        for cause in causes:
+            new = self.prediction(cause, i)
+            with np.errstate(invalid="ignore"):
+                total = float(new.sum())
+            alike = (old for known, old in found if not abs(known - total) > 2 * close * max(1, new.size))
+            if not any(near(self.prediction(old, i), new, close) for old in alike):
+                found.append((total, cause))
+        return [cause for _, cause in found]
 
     def under(self, inner: Cause, e: Evidence) -> Evidence:
         return left_by(inner, e, self.tensor)

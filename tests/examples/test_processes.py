@@ -14,7 +14,6 @@ from gradients_of_processes import BATCHES, DTYPES, case
 import tinycnn_numpy as tn
 from examples import train_mnist
 
-pytestmark = pytest.mark.xdist_group("processes")  # they wait for one another
 HOUSE = Path(__file__).parents[2]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
 
