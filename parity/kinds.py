@@ -53,6 +53,8 @@ _TABLE = (
     Kind("MLP", "model", "MLP", shape=(1, 28, 28), classes=10),
 )  # fmt: skip
 KINDS = {kind.name: kind for kind in _TABLE}
+NAMES = {name: name for name in KINDS}  # of a class, by its name here or in PyTorch
+NAMES |= {kind.twin: name for name, kind in KINDS.items() if kind.role == "layer"}
 WEIGHTS = ("weight", "bias")
 STATES = tuple(state for kind in _TABLE if kind.role == "layer" for state in kind.states)
 

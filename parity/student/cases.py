@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 import tinycnn_numpy
+from parity.foreign.subject import Offer
 from parity.kinds import KINDS, STATES, names_of
 
 Array = np.ndarray[Any, Any]
 Pair = tuple[int, int]
 STEPS = 6  # of an optimiser
+WHATEVER = Offer()
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def runs_of(draw: Callable[[], dict[str, Array]]) -> dict[str, dict[str, Array]]
     return {"first": first, "second": second, "third": third}
 
 
-Draw = Callable[[str, np.random.Generator], Iterator[Case]]
+Draw = Callable[[str, np.random.Generator, Offer], Iterator[Case]]
 _DRAWN_BY: dict[str, Draw] = {}
 
 
@@ -73,9 +75,15 @@ def questions_for(*kinds: str) -> Callable[[Draw], Draw]:
     return register
 
 
-def cases_of(kind: str, rng: np.random.Generator) -> list[Case]:
-    """All cases of a class of the library, by its name."""
-    return list(_DRAWN_BY[kind](kind, rng))
+def cases_of(kind: str, rng: np.random.Generator, offer: Offer = WHATEVER) -> list[Case]:
+    """All cases of a class of the library, by its name, in the form that a class takes."""
+    return [case for case in _DRAWN_BY[kind](kind, rng, offer) if is_offered(case, offer)]
+
+
+def is_offered(case: Case, offer: Offer) -> bool:
+    if case.dtype == np.float64 and not offer.float64:
+        return False
+    return offer.options is None or set(case.settings) <= set(offer.options)
 
 
 def normal(rng: np.random.Generator, *shape: int, dtype: Any = np.float32) -> Array:
@@ -93,7 +101,7 @@ def _out_shape(x_shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pa
 
 
 @questions_for("Conv2D")
-def _conv2d(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+def _conv2d(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     def case(
         name: str,
         C: int,
@@ -106,7 +114,10 @@ def _conv2d(kind: str, rng: np.random.Generator) -> Iterator[Case]:
         bias: bool = True,
         dtype: Any = np.float32,
     ) -> Case:
-        shape = (N, C, *sides)
+        C = offer.channels or C
+        kernel, stride, padding = offer.window(kernel), offer.step(stride, kernel), offer.margin(padding)
+        bias = bias if offer.bias is None else offer.bias
+        shape = (N, C, *offer.sides(sides, kernel, stride, padding))
         OH, OW = _out_shape(shape, kernel, stride, padding)
         settings: dict[str, Any] = {}
         if stride != (1, 1):
@@ -145,7 +156,7 @@ def _conv2d(kind: str, rng: np.random.Generator) -> Iterator[Case]:
 
 
 @questions_for("MaxPool2D", "AvgPool2D")
-def _pool(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+def _pool(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     C, N = rng.permutation([2, 3, 4])[:2].tolist()
     H, W = rng.permutation([6, 7, 9])[:2].tolist()
 
@@ -159,15 +170,20 @@ def _pool(kind: str, rng: np.random.Generator) -> Iterator[Case]:
         draw: Callable[..., Array] = normal,
         dtype: Any = np.float32,
     ) -> Case:
-        shape = (N, C, *sides)
-        OH, OW = _out_shape(shape, kernel, stride or kernel, padding)
+        kernel = offer.window(kernel)
+        step, padding = offer.step(stride or kernel, kernel), offer.margin(padding)
+        shape = (N, offer.channels or C, *offer.sides(sides, kernel, step, padding))
+        OH, OW = _out_shape(shape, kernel, step, padding)
         settings: dict[str, Any] = {}
-        if stride:
-            settings["stride"] = as_written(stride)
+        if step != kernel:
+            settings["stride"] = as_written(step)
         if padding != (0, 0):
             settings["padding"] = as_written(padding)
         runs = runs_of(
-            lambda: {"x": draw(rng, *shape, dtype=dtype), "dout": normal(rng, N, C, OH, OW, dtype=dtype)}
+            lambda: {
+                "x": draw(rng, *shape, dtype=dtype),
+                "dout": normal(rng, *shape[:2], OH, OW, dtype=dtype),
+            }
         )
         return Case(kind, name, runs, (as_written(kernel),), settings, {}, dtype)
 
@@ -194,7 +210,7 @@ def _pool(kind: str, rng: np.random.Generator) -> Iterator[Case]:
 
 
 @questions_for("ReLU")
-def _relu(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+def _relu(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     def case(name: str, *shape: int, draw: Callable[..., Array] = normal, dtype: Any = np.float32) -> Case:
         runs = runs_of(
             lambda: {"x": draw(rng, *shape, dtype=dtype), "dout": normal(rng, *shape, dtype=dtype)}
@@ -213,7 +229,7 @@ def _relu(kind: str, rng: np.random.Generator) -> Iterator[Case]:
 
 
 @questions_for("BatchNorm2D")
-def _batch_norm(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+def _batch_norm(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     def case(
         name: str,
         N: int,
@@ -256,7 +272,7 @@ def _batch_norm(kind: str, rng: np.random.Generator) -> Iterator[Case]:
 
 
 @questions_for("Dropout")
-def _dropout(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+def _dropout(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     def case(name: str, p: float, *shape: int, training: bool = True, dtype: Any = np.float32) -> Case:
         runs = runs_of(
             lambda: {"x": normal(rng, *shape, dtype=dtype), "dout": normal(rng, *shape, dtype=dtype)}
@@ -274,7 +290,7 @@ def _dropout(kind: str, rng: np.random.Generator) -> Iterator[Case]:
 
 
 @questions_for("Flatten")
-def _flatten(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+def _flatten(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     def case(name: str, N: int, *shape: int, dtype: Any = np.float32) -> Case:
         size = int(np.prod(shape))
         runs = runs_of(
@@ -289,8 +305,9 @@ def _flatten(kind: str, rng: np.random.Generator) -> Iterator[Case]:
 
 
 @questions_for("Dense")
-def _dense(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+def _dense(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     def case(name: str, N: int, K: int, M: int, bias: bool = True, dtype: Any = np.float32) -> Case:
+        bias = bias if offer.bias is None else offer.bias
         weights = {"weight": normal(rng, M, K, dtype=dtype)}
         if bias:
             weights["bias"] = normal(rng, M, dtype=dtype)
@@ -307,7 +324,7 @@ def _dense(kind: str, rng: np.random.Generator) -> Iterator[Case]:
 
 
 @questions_for("CrossEntropyLoss")
-def _crossentropyloss(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+def _crossentropyloss(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     def case(
         name: str,
         N: int,
@@ -328,6 +345,9 @@ def _crossentropyloss(kind: str, rng: np.random.Generator) -> Iterator[Case]:
     yield case("as many images as classes", 4, 4)
     yield case("batch of one", 1, classes)
     yield case("two classes", N, 2)
+    if not offer.wide:  # the logarithm of a probability that has become 0
+        yield case("float64", N, classes, dtype=np.float64)
+        return
     yield case("sure and wrong", N, classes, scale=20.0, labels=lambda logits: logits.argmin(axis=1))
     yield case("logits around 1000", N, classes, offset=1000.0)
     yield case("logits around -1000", N, classes, offset=-1000.0)
@@ -350,7 +370,7 @@ def _optimizer(
 
 
 @questions_for("SGD")
-def _sgd(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+def _sgd(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     yield _optimizer(kind, rng, "plain", lr=0.1)
     yield _optimizer(kind, rng, "momentum", lr=0.1, momentum=0.9)
     yield _optimizer(kind, rng, "weight decay", lr=0.1, weight_decay=0.3)
@@ -360,7 +380,7 @@ def _sgd(kind: str, rng: np.random.Generator) -> Iterator[Case]:
 
 
 @questions_for("Adam")
-def _adam(kind: str, rng: np.random.Generator) -> Iterator[Case]:
+def _adam(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     yield _optimizer(kind, rng, "as PyTorch's defaults")
     yield _optimizer(kind, rng, "large steps", lr=0.1)
     yield _optimizer(kind, rng, "other betas", lr=0.1, betas=(0.6, 0.8))
@@ -371,7 +391,7 @@ def _adam(kind: str, rng: np.random.Generator) -> Iterator[Case]:
 
 
 @questions_for(*names_of("model"))
-def _model(name: str, rng: np.random.Generator) -> Iterator[Case]:
+def _model(name: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     shape, classes = KINDS[name].shape, KINDS[name].classes
     library = getattr(tinycnn_numpy, KINDS[name].twin)
     for title, N, dtype in (("batch of three", 3, np.float32), ("batch of one, float64", 1, np.float64)):

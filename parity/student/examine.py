@@ -6,6 +6,7 @@ parity.check(my_layer, reference=nn.Conv2d(2, 3, 3))   an object, against a modu
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -29,18 +30,24 @@ from parity.comparison import (
 from parity.doctor.diagnose import diagnosis_of_remark, explain
 from parity.doctor.evidence import Evidence
 from parity.exact import exact_inputs, exact_run
-from parity.kinds import KINDS, kind_of, names_of
+from parity.foreign.calls import UnknownArgumentError
+from parity.foreign.names import kinds_named
+from parity.foreign.recognise import Recognised, behind
+from parity.foreign.subject import Offer, Subject
+from parity.kinds import KINDS, NAMES, kind_of, names_of
 from parity.record import Run, set_arrays
 from parity.report import Diagnosis, Report
-from parity.student.cases import Case, cases_of
+from parity.student.cases import WHATEVER, Case, cases_of
 from parity.student.checkup import Check, Checkup
 from parity.student.run_case import run_case
 from parity.twins import stages_of, twin_class
 from parity.weights import load_numpy_state
 
 
-def examine(owner: str, answers: Iterable[tuple[Case, Mapping[str, Run]]]) -> list[Check]:
-    """Judge the runs of all cases of one class, then diagnose: a cause must explain all cases at once."""
+def examine(
+    owner: str, answers: Iterable[tuple[Case, Mapping[str, Run]]], offer: Offer = WHATEVER
+) -> list[Check]:
+    """Judge the runs of all cases of one class, then diagnose all of them at once. offer: what it takes."""
     checks: list[Check] = []
     judged: list[tuple[Check, Sequence[Trial]]] = []
     for case, runs in answers:
@@ -52,7 +59,7 @@ def examine(owner: str, answers: Iterable[tuple[Case, Mapping[str, Run]]]) -> li
             continue
         trials, isolated = trials_of(case, runs)
         for trial in trials:
-            check.rows += rows_of(trial, isolated)
+            check.rows += [row for row in rows_of(trial, isolated) if offer.dx or row.tensor != "dx"]
         judged.append((check, [isolated] if isolated else trials))
     wrong = [check for check, _ in judged if any(map(is_to_diagnose, check.rows))]
     by_stage: dict[str, list[Evidence]] = {}
@@ -113,9 +120,9 @@ def model_of(case: Case) -> nn.Module:
     return module
 
 
-def questions(kind: str, seed: int) -> list[Case]:
+def questions(kind: str, seed: int, offer: Offer = WHATEVER) -> list[Case]:
     """The cases of a class; those of a model with the exact inputs of its stages."""
-    cases = cases_of(kind, np.random.default_rng([seed, *kind.encode()]))
+    cases = cases_of(kind, np.random.default_rng([seed, *kind.encode()]), offer)
     return [with_inputs(case) for case in cases] if KINDS[kind].role == "model" else cases
 
 
@@ -139,6 +146,8 @@ def check(code: Any, reference: Any = None, *, seed: int = 0) -> Checkup | Repor
         return _check_object(code, reference, seed)
     cls = code if isinstance(code, type) else type(code)
     name = reference if isinstance(reference, str) else None
+    if reference is None and not any(base.__name__ in NAMES for base in cls.__mro__):
+        name = next(iter(kinds_named(cls.__name__)), None)
     if isinstance(reference, type):
         twins = {twin_class(KINDS[kind]): kind for kind in names_of("layer")}
         name = twins.get(reference, reference.__name__)
@@ -149,8 +158,13 @@ def check(code: Any, reference: Any = None, *, seed: int = 0) -> Checkup | Repor
 
 def check_class(cls: type, kind: str, seed: int = 0) -> Checkup:
     """Put the questions of `kind` to a class, in this process."""
-    answers = ((case, run_case(cls, case)) for case in questions(kind, seed))
-    return Checkup(f"{cls.__name__} against PyTorch", seed, examine(cls.__name__, answers))
+    one = Recognised(Subject(cls.__name__, kind, cls), cls, WHATEVER)
+    with suppress(UnknownArgumentError):  # then its cases say what it lacks
+        one = behind(one.subject)
+    answers = ((case, run_case(one.cls, case)) for case in questions(kind, seed, one.offer))
+    checks = examine(cls.__name__, answers, one.offer)
+    remarks = [f"{cls.__name__}: taken for {kind}: {one.taken}"] if one.taken else []
+    return Checkup(f"{cls.__name__} against PyTorch", seed, checks, remarks)
 
 
 def _check_object(layer: Any, module: nn.Module, seed: int) -> Report:

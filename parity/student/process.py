@@ -21,7 +21,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
@@ -29,6 +30,7 @@ from typing import IO, Any, cast
 import numpy as np
 from safetensors.numpy import load
 
+from parity.foreign.subject import Offer
 from parity.kinds import KINDS
 from parity.record import Failure, Fault, Outcome, Remark, Run
 from parity.student.cases import Case
@@ -46,6 +48,10 @@ class LoadError(Exception):
     """The file cannot be loaded: one line says why, without the file's name."""
 
 
+class LateLoadError(LoadError):
+    """Loading it takes too long."""
+
+
 class ProcessError(Exception):
     """The process ended, or had to be ended."""
 
@@ -54,27 +60,53 @@ class LateError(ProcessError):
     """It did not answer in time."""
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What a class or function is taken for.
+
+    how    in words, "" if it has the library's interface; offer: what it takes
+    why    it cannot be examined; fails: for it ends in an exception, however it is called
+    """
+
+    kind: str
+    how: str = ""
+    offer: Offer = Offer()
+    why: str = ""
+    fails: bool = False
+
+
 class Contained:
-    """with Contained("student.py") as child: child.classes, child.ask("Conv2D", cases); then child.printed
+    """with Contained("student.py") as child: child.subjects, child.ask("Conv2D", cases); then child.printed
 
     seconds    for loading the file, and for each case. After one without an answer the other cases of that
                class get a tenth of it (at least 1 s); after two they are not tried.
     memory_mb  memory for the student's code, Python and libraries not counted
-    classes    [(name, kind)] of the classes in the file whose kind is in the table of kinds
+    said       what the command line says that classes are: {"Affine": "Dense"}
+    subjects   the kinds that each class or function may be of, by its name
+    left       why others are left alone, by name; remarks: on how the file was loaded
 
     Entering raises LoadError. A process that ended is replaced by a fresh one for the next case.
     """
 
-    def __init__(self, path: Any, seconds: float = 20.0, memory_mb: int = 2048):
+    def __init__(
+        self, path: Any, seconds: float = 20.0, memory_mb: int = 2048, said: Mapping[str, str] | None = None
+    ):
         self.path, self.seconds, self.memory_mb = Path(path), seconds, memory_mb
-        self.classes: list[tuple[str, str]] = []
+        self.said, self.definitions_alone = dict(said or {}), False
+        self.subjects: dict[str, list[str]] = {}
+        self.left: dict[str, str] = {}
+        self.remarks: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._text, self._more = "", 0  # of what it prints
 
     def __enter__(self) -> "Contained":
-        if not self.path.is_file():
+        if not self.path.exists():
             raise LoadError("there is no such file")
-        self.classes = self._start()
+        try:
+            self._start()
+        except LateLoadError:  # it trains, say
+            self.definitions_alone = True
+            self._start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,6 +118,16 @@ class Contained:
                     pipe.close()  # type: ignore[union-attr]
             self._reader.join(timeout=2)  # not for ever: a process that left the group may hold the pipe
             self._process = None
+
+    def taken(self, name: str) -> Taken:
+        """What a class or function is taken for."""
+        plain = Taken(self.subjects[name][0])
+        try:
+            if not self._process:
+                self._start()
+            return self._exchange(self.seconds, _taken, (name, None)) or plain
+        except (LoadError, ProcessError):  # its cases will say what it does
+            return plain
 
     def ask(self, name: str, cases: Iterable[Case]) -> Iterator[tuple[Case, dict[str, Run]]]:
         """Each case and what the class of this name gave; or how the process ended, as Run.error."""
@@ -111,7 +153,7 @@ class Contained:
         text = "\n".join(map(_plain, self._text.split("\n")))
         return f"{text}\n... ({self._more:,} more characters)" if self._more else text
 
-    def _start(self) -> list[tuple[str, str]]:
+    def _start(self) -> None:
         paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
         one_thread = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         path = os.pathsep.join(filter(None, paths))
@@ -128,14 +170,17 @@ class Contained:
         self._reader.start()
         try:
             self._exchange(60 + self.seconds, _unpacked)  # NumPy is imported: from a network drive, say
-            loaded: tuple[Failure | None, list[tuple[str, str]]] = self._exchange(self.seconds, _classes)
+            how = self.said, self.definitions_alone
+            loaded: tuple[Failure | None, Any] = self._exchange(self.seconds, _listed, how)
         except ProcessError as reason:
-            raise LoadError(str(reason).replace("no answer within", "not loaded within")) from None
-        failure, classes = loaded
+            late = isinstance(reason, LateError) and not self.definitions_alone
+            text = str(reason).replace("no answer within", "not loaded within")
+            raise (LateLoadError if late else LoadError)(text) from None
+        failure, listed = loaded
         if failure:
             self.__exit__()
             raise LoadError(str(self._in_words(failure)))
-        return classes
+        self.subjects, self.left, self.remarks = listed
 
     def _read(self, pipe: Any) -> None:
         """Take all that is printed off the pipe, so that printing never blocks, and keep the beginning."""
@@ -267,12 +312,24 @@ def _failed(reason: str) -> dict[str, Run]:
     return {"first": Run(failure=Failure(Outcome.NO_ANSWER, reason))}
 
 
-def _classes(message: bytes) -> tuple[Failure | None, list[tuple[str, str]]]:
+def _listed(message: bytes) -> tuple[Failure | None, Any]:
     answer, _ = _unpacked(message)
     failure = _failure(answer["failure"])
     if failure:
-        return failure, []
-    return None, [(_plain(name), KINDS[kind].name) for name, kind in answer["classes"]]
+        return failure, None
+    subjects = {_plain(name): [KINDS[kind].name for kind in kinds] for name, kinds in answer["subjects"]}
+    left = {_plain(name): _plain(str(why)) for name, why in answer["left"].items()}
+    return None, (subjects, left, [_plain(str(remark)) for remark in answer["remarks"]])
+
+
+def _taken(message: bytes) -> Taken | None:
+    answer, _ = _unpacked(message)
+    if answer["failure"]:
+        return None
+    if answer["why"]:
+        return Taken("", why=_plain(str(answer["why"])), fails=bool(answer["fails"]))
+    lists = {name: tuple(v) if isinstance(v, list) else v for name, v in answer["offer"].items()}
+    return Taken(KINDS[answer["kind"]].name, _plain(str(answer["taken"])), Offer(**lists))
 
 
 def _runs(case: Case, message: bytes) -> dict[str, Run]:

@@ -31,7 +31,6 @@ from parity.record import Failure, Outcome
 from parity.student.checkup import Check, Checkup, give_points
 from parity.student.examine import examine, questions
 from parity.student.process import Contained, LoadError
-from parity.student.worker import NAMES
 
 
 class Parser(argparse.ArgumentParser):
@@ -49,6 +48,10 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("file", type=Path, help="the Python file of a student")
     parser.add_argument("--only", nargs="+", metavar="CLASS", help="examine these classes alone")
+    parser.add_argument(
+        "--as", nargs="+", metavar="NAME=CLASS", dest="said", type=saying, default=[],
+        help="what a class or function is: Affine=Dense; Affine=nothing leaves it alone",
+    )  # fmt: skip
     parser.add_argument("--require", nargs="+", metavar="CLASS", help="score 0 for these if they are missing")
     parser.add_argument("--points", type=Path, metavar="FILE", help='points by class, JSON: {"Conv2D": 20}')
     parser.add_argument("--seed", type=int, default=0, help="draws the cases (0): keep yours to hide them")
@@ -64,7 +67,7 @@ def main(argv: list[str]) -> int:
         "--picture", type=Path, metavar="FILE", help="draw where in each tensor the mistakes sit (.png, .svg)"
     )
     args = parser.parse_args(argv)
-    if not args.file.is_file():
+    if not args.file.is_file() and not args.file.is_dir():
         return fail(f"there is no file {args.file}")
     if args.seed < 0:
         return fail(f"--seed is {args.seed}, expected a whole number >= 0")
@@ -96,7 +99,14 @@ def main(argv: list[str]) -> int:
         for path in filter(None, (args.json, args.gradescope, args.picture)):
             path.unlink(missing_ok=True)  # nobody is given the result of the file before
         checkup = examine_file(
-            args.file, args.seed, args.seconds, args.memory, args.only, required=required, points=points
+            args.file,
+            args.seed,
+            args.seconds,
+            args.memory,
+            args.only,
+            required=required,
+            points=points,
+            said=dict(args.said),
         )
         for path, result in ((args.json, checkup.to_dict), (args.gradescope, checkup.to_gradescope)):
             if path:
@@ -111,6 +121,14 @@ def main(argv: list[str]) -> int:
         print(f"error: the results cannot be written: {error}", file=sys.stderr)
         return 3
     return 0 if checkup.ok else 1
+
+
+def saying(text: str) -> tuple[str, str]:
+    """Affine=Dense"""
+    name, equals, kind = text.partition("=")
+    if not name or not equals or kind not in (*KINDS, "nothing"):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected NAME=CLASS with one of nothing, {', '.join(KINDS)}")
+    return name, kind
 
 
 def points_in(path: Path) -> dict[str, float]:
@@ -143,26 +161,40 @@ def examine_file(
     only: list[str] | None = None,
     required: Sequence[str] = (),
     points: Mapping[str, float] | None = None,
+    said: Mapping[str, str] | None = None,
 ) -> Checkup:
-    """Examine every class of a file that has a counterpart in the library, or those named in `only`.
+    """Examine all that a file defines and the library has too, or those named in `only`.
 
     required  kinds that score 0 of their points if the file does not define them; points: by kind
+    said      what classes or functions are: {"Affine": "Dense"}
     """
     checkup = Checkup(f"{path.name} against PyTorch", seed)
     scored: list[tuple[str, list[Check]]] = []
+    said = dict.fromkeys(only or (), "") | dict(said or {})
     try:
-        with Contained(path, seconds=seconds, memory_mb=memory_mb) as child:
-            classes = [(n, kind) for n, kind in child.classes if (n in only if only else n in NAMES)]
-            for name, kind in child.classes:
-                if not only and name not in NAMES:
-                    checkup.remarks.append(f"not examined: {name} extends {kind} under another name")
+        with Contained(path, seconds=seconds, memory_mb=memory_mb, said=said) as child:
+            checkup.remarks += child.remarks
+            checkup.remarks += [f"not examined: {name}: {why}" for name, why in child.left.items() if not only]
             for name in only or ():
-                if name not in dict(classes):
+                if name not in child.subjects:
                     checkup.checks.append(
                         _missing(name, "is defined", f"{path.name} defines no class {name}")
                     )
-            for name, kind in classes:
-                scored.append((kind, examine(name, child.ask(name, questions(kind, seed)))))
+            for name in list(child.subjects):
+                if only and name not in only:
+                    continue
+                taken = child.taken(name)
+                if taken.why:
+                    by_name = f"{name} is called as {' or '.join(child.subjects[name])} is, but"
+                    if taken.fails:
+                        checkup.checks.append(_missing(name, "can be called", taken.why))
+                    else:
+                        checkup.remarks.append(f"not examined: {by_name} {taken.why}")
+                    continue
+                if taken.how:
+                    checkup.remarks.append(f"{name} is taken for {taken.kind}: {taken.how}")
+                answers = child.ask(name, questions(taken.kind, seed, taken.offer))
+                scored.append((taken.kind, examine(name, answers, taken.offer)))
                 checkup.checks += scored[-1][1]
             if child.printed:
                 checkup.remarks += ["it printed:", *(f"  {line}" for line in child.printed.splitlines())]
@@ -173,7 +205,7 @@ def examine_file(
             scored.append((kind, [_missing(kind, "is defined", f"{path.name} defines no class {kind}")]))
             checkup.checks += scored[-1][1]
     give_points(scored, points or {})
-    if not checkup.checks:
+    if not checkup.checks and not any("not examined" in remark for remark in checkup.remarks):
         expected = f"defines no class to check, expected one of {', '.join(KINDS)}"
         checkup.checks.append(_missing(path.name, "defines a class to check", expected))
     return checkup

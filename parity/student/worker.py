@@ -8,7 +8,7 @@ loaded both pipes move elsewhere: its stdin is empty, and what it prints goes to
 
 import contextlib
 import ctypes
-import inspect
+import io
 import json
 import os
 import pickle
@@ -16,22 +16,23 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import IO, Any
 
 import numpy as np
 from safetensors.numpy import save
 
-from parity.kinds import KINDS
+from parity.foreign.calls import NoMannerError, UnknownArgumentError
+from parity.foreign.recognise import Recognised, choose, said_in, subjects_in
 from parity.record import Failure, Outcome, Run, describe
+from parity.student.cases import Case
+from parity.student.load import load, source_of
 from parity.student.run_case import run_case
 
 Array = np.ndarray[Any, Any]
-NAMES = {kind: kind for kind in KINDS}
-NAMES |= {kind.twin: name for name, kind in KINDS.items() if kind.role == "layer"}  # PyTorch's names
 MOST = 64 << 20  # bytes of a message, and of a file that is written
 PR_SET_PDEATHSIG = 1  # of Linux: the signal that comes when the parent ends
 LOST, FULL = 77, 78  # exit codes of a worker without its pipes, without memory
@@ -102,35 +103,41 @@ def answer(work: Callable[[], bytes]) -> bytes:
             return packed({"failure": told(Failure(Outcome.RAISED, "", type(error).__name__))})
 
 
-def load(path: Path) -> ModuleType:
-    """The file as a module under a name of its own; it may import the files beside it."""
-    sys.path.insert(0, str(path.parent))
-    sys.argv = [str(path)]
-    name = f"checked_{path.stem}"
-    module = sys.modules[name] = ModuleType(name)  # dataclasses and pickle look it up there
-    module.__file__ = str(path)
-    exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), vars(module))
-    return module
+class Examined:
+    """The loaded file: what may be examined, and by name what to build for it."""
 
+    def __init__(self, path: Path, said: Mapping[str, str], definitions_alone: bool):
+        self.module, self.remarks = load(path, definitions_alone)
+        try:
+            said = said_in(source_of(path)) | dict(said) if path.is_file() else said
+        except (OSError, ValueError):
+            pass
+        found, self.left = subjects_in(self.module, said)
+        self.alternatives = {subjects[0].name: subjects for subjects in found}
+        self.known: dict[str, Recognised] = {}
 
-def classes_in(module: ModuleType) -> list[tuple[str, str]]:
-    """(name, kind) of every class that the file, or one beside it, defines and whose kind is known."""
-    found: dict[int, tuple[str, str]] = {}
-    for name, cls in vars(module).items():
-        if isinstance(cls, type):
-            file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-            ours = cls.__module__.startswith(("tinycnn_numpy", "tinycnn_torch", "parity."))
-            beside = file and not ours and Path(file).parent == Path(str(module.__file__)).parent
-            kinds = [NAMES[base.__name__] for base in cls.__mro__ if base.__name__ in NAMES]
-            if kinds and (beside or cls.__module__ == module.__name__) and takes_stages(cls, kinds[0]):
-                found.setdefault(id(cls), (name, kinds[0]))
-    return list(found.values())
+    def listed(self) -> bytes:
+        kinds = [(name, [s.kind for s in subjects]) for name, subjects in self.alternatives.items()]
+        return packed({"failure": None, "subjects": kinds, "left": self.left, "remarks": self.remarks})
 
+    def recognised(self, name: str) -> Recognised:
+        if name not in self.known:
+            with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
+                self.known[name] = choose(self.alternatives[name])
+        return self.known[name]
 
-def takes_stages(cls: type, kind: str) -> bool:
-    """Whether it may be built as its kind is: a model made of a Sequential may not."""
-    parameters = inspect.signature(cls).parameters.values()
-    return kind != "Sequential" or any(p.kind is p.VAR_KEYWORD for p in parameters)
+    def taken(self, name: str) -> bytes:
+        try:
+            one = self.recognised(name)
+        except UnknownArgumentError as error:
+            return packed({"failure": None, "why": str(error), "fails": False})
+        except NoMannerError as error:
+            return packed({"failure": None, "why": str(error), "fails": True})
+        told = {"fails": False, "kind": one.subject.kind, "taken": one.taken, "offer": asdict(one.offer)}
+        return packed({"failure": None, "why": "", **told})
+
+    def run(self, name: str, case: Case) -> bytes:
+        return pack_runs(run_case(self.recognised(name).cls, case))
 
 
 def limit(memory_mb: int) -> None:
@@ -165,18 +172,19 @@ def main(path: Path, memory_mb: int) -> None:
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     limit(memory_mb)
-    modules: list[ModuleType] = []
+    loaded: list[Examined] = []
 
     def first() -> bytes:
-        modules.append(load(path))
-        return packed({"failure": None, "classes": classes_in(modules[0])})
+        loaded.append(Examined(path, *pickle.loads(question)))
+        return loaded[0].listed()
 
     def run() -> bytes:
         name, case = pickle.loads(question)
-        return pack_runs(run_case(getattr(modules[0], name), case))
+        return loaded[0].taken(name) if case is None else loaded[0].run(name, case)
 
     try:
         send(answers, packed({"failure": None}))  # from now on it is the file's time
+        question = receive(questions)
         send(answers, answer(first))
         while True:
             question = receive(questions)

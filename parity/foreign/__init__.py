@@ -1,0 +1,11 @@
+"""Code in somebody else's interface: recognise it, and put it behind the library's.
+
+    names       what people call classes, arguments and arrays
+    layouts     how they order the axes of images and weights
+    calls       call a function by the names of its parameters; find arrays in objects
+    layers, losses, optimizers      an adapter each, with the library's interface
+    recognise   which manner fits, found by name and by trying
+    load        files, notebooks, folders
+
+NumPy alone: this runs in the process of a student's file. A student's class is never altered.
+"""

@@ -1,0 +1,199 @@
+"""Call a function by the names of its parameters; find arrays in what an object holds."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from parity.foreign.names import argument_named, array_named, bare, given_named
+
+Array = np.ndarray[Any, Any]
+Step = tuple[str, Any]  # ("attribute", "W") or ("item", "W")
+Path = tuple[Step, ...]
+
+FORWARD = ("forward", "forward_pass", "feedforward", "feed_forward", "forward_propagation", "forward_prop", "fprop",
+           "propagate", "call", "__call__", "calculate", "compute", "loss", "cost")  # fmt: skip
+BACKWARD = ("backward", "backprop", "backward_pass", "backpropagate", "back_propagate", "backpropagation",
+            "backward_propagation", "back_propagation", "backward_prop", "back_prop", "bprop", "backwards", "gradient",
+            "grad", "derivative")  # fmt: skip
+UPDATE = ("step", "update", "update_params", "update_parameters", "update_weights", "apply_gradients", "optimize",
+          "apply", "__call__")  # fmt: skip
+
+
+class UnknownArgumentError(TypeError):
+    """A parameter without a default whose name says nothing to us."""
+
+
+class NoMannerError(Exception):
+    """Every way of calling it ends in an exception, such as this one."""
+
+
+def method_of(thing: Any, names: Sequence[str]) -> Any:
+    """The first method under one of these names, None if it has none."""
+    found = {bare(name): name for name in reversed(dir(thing)) if callable(getattr(type(thing), name, None))}
+    found |= {bare(name): name for name in dir(thing) if isinstance(thing, type) and callable(getattr(thing, name))}
+    own = [found[bare(name)] for name in names if name != "__call__" and bare(name) in found]
+    if not own and "__call__" in names and "__call__" in _defined(thing):
+        own = ["__call__"]
+    return getattr(thing, own[0]) if own else None
+
+
+def _defined(thing: Any) -> set[str]:
+    cls = thing if isinstance(thing, type) else type(thing)
+    return {name for base in cls.__mro__ if base is not object for name in vars(base)}
+
+
+def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Those with a name, without self; [] where Python does not know them."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return []
+    return [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name != "self"]
+
+
+def arguments(
+    function: Callable[..., Any],
+    given: Mapping[str, Any],
+    among: Sequence[str],
+    options: Callable[[str], Any] = lambda name: None,
+    dictionary: Callable[[], dict[str, Any]] = dict,
+) -> dict[str, Any]:
+    """The arguments of a call, by name.
+
+    given       the values by role: x, weight, dout and so on; among: the roles, the first parameter's first
+    options     what a name that is no role stands for, a stride say; None if nothing
+    dictionary  what a parameter takes that is none of these: the settings in a dictionary
+
+    Raises UnknownArgumentError.
+    """
+    found: dict[str, Any] = {}
+    used: set[str] = set()
+    for i, parameter in enumerate(parameters_of(function)):
+        role = given_named(parameter.name, tuple(r for r in among if r not in used and r in given))
+        if i == 0 and role not in ("cache", "labels"):
+            role = among[0]
+        if role is not None and role in given:
+            used.add(role)
+            found[parameter.name] = given[role]
+        elif (option := options(parameter.name)) is not None:
+            found[parameter.name] = option
+        elif parameter.default is parameter.empty:
+            settings = dictionary()
+            if not settings and "param" not in parameter.name and "config" not in parameter.name:
+                raise UnknownArgumentError(f"{parameter.name} of {_name(function)} means nothing to the check")
+            found[parameter.name] = settings
+        elif parameter.default is None and _is_dictionary(parameter.name):
+            found[parameter.name] = dictionary()
+    return found
+
+
+def _is_dictionary(name: str) -> bool:
+    return any(word in bare(name) for word in ("param", "config", "hyper", "options"))
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__name__", function))
+
+
+def called(function: Callable[..., Any], found: Mapping[str, Any]) -> Any:
+    """function(**found), by position where a parameter has no name to call it by."""
+    positional = [p.name for p in parameters_of(function) if p.kind is p.POSITIONAL_ONLY]
+    return function(*[found[n] for n in positional], **{n: v for n, v in found.items() if n not in positional})
+
+
+def strings_in(function: Any) -> set[str]:
+    """The text constants of a function, such as the keys of a dictionary that it reads."""
+    code = getattr(function, "__code__", None)
+    return set(_strings(code)) if code else set()
+
+
+def _strings(code: CodeType) -> Iterator[str]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _strings(constant)
+        for value in constant if isinstance(constant, tuple | frozenset) else (constant,):
+            if isinstance(value, str):
+                yield value
+
+
+def keys_of(kind: str, *functions: Any) -> dict[str, str]:
+    """The keys that stand for an argument: {"pad": "padding"}."""
+    words = {word for word in set().union(*map(strings_in, functions)) if len(word) < 20}
+    return {word: name for word in words if (name := argument_named(kind, word))}
+
+
+def arrays_in(thing: Any) -> dict[Path, Array]:
+    """Every array that an object holds: in an attribute, in a dictionary or list, in an object within."""
+    found: dict[Path, Array] = {}
+    for name, value in list(getattr(thing, "__dict__", {}).items()):
+        at: Path = (("attribute", name),)
+        if isinstance(value, np.ndarray):
+            found[at] = value
+        elif isinstance(value, dict):
+            found |= {(*at, ("item", k)): v for k, v in value.items() if isinstance(v, np.ndarray)}
+        elif isinstance(value, list | tuple):
+            found |= {(*at, ("item", i)): v for i, v in enumerate(value) if isinstance(v, np.ndarray)}
+        elif hasattr(value, "__dict__") and not callable(value):
+            inside = vars(value).items()
+            found |= {(*at, ("attribute", n)): v for n, v in inside if isinstance(v, np.ndarray)}
+    return found
+
+
+def role_of(path: Path) -> str | None:
+    """weight, bias, dweight, dbias, dx or out, by name: ("W",), ("grads", "W"), ("weight", "grad")."""
+    holder = str(path[0][1])
+    if len(path) == 1:
+        return array_named(holder)
+    how, key = path[1]
+    gradients = "grad" in bare(holder) or bare(holder).startswith("d")
+    if isinstance(key, int):
+        role = ("weight", "bias")[key] if key < 2 and ("param" in bare(holder) or gradients) else None
+    elif how == "item":
+        role = array_named(key)
+    else:
+        role = array_named(holder)
+        gradients = gradients or "grad" in bare(key) or bare(key) in ("d", "dw", "db", "dvalue", "g", "delta")
+        if not gradients and bare(key) not in ("data", "value", "values", "val", "w", "array", "weight", "param"):
+            return None
+    return f"d{role}" if role in ("weight", "bias") and gradients else role
+
+
+def roles_in(thing: Any) -> dict[str, Path]:
+    """Where an object holds what; an attribute goes before a list."""
+    found: dict[str, Path] = {}
+    for path in sorted(arrays_in(thing), key=len):
+        role = role_of(path)
+        if role:
+            found.setdefault(role, path)
+    return found
+
+
+def at(thing: Any, path: Path) -> Any:
+    for how, key in path:
+        thing = getattr(thing, key) if how == "attribute" else thing[key]
+    return thing
+
+
+def put(thing: Any, path: Path, value: Array) -> None:
+    """Into the array that is there if it fits, for others may hold it too; else in its place."""
+    own = at(thing, path)
+    if isinstance(own, np.ndarray) and own.shape == value.shape and own.dtype == value.dtype and own.flags.writeable:
+        own[...] = value
+        return
+    *before, (how, key) = path
+    holder = at(thing, tuple(before))
+    if how == "attribute":
+        setattr(holder, key, value)
+    elif not isinstance(holder, tuple):
+        holder[key] = value
+
+
+def shown(path: Path) -> str:
+    """As a person would write it: W, grads["W"], weight.grad."""
+    text = str(path[0][1])
+    for how, key in path[1:]:
+        text += f".{key}" if how == "attribute" else f"[{key!r}]"
+    return text

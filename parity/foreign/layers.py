@@ -1,0 +1,436 @@
+"""A layer in somebody else's interface, behind the library's: forward, backward, weight, bias, dweight, dbias."""
+
+import inspect
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from parity.foreign.calls import (
+    BACKWARD,
+    FORWARD,
+    Path,
+    UnknownArgumentError,
+    arguments,
+    at,
+    called,
+    keys_of,
+    method_of,
+    parameters_of,
+    put,
+    roles_in,
+    shown,
+)
+from parity.foreign.layouts import BIASES, EVERY_PIXEL, FLAT, IMAGES, KERNELS, MATRICES, ROWS, Layout, Weights, back, fitting
+from parity.foreign.names import argument_named, arguments_named, array_named
+from parity.foreign.subject import Offer, Subject
+from parity.kinds import KINDS, WEIGHTS
+
+Array = np.ndarray[Any, Any]
+RATE = 1024.0  # of a backward that updates at once: so large that the weight itself does not count
+OURS = {"Dense": ("NK", "NK", "MK"), "Conv2D": ("NCHW", "NCHW", "FCHW"), "Flatten": ("NCHW", "NK", "")}
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a layer is to be used. weight, bias: the order of their axes, None where it has none."""
+
+    layout: Layout
+    offer: Offer = Offer()
+    weight: Weights | None = None
+    bias: Weights | None = None
+
+
+class AdaptedLayer:
+    """Built as the library's layer is. The student's own object is made at the first forward."""
+
+    subject: Subject
+    manner: Manner
+    weight: Any = None
+    bias: Any = None
+    dweight: Any = None
+    dbias: Any = None
+
+    def __init__(self, *positional: Any, **settings: Any):
+        kind = self.subject.kind
+        self.settings = {**dict(zip(KINDS[kind].arguments, positional, strict=False)), **settings}
+        self.given, self.returned, self.letters = OURS.get(kind, ("NCHW", "NCHW", ""))
+        self.theirs: Any = None
+        self.paths: dict[str, Path] = {}
+        self.cache: Any = None
+        self.notes: dict[str, None] = {}
+        self.names = arguments_named(kind, [p.name for p in own_parameters(self.subject)])
+
+    def forward(self, x: Array) -> Any:
+        self.x = x
+        self.pieces = self._split(x, self.given, self.manner.layout.given)
+        found = []
+        for i, piece in enumerate(self.pieces):
+            found.append(self._forward(given := piece.copy()))
+            if not np.array_equal(given, piece, equal_nan=True):  # it writes into its input: so does this one
+                x[i if len(self.pieces) > 1 else ...] = self._joined([given], self.manner.layout.given, self.given)[
+                    0 if len(self.pieces) > 1 else ...
+                ]
+        return self._joined(found, self.manner.layout.returned, self.returned)
+
+    def backward(self, dout: Array) -> Any:
+        self.dweight = self.dbias = None
+        found = []
+        for piece, upstream in zip(
+            self.pieces, self._split(dout, self.returned, self.manner.layout.returned), strict=True
+        ):
+            if len(self.pieces) > 1:
+                self._forward(piece.copy())
+            gradients = self._backward(piece, given := upstream.copy())
+            if not np.array_equal(given, upstream):
+                self.notes["backward writes into dout"] = None
+            found.append(gradients.pop("dx", None))
+            for name, gradient in gradients.items():
+                ours = self._in_our_order(name[1:], gradient)
+                total = getattr(self, name)
+                setattr(self, name, ours if total is None else total + ours)
+        return self._joined(found, self.manner.layout.given, self.given) if found[0] is not None else None
+
+    def _split(self, array: Array, ours: str, theirs: str) -> list[Array]:
+        if self.subject.kind == "ReLU":
+            return [array.copy()]
+        return [piece.copy() for piece in self.manner.layout.split(array, ours, theirs)]
+
+    def _joined(self, pieces: Sequence[Any], theirs: str, ours: str) -> Any:
+        arrays = [np.asarray(piece) for piece in pieces]
+        if self.subject.kind != "ReLU":
+            try:
+                arrays = [back(array, theirs, ours) for array in arrays]
+            except ValueError:
+                return self._cast(arrays[0])  # of a shape that its judge will name
+        return self._cast(np.concatenate(arrays) if len(arrays) > 1 else arrays[0])
+
+    def _cast(self, array: Array) -> Array:
+        if array.dtype.kind not in "fiub":
+            return array
+        if array.dtype.itemsize > self.x.dtype.itemsize and array.dtype.kind == "f":
+            self.notes["it computes in float64 whatever x is"] = None
+        keep = array.dtype.kind == "f" and array.dtype.itemsize < self.x.dtype.itemsize
+        return array if keep else array.astype(self.x.dtype)
+
+    # weights
+
+    def _their_weights(self) -> dict[str, Array]:
+        """Ours in their order; without those that they do not have."""
+        orders = {"weight": (self.manner.weight, self.letters), "bias": (self.manner.bias, "M")}
+        return {
+            name: getattr(self, name)[:, None, None]
+            if order is EVERY_PIXEL
+            else order.theirs(getattr(self, name), letters).copy()
+            for name, (order, letters) in orders.items()
+            if order is not None and getattr(self, name) is not None
+        }
+
+    def _in_our_order(self, name: str, array: Any) -> Array:
+        order = self.manner.weight if name == "weight" else self.manner.bias
+        letters = self.letters if name == "weight" else "M"
+        try:
+            assert order is not None
+            if order is EVERY_PIXEL:
+                return self._cast(np.asarray(array).sum(axis=(1, 2)))
+            return self._cast(order.ours(array, letters, getattr(self, name).shape))
+        except ValueError:
+            return self._cast(np.asarray(array))
+
+    def _push(self, piece: Array) -> None:
+        """Write the weights into their object. One that makes them at the first forward runs once for that."""
+        wanted = [name for name in WEIGHTS if getattr(self, name) is not None]
+        if not wanted or self.subject.cls is None:
+            return
+        self.paths |= roles_in(self.theirs)
+        if any(name not in self.paths for name in wanted):
+            self._call_forward(piece.copy())
+            self.paths |= roles_in(self.theirs)
+        for name, array in self._their_weights().items():
+            if name not in self.paths:
+                raise UnknownArgumentError(f"{self.subject.name} has no {name} that the check can find")
+            if name == "bias" and self.manner.bias is EVERY_PIXEL:
+                array = np.broadcast_to(array, at(self.theirs, self.paths[name]).shape).copy()
+            put(self.theirs, self.paths[name], array)
+
+    # calls
+
+    def option(self, name: str, default: Any = None) -> Any:
+        """What a parameter of this name, or a key, stands for; None if nothing."""
+        if name in self.subject.words:
+            return self.subject.words[name]
+        kind = self.subject.kind
+        argument = self.names.get(name) or argument_named(kind, name)
+        if argument == "lr":
+            return RATE
+        if argument == "bias":
+            return self.settings.get("bias", True)
+        if argument == "input_shape":
+            shape, layout = self.pieces[0].shape, self.manner.layout
+            shape = shape if layout.single else shape[1:] if layout.given[0] == "N" else shape[:-1]
+            return shape if kind != "Dense" else (self.settings["in_features"],)
+        if argument in ("kernel_height", "kernel_width"):
+            size = as_pair(self.settings["kernel_size"])
+            return size[argument == "kernel_width"]
+        if argument == "stride" and "stride" not in self.settings:
+            plain = 1 if kind == "Conv2D" else self.settings["kernel_size"]
+            return self.in_form("stride", plain)
+        if argument == "padding" and "padding" not in self.settings:
+            return "valid" if isinstance(default, str) else self.in_form("padding", 0)
+        return self.in_form(argument, self.settings[argument]) if argument in self.settings else None
+
+    def in_form(self, argument: str, value: Any) -> Any:
+        return as_pair(value) if argument in self.manner.offer.pairs else value
+
+    def dictionary(self) -> dict[str, Any]:
+        functions = (
+            [self.subject.forward, self.subject.backward] if self.subject.cls is None else [*vars(self.subject.cls).values()]
+        )
+        keys = keys_of(self.subject.kind, *functions)
+        found = {key: self.option(key) for key in keys}
+        return {key: value for key, value in found.items() if value is not None}
+
+    def build(self) -> None:
+        weights, found = self._their_weights(), {}
+        for parameter in own_parameters(self.subject):
+            name, required = parameter.name, parameter.default is parameter.empty
+            argument = self.names.get(name)
+            role = array_parameter(argument, required)
+            if role in weights:
+                value: Any = weights[role].copy()
+            elif argument in ("rng", "seed", "name"):
+                value = {"rng": np.random.default_rng(0), "seed": 0, "name": "layer"}[argument] if required else None
+            elif argument in ("stride", "padding") and argument not in self.settings and usual(parameter.default):
+                value = None
+            else:
+                value = self.option(name, parameter.default)
+            if value is None and required:
+                raise UnknownArgumentError(f"{name} of {self.subject.name} means nothing to the check")
+            if value is not None:
+                found[name] = value
+        self.theirs = called(self.subject.cls, found)  # type: ignore[arg-type]
+        shape = self.pieces[0].shape if self.manner.layout.single else self.pieces[0].shape[1:]
+        for method, given in (("set_input_shape", shape), ("initialize", Recorder())):
+            function = getattr(self.theirs, method, None)
+            if function is not None and len([p for p in parameters_of(function) if p.default is p.empty]) == 1:
+                function(given)
+
+    def _forward(self, piece: Array) -> Any:
+        if self.subject.cls is not None:
+            if self.theirs is None:
+                self.build()
+            self._push(piece)
+        return self._call_forward(piece)
+
+    def _call_forward(self, piece: Array) -> Any:
+        function = self.subject.forward or method_of(self.theirs, FORWARD)
+        given = {"x": piece, **self._their_weights(), "training": True}
+        found = arguments(function, given, ("x", "weight", "bias", "training"), self.option, self.dictionary)
+        returned = called(function, found)
+        if isinstance(returned, tuple):
+            self.cache = returned[1] if len(returned) == 2 else returned[1:]
+            returned = returned[0]
+        if returned is None and self.theirs is not None:
+            out = roles_in(self.theirs).get("out")
+            returned = at(self.theirs, out) if out else None
+        return returned
+
+    def _clear(self) -> None:
+        """Whoever keeps a gradient in a parameter, as PyTorch does, adds to it, and clears it before a step."""
+        for role, path in roles_in(self.theirs).items() if self.theirs is not None else ():
+            if role[0] == "d" and _is_parameter(path) and isinstance(old := at(self.theirs, path), np.ndarray):
+                put(self.theirs, path, np.zeros_like(old))
+
+    def _backward(self, piece: Array, upstream: Array) -> dict[str, Any]:
+        function = self.subject.backward or method_of(self.theirs, BACKWARD)
+        before = self._their_weights()
+        self._clear()
+        given = {"dout": upstream, "cache": self.cache, "lr": RATE, "x": piece, "training": True, **before}
+        among = ("dout", "cache", "lr", "x", "weight", "bias", "training")
+        returned = called(function, arguments(function, given, among, self.option, self.dictionary))
+        found = sorted_out(returned, piece, before)
+        if self.theirs is None:
+            return found
+        places = roles_in(self.theirs)
+        for name in ("dx", *(f"d{name}" for name in before)):
+            if name not in found and name in places:
+                found[name] = at(self.theirs, places[name])
+        for name, array in before.items():
+            if f"d{name}" not in found and name in self.paths:
+                now = at(self.theirs, self.paths[name])
+                array = np.broadcast_to(array, now.shape) if now.ndim == array.ndim else array
+                if now.shape == array.shape and not np.array_equal(now, array):
+                    self.notes["backward updates the weights at once"] = None
+                    found[f"d{name}"] = (array.astype(np.float64) - now) / RATE
+        for name in before:
+            if f"d{name}" in places and f"d{name}" in found:
+                self.notes[f"{shown(places[f'd{name}'])}"] = None
+        return found
+
+
+def _is_parameter(path: Path) -> bool:
+    return len(path) == 2 and path[1][0] == "attribute"
+
+
+class Recorder:
+    """In place of an optimiser inside a layer: what it is given shows in the weights."""
+
+    def update(self, weight: Array, gradient: Array) -> Array:
+        return weight - RATE * np.asarray(gradient)
+
+
+def as_pair(value: Any) -> tuple[Any, Any]:
+    return (value, value) if isinstance(value, int) else tuple(value)  # type: ignore[return-value]
+
+
+def usual(default: Any) -> bool:
+    """Whether a stride or padding need not be given: its default does nothing."""
+    return default is None or default in (0, 1, (0, 0), (1, 1), "valid", "VALID")
+
+
+def sorted_out(returned: Any, piece: Array, weights: dict[str, Array]) -> dict[str, Any]:
+    """dx, dweight and dbias of what a backward returned: by key, by their usual order, or by shape."""
+    if returned is None:
+        return {}
+    if isinstance(returned, dict):
+        return {role: value for key, value in returned.items() if (role := array_named(str(key))) and role[0] == "d"}
+    if not isinstance(returned, tuple | list):
+        only = np.asarray(returned)
+        fits = only.shape == piece.shape or only.shape not in [w.shape for w in weights.values()]
+        return {"dx" if fits else "dweight": only}
+    wanted = {"dx": piece.shape, **{f"d{name}": w.shape for name, w in weights.items()}}
+    arrays = [np.asarray(array) for array in returned if array is not None]
+    in_order = dict(zip(wanted, arrays, strict=False))
+    if len(arrays) == len(wanted) and all(a.size == np.prod(wanted[n]) for n, a in in_order.items()):
+        return in_order
+    found: dict[str, Any] = {}
+    for array in arrays:
+        fits = [name for name, shape in wanted.items() if name not in found and array.shape == shape]
+        fits = fits or [n for n, shape in wanted.items() if n not in found and array.size == np.prod(shape)]
+        if fits:
+            found[fits[0]] = array
+    return found or in_order
+
+
+def manners(subject: Subject) -> Iterator[list[Manner]]:
+    """What to try: groups, of which a later one is for those that none of the earlier ones fits."""
+    has = _arguments_of(subject)
+    windows: Sequence[int | None] = (None,)
+    conv, pool = subject.kind == "Conv2D", subject.kind in ("MaxPool2D", "AvgPool2D")
+    given = "weight" in arrays_taken(subject)
+    if (conv and not given or pool) and not {"kernel_size", "kernel_height"} & has:
+        windows = (3, 2, 5, 4)
+    layouts = {"Dense": ROWS, "Flatten": FLAT, "ReLU": IMAGES[:1]}.get(subject.kind, IMAGES)
+    forms = ((), ("kernel_size", "stride", "padding")) if conv or pool else ((),)
+    images = (("square",), ("tiles",), ()) if conv or pool else ((),)
+    offer = Offer(
+        stride=None if "stride" in has or not (conv or pool) else 1 if conv else 0,
+        padding=None if "padding" in has or not (conv or pool) else 0,
+        bias=None if "bias" in has else True,
+    )
+    for special, single, numbers, pairs in itertools.product(reversed(images), (False, True), forms, forms):
+        if numbers and pairs:
+            continue
+        offer = replace(offer, numbers=numbers, pairs=pairs, tiles="tiles" in special, square="square" in special)
+        yield [
+            Manner(layout, replace(offer, kernel=window, channels=1 if "C" not in layout.given and (conv or pool) else None))
+            for layout, window in itertools.product(layouts, windows)
+            if layout.single is single
+        ]
+
+
+def own_parameters(subject: Subject) -> list[inspect.Parameter]:
+    if subject.cls is not None:
+        return parameters_of(subject.cls)
+    return [*parameters_of(subject.forward), *parameters_of(subject.backward)]  # type: ignore[arg-type]
+
+
+def array_parameter(argument: str | None, required: bool) -> str | None:
+    """Whether a parameter of a constructor takes the weight or the bias itself."""
+    arrays = {"weight": "weight", "bias_array": "bias", "bias": "bias"}
+    return arrays.get(str(argument)) if required else None
+
+
+def arrays_taken(subject: Subject) -> set[str]:
+    """Of the weight and the bias those that are given to a constructor or to a function."""
+    if subject.cls is None:
+        return {"weight", "bias"}
+    parameters = own_parameters(subject)
+    names = arguments_named(subject.kind, [p.name for p in parameters])
+    return {str(array_parameter(names.get(p.name), p.default is p.empty)) for p in parameters}
+
+
+def _arguments_of(subject: Subject) -> set[str]:
+    """What it lets one choose."""
+    functions = [subject.forward, subject.backward] if subject.cls is None else [subject.cls.__init__]  # type: ignore[misc]
+    parameters = own_parameters(subject)
+    found = {*keys_of(subject.kind, *functions).values(), *arguments_named(subject.kind, [p.name for p in parameters]).values()}
+    for parameter in parameters:
+        argument = argument_named(subject.kind, parameter.name)
+        if argument == "bias" and not isinstance(parameter.default, bool):
+            found.discard("bias")
+        if argument == "padding" and isinstance(parameter.default, str):
+            found.discard("padding")
+    return found
+
+
+def with_weights(subject: Subject, manner: Manner, layer: AdaptedLayer, x: Array) -> list[Manner]:
+    """The manner with each order of weights and biases that fits what their object has, or may be given.
+
+    layer: built, with weight and bias as the case has them
+    """
+    if layer.weight is None:
+        return [manner]
+    shapes: dict[str, Any] = {}
+    if subject.cls is not None and "weight" not in arrays_taken(subject):
+        layer.x, layer.pieces = x, layer._split(x, layer.given, manner.layout.given)
+        layer.build()
+        places = roles_in(layer.theirs)
+        if "weight" not in places:
+            layer._call_forward(layer.pieces[0].copy())
+            places = roles_in(layer.theirs)
+        if "weight" not in places:
+            raise UnknownArgumentError(f"{subject.name} has no weight that the check can find")
+        shapes = {name: at(layer.theirs, path).shape for name, path in places.items() if name in WEIGHTS}
+        if "bias" not in shapes:
+            shapes["bias"] = ()
+    orders = MATRICES if subject.kind == "Dense" else KERNELS if "weight" in shapes else KERNELS[:5]
+    weights = list(fitting(orders, layer.weight, layer.letters, shapes.get("weight")))[:6]
+    if shapes and shapes["bias"] == () or layer.bias is None:
+        bare = replace(manner, offer=replace(manner.offer, bias=False if layer.bias is not None else manner.offer.bias))
+        return [replace(bare, weight=weight) for weight in weights]
+    biases = list(fitting(BIASES if shapes else BIASES[:4], layer.bias, "M", shapes.get("bias")))[:4]
+    if len(shapes.get("bias", ())) == 3 and not biases and shapes["bias"][0] == len(layer.bias):
+        biases = [EVERY_PIXEL]
+    return [replace(manner, weight=w, bias=b) for w, b in itertools.product(weights, biases)]
+
+
+def told(layer: AdaptedLayer) -> list[str]:
+    """What was taken for what, a few words each."""
+    manner, words = layer.manner, []
+    plain = layer.subject.kind in ("ReLU",)
+    spell = {"K": {"K": "features", "N": "images"}, "M": {"M": "out", "K": "in"}}
+    if layer.weight is not None and manner.weight:
+        name = shown(layer.paths["weight"]) if "weight" in layer.paths else "weight"
+        axes = manner.weight.order
+        text = ", ".join(spell["M"].get(a, a) for a in axes) if layer.letters == "MK" else ", ".join(axes)
+        words.append(f"{name} ({text})".replace("(, ", "(").replace(", )", ")"))
+    if layer.bias is not None and manner.bias:
+        name = shown(layer.paths["bias"]) if "bias" in layer.paths else "bias"
+        words.append(f"{name} ({'one a pixel' if manner.bias is EVERY_PIXEL else ', '.join(manner.bias.order)})")
+    if not plain:
+        axes = ", ".join(manner.layout.given)
+        words.append(f"{'one image' if manner.layout.single else 'images'} {axes}" if layer.letters != "MK" else f"x ({axes})")
+    if manner.offer.numbers:
+        words.append(f"whole numbers alone for {' and '.join(manner.offer.numbers)}")
+    if manner.offer.kernel:
+        words.append(f"a window of {manner.offer.kernel}")
+    if manner.offer.tiles:
+        words.append("images that the window divides")
+    if manner.offer.square:
+        words.append("square images")
+    if not manner.offer.dx:
+        words.append("no dx")
+    return words + list(layer.notes)

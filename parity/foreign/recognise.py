@@ -1,0 +1,461 @@
+"""Which classes and functions of a file are layers, losses or optimisers, and in which manner to use them.
+
+A name says what something may be. Then it is tried on a small case, whose axes all have different lengths,
+in one manner after another, until the numbers are right; a wrong class is used in the manner that fits best.
+"""
+
+import ast
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+import tinycnn_numpy
+from parity.foreign import layers, losses, optimizers
+from parity.foreign.calls import (
+    BACKWARD,
+    FORWARD,
+    UPDATE,
+    NoMannerError,
+    UnknownArgumentError,
+    method_of,
+    parameters_of,
+    strings_in,
+)
+from parity.foreign.names import argument_named, bare, kinds_named
+from parity.foreign.subject import Offer, Subject
+from parity.kinds import KINDS, NAMES
+from parity.record import Outcome, Run, catching
+from parity.student.cases import Case
+from parity.student.run_case import build, run_case
+
+Array = np.ndarray[Any, Any]
+PROBED = ("Conv2D", "ReLU", "MaxPool2D", "AvgPool2D", "Flatten", "Dense", "CrossEntropyLoss", "SGD", "Adam")
+CLOSE = 1e-4  # of the largest entry
+RATHER = ("MaxPool2D", "AvgPool2D")
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A subject that can be examined: the class to build, in the library's interface, and how it was taken."""
+
+    subject: Subject
+    cls: type
+    offer: Offer
+    taken: str = ""  # in words; "" if it has the library's interface
+    score: tuple[Any, ...] = ()
+
+    @property
+    def right(self) -> bool:
+        return bool(self.score and self.score[-1])
+
+
+def behind(subject: Subject) -> Recognised:
+    """The class to build in the library's interface: the student's own if it has that, else an adapter.
+
+    Raises UnknownArgumentError for what can be used in no manner and has not one of the library's names.
+    """
+    exact = subject.cls is not None and any(base.__name__ in NAMES for base in subject.cls.__mro__)
+    if exact and (subject.kind not in PROBED or has_our_interface(subject)):
+        return Recognised(subject, subject.cls, Offer())  # type: ignore[arg-type]
+    try:
+        found = without_activation(subject)
+    except (UnknownArgumentError, NoMannerError):
+        if exact and not _has_no_weight(subject):
+            return Recognised(subject, subject.cls, Offer())  # type: ignore[arg-type]
+        raise
+    return found
+
+
+def _has_no_weight(subject: Subject) -> bool:
+    """A layer called Dense or Linear without any array is another thing: an activation, say."""
+    takes = inspect.signature(subject.cls).parameters if subject.cls else {}
+    return "weight" in probe(subject.kind, Offer()).weights and not takes
+
+
+def has_our_interface(subject: Subject) -> bool:
+    """Whether it is built as the library's class is, keeps its weights so, and takes images so."""
+    cls: Any = subject.cls
+    if any(base.__module__.startswith("tinycnn_numpy") for base in cls.__mro__):
+        return True
+    case, run = probe(subject.kind, Offer()), Run()
+    if KINDS[subject.kind].role != "layer":
+        run = run_case(cls, case)["first"]
+        return not run.failure or run.failure.outcome is Outcome.NOT_WRITTEN
+    with catching(run):
+        layer = build(cls, case.positional, case.settings, case.dtype)
+        for name, array in case.weights.items():
+            if getattr(layer, name).shape != array.shape:
+                return False
+        run = run_case(cls, case)["first"]
+        out = run.arrays.get((subject.kind, "out"))
+        if out is not None:
+            return out.shape == case.first["dout"].shape
+    return run.failure is not None and run.failure.outcome is Outcome.NOT_WRITTEN
+
+
+def recognise(subject: Subject) -> Recognised:
+    """Raises UnknownArgumentError, with a reason, if it can be used in no manner; NoMannerError if it fails."""
+    module, base = _PARTS[KINDS[subject.kind].role]
+    best: tuple[Any, ...] | None = None
+    reasons: list[str] = []
+    for group in module.manners(subject):
+        first = len(reasons)
+        for manner in group:
+            if best and best[0][1] and not _differs_in_backward(manner, best):
+                continue
+            for finished in _finished(subject, manner, base, reasons):
+                score, run, cls = _tried(subject, finished, base)
+                if run.failure:
+                    reasons.append(str(run.failure))
+                if score[0] and (best is None or score > best[0]):
+                    best = score, finished, cls
+                if score[-1]:
+                    break
+            if best and (best[0][-1] or (best[0][1] and base is layers.AdaptedLayer)):
+                break
+        reasons[:] = reasons[first:] if len(reasons) > first else reasons
+        if best and best[0][1 if base is losses.AdaptedLoss else 0] and not _columns_next(best):
+            break
+    if best is None:
+        known = [reason for reason in reasons if "the check" in reason] or reasons
+        if known and "the check" not in known[0]:
+            raise NoMannerError(known[0])
+        raise UnknownArgumentError(known[0] if known else "it has no method that the check can call")
+    score, manner, _ = best
+    if base is layers.AdaptedLayer:
+        manner = with_forms(subject, manner)
+    cls = type(subject.name, (base,), {"subject": subject, "manner": manner})
+    return _recognised(subject, manner, cls, score)
+
+
+_PARTS: dict[str, tuple[Any, type]] = {
+    "layer": (layers, layers.AdaptedLayer),
+    "loss": (losses, losses.AdaptedLoss),
+    "optimizer": (optimizers, optimizers.AdaptedOptimizer),
+}
+
+
+def _differs_in_backward(manner: Any, best: tuple[Any, ...]) -> bool:
+    """Once an output is right only backward is open: a loss may want something else there."""
+    if isinstance(manner, losses.LossManner):
+        return manner.forward_part == best[1].forward_part
+    return _columns_next(best) and manner.layout.given == "K1"
+
+
+def _columns_next(best: tuple[Any, ...]) -> bool:
+    """Columns whose gradients have another shape: it may be code for one column."""
+    score, manner, _ = best
+    return isinstance(manner, layers.Manner) and manner.layout.given == "KN" and score[2] < 4
+
+
+def with_forms(subject: Subject, manner: layers.Manner) -> layers.Manner:
+    """Whether the window, stride and padding may be one number, two, or both: each is tried."""
+    numbers, pairs, offer = [], [], replace(manner.offer, numbers=(), pairs=())
+    if subject.kind not in ("Conv2D", "MaxPool2D", "AvgPool2D"):
+        return manner
+    for argument, own in (("kernel_size", offer.kernel), ("stride", offer.stride), ("padding", offer.padding)):
+        if own is not None:
+            continue
+        two, one = {"kernel_size": ((3, 2), 3), "stride": ((2, 3), 2), "padding": ((1, 2), 1)}[argument]
+        base = replace(manner.offer, numbers=tuple(n for n in manner.offer.numbers if n != argument),
+                       pairs=tuple(n for n in manner.offer.pairs if n != argument))  # fmt: skip
+        takes_two = _runs(subject, replace(manner, offer=base), {argument: two})
+        takes_one = _runs(subject, replace(manner, offer=base), {argument: one})
+        if takes_two and not takes_one:
+            pairs.append(argument)
+        if not takes_two:
+            numbers.append(argument)
+    return replace(manner, offer=replace(offer, numbers=tuple(numbers), pairs=tuple(pairs)))
+
+
+def _runs(subject: Subject, manner: layers.Manner, settings: dict[str, Any]) -> bool:
+    """Whether its output has the right shape with a setting."""
+    cls: Any = type(subject.name, (layers.AdaptedLayer,), {"subject": subject, "manner": manner})
+    case = probe(subject.kind, manner.offer, settings)
+    run = run_case(cls, case)["first"].arrays.get((subject.kind, "out"))
+    return run is not None and run.shape == case.first["dout"].shape
+
+
+def _finished(subject: Subject, manner: Any, base: type, reasons: list[str]) -> list[Any]:
+    """The manner with every order of the weights that may be meant; none if it does not fit."""
+    if base is not layers.AdaptedLayer:
+        return [manner]
+    case = probe(subject.kind, manner.offer)
+    made: Any = type(subject.name, (base,), {"subject": subject, "manner": manner})
+    layer = made(*case.positional, **case.settings)
+    for name, array in case.weights.items():
+        setattr(layer, name, array)
+    run, found = Run(), []
+    with catching(run):
+        found = layers.with_weights(subject, manner, layer, case.first["x"])
+    if run.failure:
+        reasons.append(run.failure.text if run.failure.exception == "UnknownArgumentError" else str(run.failure))
+    return found
+
+
+def _tried(subject: Subject, manner: Any, base: type) -> tuple[tuple[Any, ...], Run, type]:
+    """How well a manner fits: (shape of the output, its numbers, shapes of gradients, numbers, all is right)."""
+    cls: Any = type(subject.name, (base,), {"subject": subject, "manner": manner})
+    case = probe(subject.kind, manner.offer)
+    run = run_case(cls, case)["first"]
+    wanted = run_case(getattr(tinycnn_numpy, subject.kind), case)["first"].arrays
+    same, near = set(), set()
+    for key, right in wanted.items():
+        given = run.arrays.get(key)
+        if given is not None and given.shape == right.shape:
+            same.add(key)
+            if np.allclose(given, right, rtol=0, atol=CLOSE * max(1e-30, float(np.abs(right).max(initial=0)))):
+                near.add(key)
+    first = next(iter(wanted))
+    if (subject.kind, "dweight") in run.arrays and (subject.kind, "dx") not in run.arrays:
+        del wanted[subject.kind, "dx"]  # the first layer of a network needs none
+    score = first in same, first in near, len(same), len(near), near == set(wanted)
+    return score, run, cls
+
+
+def _recognised(subject: Subject, manner: Any, cls: Any, score: tuple[Any, ...]) -> Recognised:
+    """Once more, to see what it gives in float64 and what there is to tell."""
+    case = probe(subject.kind, manner.offer)
+    kept: list[Any] = []
+    made = type(subject.name, (cls,), {"__init__": _remembering(cls, kept)})
+    run = run_case(made, case)["first"]
+    offer = manner.offer
+    if "weight" in case.weights and run.arrays.get((subject.kind, "dweight")) is not None:
+        offer = replace(offer, dx=(subject.kind, "dx") in run.arrays)
+    offer = replace(offer, float64=all(array.dtype.itemsize == 8 for array in run.arrays.values()))
+    module, _ = _PARTS[KINDS[subject.kind].role]
+    if kept and KINDS[subject.kind].role == "layer":
+        kept[-1].manner = replace(manner, offer=offer)
+    taken = ", ".join(module.told(kept[-1])) if kept else ""
+    return Recognised(subject, cls, offer, taken or "as it is", score)
+
+
+def _remembering(cls: type, kept: list[Any]) -> Callable[..., None]:
+    def init(self: Any, *positional: Any, **settings: Any) -> None:
+        cls.__init__(self, *positional, **settings)  # type: ignore[misc]
+        kept.append(self)
+
+    return init
+
+
+def probe(kind: str, offer: Offer, asked: Mapping[str, Any] | None = None) -> Case:
+    """One small case in float64; no two axes have one length."""
+    rng = np.random.default_rng(7)
+
+    def normal(*shape: int) -> Array:
+        return rng.standard_normal(shape)
+
+    C = offer.channels or 2
+    settings: dict[str, Any]
+    weights: dict[str, Array]
+    if kind in ("Conv2D", "MaxPool2D", "AvgPool2D"):
+        asked = dict(asked or {})
+        K = offer.window(layers.as_pair(asked.pop("kernel_size", (3, 2))))
+        S = offer.step(layers.as_pair(asked.get("stride", (1, 1) if kind == "Conv2D" else K)), K)
+        P = offer.margin(layers.as_pair(asked.get("padding", (0, 0))))
+        N, F = (4, 5) if kind == "Conv2D" else (5, C)
+        H, W = offer.sides((9, 13), K, S, P)
+        x = normal(N, C, H, W)
+        dout = normal(N, F, (H + 2 * P[0] - K[0]) // S[0] + 1, (W + 2 * P[1] - K[1]) // S[1] + 1)
+        weights, settings = {}, asked
+        positional: tuple[Any, ...] = (C, F, _plain(K)) if kind == "Conv2D" else (_plain(K),)
+        if kind == "Conv2D":
+            weights = {"weight": normal(F, C, *K), "bias": normal(F)}
+            if offer.bias is False:
+                del weights["bias"]
+                settings["bias"] = False
+    elif kind == "Dense":
+        x, dout = normal(4, 5), normal(4, 3)
+        weights, settings, positional = {"weight": normal(3, 5), "bias": normal(3)}, {}, (5, 3)
+        if offer.bias is False:
+            del weights["bias"]
+            settings = {"bias": False}
+    elif kind == "Flatten":
+        x, dout = normal(3, C, 4, 5), normal(3, C * 20)
+        weights, settings, positional = {}, {}, ()
+    elif kind == "ReLU":
+        x, dout = normal(2, 3, 4, 5), normal(2, 3, 4, 5)
+        weights, settings, positional = {}, {}, ()
+    elif kind == "CrossEntropyLoss":
+        data = {"logits": normal(4, 3), "labels": np.array([2, 0, 1, 1])}
+        return Case(kind, "probe", {"first": data}, dtype=np.float64)
+    else:
+        grads = {"0": normal(3, 4, 3), "1": normal(3, 3)}
+        settings = {"lr": 0.1}
+        return Case(kind, "probe", {"first": grads}, (), settings, {"0": normal(4, 3), "1": normal(3)}, np.float64)
+    return Case(kind, "probe", {"first": {"x": x, "dout": dout}}, positional, settings, weights, np.float64)
+
+
+def _plain(size: tuple[int, int]) -> Any:
+    return size[0] if size[0] == size[1] else size
+
+
+# What a file defines.
+
+_FORWARD = re.compile(r"_?(forward|fwd)(?=_|$)")
+
+
+def subjects_in(module: ModuleType, said: Mapping[str, str]) -> tuple[list[list[Subject]], dict[str, str]]:
+    """What may be examined, each with the kinds that it may be of; and what is left alone, with the reason.
+
+    said  what the file or the command line says: {"Affine": "Dense"}; "nothing" leaves it alone
+    """
+    found: list[list[Subject]] = []
+    left: dict[str, str] = {}
+    seen: set[int] = set()
+    for name, thing in list(vars(module).items()):
+        if id(thing) in seen or not (isinstance(thing, type) or inspect.isfunction(thing)) or not _is_own(thing, module):
+            continue
+        seen.add(id(thing))
+        if said.get(name) and said[name] not in KINDS:
+            left[name] = "left alone, as told"
+        elif isinstance(thing, type):
+            of_class(name, thing, said, found, left)
+        else:
+            of_function(name, thing, vars(module), said, found, left)
+    softmax = [cls for name, cls in vars(module).items() if isinstance(cls, type) and bare(name) in _SOFTMAX]
+    if softmax:
+        found = [[replace(s, softmax=softmax[0]) if s.cls and s.kind == "CrossEntropyLoss" else s for s in a] for a in found]
+        used = {softmax[0].__name__} if any(s.softmax for a in found for s in a) else set()
+        left = {name: why for name, why in left.items() if name not in used}
+    return found, left
+
+
+def _is_own(thing: Any, module: ModuleType) -> bool:
+    """Whether the file defines it, or one beside it or below it."""
+    home = str(thing.__module__)
+    if home == module.__name__:
+        return True
+    file = getattr(sys.modules.get(home), "__file__", None)
+    if not file or home.startswith(("tinycnn_numpy", "tinycnn_torch", "parity.")):
+        return False
+    return Path(str(module.__file__)).parent in Path(file).parents
+
+
+_SOFTMAX = ("softmax", "softmaxlayer", "activationsoftmax", "softmaxactivation", "layersoftmax")
+
+
+def of_class(name: str, cls: type, said: Mapping[str, str], found: list[list[Subject]], left: dict[str, str]) -> None:
+    forward, backward, update = (method_of(cls, names) for names in (FORWARD, BACKWARD, UPDATE))
+    ancestor = next((base.__name__ for base in cls.__mro__ if base.__name__ in NAMES), None)
+    told = said.get(name) or NAMES.get(name) or (NAMES[ancestor] if name in said and ancestor else None)
+    if told:
+        found.append([Subject(name, told, cls)])
+        return
+    kinds = [k for k in kinds_named(name) if (update if KINDS[k].role == "optimizer" else forward)]
+    if kinds:
+        found.append([Subject(name, kind, cls) for kind in kinds])
+    elif ancestor:
+        left[name] = f"extends {NAMES[ancestor]} under another name"
+    elif forward and backward and not name.startswith("_") and not name.lower().endswith(("layer", "module", "base")):
+        left[name] = "no layer or loss of the library has such a name"
+
+
+def of_function(
+    name: str,
+    function: Callable[..., Any],
+    space: Mapping[str, Any],
+    said: Mapping[str, str],
+    found: list[list[Subject]],
+    left: dict[str, str],
+) -> None:
+    match = _FORWARD.search(name)
+    partner = _partner(name, match, space)
+    base = name[: match.start()] + name[match.end() :] if match else name
+    kinds = (said[name],) if said.get(name) else kinds_named(base)
+    if match and partner:
+        modes = _modes(function) if set(kinds) & set(RATHER) else {}
+        if modes:
+            for kind, words in modes.items():
+                found.append([Subject(f"{name} ({next(iter(words.values()))})", kind, None, function, partner, words)])
+        elif kinds:
+            found.append([Subject(name, kind, None, function, partner) for kind in kinds])
+        else:
+            left[name] = "no layer of the library has such a name"
+    elif not match and kinds and (partner := _partner_of(name, space)):
+        found.append([Subject(name, kind, None, function, partner) for kind in kinds])
+    elif not match and kinds:
+        one_call = [kind for kind in kinds if KINDS[kind].role in ("loss", "optimizer")]
+        if one_call and len(inspect.signature(function).parameters) >= 2 and _returns_two(function):
+            found.append([Subject(name, kind, None, function) for kind in one_call])
+
+
+def _partner_of(name: str, space: Mapping[str, Any]) -> Any:
+    """relu_backward of relu."""
+    names = (f"{name}_backward", f"{name}_back", f"{name}_grad", f"backward_{name}", f"{name}Backward", f"d_{name}")
+    return next((space[other] for other in names if inspect.isfunction(space.get(other))), None)
+
+
+def _partner(name: str, match: re.Match[str] | None, space: Mapping[str, Any]) -> Any:
+    if not match:
+        return None
+    head, tail = name[: match.start()], name[match.end() :]
+    for word in ("_backward", "_bwd", "_backprop", "_back", "_grad"):
+        partner = space.get(f"{head}{word}{tail}") or space.get(f"{head}{word}".lstrip("_") if not head else f"{head}{word}")
+        if inspect.isfunction(partner):
+            return partner
+    return None
+
+
+def _returns_two(function: Any) -> bool:
+    """Whether it may give a gradient besides a loss, or the settings of the next step besides weights."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, SyntaxError, TypeError):
+        return True
+    return any(isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple) for node in ast.walk(tree))
+
+
+def _modes(function: Any) -> dict[str, dict[str, Any]]:
+    """{"MaxPool2D": {"mode": "max"}, ...} of a pool that does both."""
+    for parameter in inspect.signature(function).parameters:
+        if bare(parameter) in ("mode", "pooltype", "poolingmode"):
+            words = {bare(word): word for word in strings_in(function)}
+            kinds = {"MaxPool2D": ("max",), "AvgPool2D": ("average", "avg", "mean")}
+            modes = {k: next((words[w] for w in ws if w in words), None) for k, ws in kinds.items()}
+            return {kind: {parameter: word} for kind, word in modes.items() if word}
+    return {}
+
+
+def choose(alternatives: list[Subject]) -> Recognised:
+    """The alternative whose numbers are right, else the first that fits. Raises UnknownArgumentError."""
+    fitting: list[Recognised] = []
+    reasons: list[Exception] = []
+    for subject in alternatives:
+        try:
+            fitting.append(behind(subject))
+        except (UnknownArgumentError, NoMannerError) as error:
+            reasons.append(error)
+    if not fitting:
+        raise reasons[0]
+    return next((one for one in fitting if one.right), fitting[0])
+
+
+def without_activation(subject: Subject) -> Recognised:
+    """A layer with an activation of its own is asked for none. Raises UnknownArgumentError."""
+    found = recognise(subject)
+    own = [p.name for p in parameters_of(subject.cls) if argument_named(subject.kind, p.name) == "activation"] if subject.cls else []
+    if found.right or not own or found.score[1]:
+        return found
+    for word in (None, "linear", "identity", "none"):
+        try:
+            plain = recognise(replace(subject, words={own[0]: word}))
+        except (UnknownArgumentError, NoMannerError):
+            continue
+        if plain.score[1]:
+            return plain
+    raise UnknownArgumentError("it has an activation of its own")
+
+
+def said_in(source: str) -> dict[str, str]:
+    """Lines such as `# parity: Affine = Dense`."""
+    return dict(re.findall(r"^\s*#\s*parity:\s*(\w+)\s*=\s*(\w+)\s*$", source, re.MULTILINE))
+

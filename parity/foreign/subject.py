@@ -1,0 +1,79 @@
+"""What of a file is examined: a class, or a pair of functions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a subject takes of what the cases ask for.
+
+    numbers   the arguments that are one whole number for both axes: kernel_size, stride, padding
+    pairs     those that must be two
+    kernel    the size of its window, if that is not given to it; stride, padding, channels likewise. A stride
+              of 0 is the window
+    bias      whether it has one, if it has no choice
+    options   the settings of an optimiser that it takes
+    float64   or else it makes float32 of everything
+    wide      numbers of every size, or ordinary ones alone
+    dx        it gives the gradient of its input
+    tiles     the windows must cover the image; square: it must have as many rows as columns
+    """
+
+    numbers: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
+    kernel: int | None = None
+    stride: int | None = None
+    padding: int | None = None
+    channels: int | None = None
+    bias: bool | None = None
+    options: tuple[str, ...] | None = None
+    float64: bool = True
+    wide: bool = True
+    dx: bool = True
+    tiles: bool = False
+    square: bool = False
+
+    def sides(self, sides: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Pair:
+        if self.square:
+            sides = sides[0], sides[0]
+        if not self.tiles:
+            return sides
+        H, W = (
+            side - (side + 2 * p - k) % s for side, k, s, p in zip(sides, kernel, stride, padding, strict=True)
+        )
+        return H, W
+
+    def window(self, size: Pair) -> Pair:
+        return self._fit("kernel_size", size, self.kernel)
+
+    def step(self, size: Pair, kernel: Pair) -> Pair:
+        return kernel if self.stride == 0 else self._fit("stride", size, self.stride)
+
+    def margin(self, size: Pair) -> Pair:
+        return self._fit("padding", size, self.padding)
+
+    def _fit(self, argument: str, size: Pair, own: int | None) -> Pair:
+        if own is not None:
+            return own, own
+        return (size[0], size[0]) if argument in self.numbers else size
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A class, or `forward` and `backward` as functions, where backward may be part of forward.
+
+    words    what a parameter is given, by its name: {"mode": "max"}
+    softmax  the class that stands before a loss of probabilities
+    """
+
+    name: str
+    kind: str
+    cls: type | None = None
+    forward: Callable[..., Any] | None = None
+    backward: Callable[..., Any] | None = None
+    words: dict[str, Any] = field(default_factory=dict, hash=False)
+    softmax: type | None = None
