@@ -225,7 +225,7 @@ class AdaptedLayer:
         return self._call_forward(piece)
 
     def _call_forward(self, piece: Array) -> Any:
-        function = self.subject.forward or method_of(self.theirs, FORWARD)
+        function = self.subject.forward or found_method(self.theirs, FORWARD)
         given = {"x": piece, **self._their_weights(), "training": True}
         found = arguments(function, given, ("x", "weight", "bias", "training"), self.option, self.dictionary)
         returned = called(function, found)
@@ -244,7 +244,7 @@ class AdaptedLayer:
                 put(self.theirs, path, np.zeros_like(old))
 
     def _backward(self, piece: Array, upstream: Array) -> dict[str, Any]:
-        function = self.subject.backward or method_of(self.theirs, BACKWARD)
+        function = self.subject.backward or found_method(self.theirs, BACKWARD)
         before = self._their_weights()
         self._clear()
         given = {"dout": upstream, "cache": self.cache, "lr": RATE, "x": piece, "training": True, **before}
@@ -288,6 +288,13 @@ def as_pair(value: Any) -> tuple[Any, Any]:
 def usual(default: Any) -> bool:
     """Whether a stride or padding need not be given: its default does nothing."""
     return default is None or default in (0, 1, (0, 0), (1, 1), "valid", "VALID")
+
+
+def found_method(theirs: Any, names: Sequence[str]) -> Any:
+    method = method_of(theirs, names)
+    if method is None:
+        raise UnknownArgumentError(f"{type(theirs).__name__} has no {names[0]} that the check can find")
+    return method
 
 
 def sorted_out(returned: Any, piece: Array, weights: dict[str, Array]) -> dict[str, Any]:

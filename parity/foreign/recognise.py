@@ -57,12 +57,14 @@ class Recognised:
         return bool(self.score and self.score[-1])
 
 
-def behind(subject: Subject) -> Recognised:
+def behind(subject: Subject, exact: bool = False) -> Recognised:
     """The class to build in the library's interface: the student's own if it has that, else an adapter.
+
+    exact  it should have the library's interface, whatever it is called; it does if it has one of its names
 
     Raises UnknownArgumentError for what can be used in no manner and has not one of the library's names.
     """
-    exact = subject.cls is not None and any(base.__name__ in NAMES for base in subject.cls.__mro__)
+    exact = exact or (subject.cls is not None and any(base.__name__ in NAMES for base in subject.cls.__mro__))
     if exact and (subject.kind not in PROBED or has_our_interface(subject)):
         return Recognised(subject, subject.cls, Offer())  # type: ignore[arg-type]
     try:
@@ -321,6 +323,8 @@ def subjects_in(module: ModuleType, said: Mapping[str, str]) -> tuple[list[list[
             of_class(name, thing, said, found, left)
         else:
             of_function(name, thing, vars(module), said, found, left)
+    bases = {base for name, thing in vars(module).items() if isinstance(thing, type) for base in thing.__mro__[1:]}
+    found = [a for a in found if a[0].cls not in bases or a[0].name in NAMES]
     softmax = [cls for name, cls in vars(module).items() if isinstance(cls, type) and bare(name) in _SOFTMAX]
     if softmax:
         found = [[replace(s, softmax=softmax[0]) if s.cls and s.kind == "CrossEntropyLoss" else s for s in a] for a in found]
@@ -351,10 +355,10 @@ def of_class(name: str, cls: type, said: Mapping[str, str], found: list[list[Sub
         found.append([Subject(name, told, cls)])
         return
     kinds = [k for k in kinds_named(name) if (update if KINDS[k].role == "optimizer" else forward)]
-    if kinds:
-        found.append([Subject(name, kind, cls) for kind in kinds])
-    elif ancestor:
+    if ancestor:
         left[name] = f"extends {NAMES[ancestor]} under another name"
+    elif kinds:
+        found.append([Subject(name, kind, cls) for kind in kinds])
     elif forward and backward and not name.startswith("_") and not name.lower().endswith(("layer", "module", "base")):
         left[name] = "no layer or loss of the library has such a name"
 

@@ -30,7 +30,7 @@ from parity.comparison import (
 from parity.doctor.diagnose import diagnosis_of_remark, explain
 from parity.doctor.evidence import Evidence
 from parity.exact import exact_inputs, exact_run
-from parity.foreign.calls import UnknownArgumentError
+from parity.foreign.calls import NoMannerError, UnknownArgumentError
 from parity.foreign.names import kinds_named
 from parity.foreign.recognise import Recognised, behind
 from parity.foreign.subject import Offer, Subject
@@ -153,14 +153,14 @@ def check(code: Any, reference: Any = None, *, seed: int = 0) -> Checkup | Repor
         name = twins.get(reference, reference.__name__)
     if name is not None and name not in KINDS:
         raise ValueError(f"check: reference is {reference!r}, expected one of {list(KINDS)}")
-    return check_class(cls, name or kind_of(cls).name, seed)
+    return check_class(cls, name or kind_of(cls).name, seed, exact=reference is not None)
 
 
-def check_class(cls: type, kind: str, seed: int = 0) -> Checkup:
-    """Put the questions of `kind` to a class, in this process."""
+def check_class(cls: type, kind: str, seed: int = 0, exact: bool = False) -> Checkup:
+    """Put the questions of `kind` to a class, in this process. exact: it has the library's interface."""
     one = Recognised(Subject(cls.__name__, kind, cls), cls, WHATEVER)
-    with suppress(UnknownArgumentError):  # then its cases say what it lacks
-        one = behind(one.subject)
+    with suppress(UnknownArgumentError, NoMannerError):  # then its cases say what it lacks
+        one = behind(one.subject, exact)
     answers = ((case, run_case(one.cls, case)) for case in questions(kind, seed, one.offer))
     checks = examine(cls.__name__, answers, one.offer)
     remarks = [f"{cls.__name__}: taken for {kind}: {one.taken}"] if one.taken else []

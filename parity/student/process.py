@@ -104,9 +104,12 @@ class Contained:
             raise LoadError("there is no such file")
         try:
             self._start()
-        except LateLoadError:  # it trains, say
+        except LateLoadError as reason:  # it trains, say
             self.definitions_alone = True
             self._start()
+            if not self.subjects:
+                self.__exit__()
+                raise reason from None
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -584,7 +584,7 @@ class TestPoints:
         many = RIGHT + "".join(f"\nclass Relu{i}(ReLU):\n    pass\n" for i in range(30))
         code, result, _ = checked(many)
         assert code == 0 and (result["score"], result["max_score"]) == (10, 10)
-        assert "not examined: Relu29 extends ReLU under another name" in result["remarks"]
+        assert "not examined: Relu29: extends ReLU under another name" in result["remarks"]
 
     def test_another_layer_under_another_name_is_not_accused(self, checked):
         leaky = "\nclass LeakyReLU(ReLU):\n    def forward(self, x):\n        return x.clip(0.1 * x)\n"

@@ -86,13 +86,9 @@ def test_a_good_file_gives_what_it_would_give_here(tmp_path):
         encoding="utf-8",
     )
     with Contained(tmp_path / "student.py") as child:
-        assert child.classes == [
-            ("Dense", "Dense"),
-            ("ReLU", "ReLU"),
-            ("MyPool", "MaxPool2D"),
-            ("Linear", "Dense"),
-        ]
-        for name, kind in child.classes[:3]:
+        assert child.subjects == {"Dense": ["Dense"], "ReLU": ["ReLU"], "Linear": ["Dense"]}
+        assert child.left == {"MyPool": "extends MaxPool2D under another name"}
+        for name, (kind,) in list(child.subjects.items())[:2]:
             for case, runs in child.ask(name, cases_of(kind, np.random.default_rng(1))):
                 here = run_case(getattr(__import__("tinycnn_numpy"), kind), case)
                 assert list(runs) == list(here)
@@ -125,7 +121,7 @@ def test_notes_and_skipped_cases_arrive(ask, tmp_path):
 def test_a_file_without_classes(tmp_path):
     (tmp_path / "student.py").write_text("class Helper: pass\nx = 1\n")
     with Contained(tmp_path / "student.py") as child:
-        assert child.classes == []
+        assert child.subjects == {} and child.left == {}
 
 
 @pytest.mark.parametrize(
