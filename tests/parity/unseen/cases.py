@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from torch.nn import functional as F
+from torch.nn import functional
 
 RNG = np.random.default_rng(7)
 IMAGE = {"NHWC": (0, 2, 3, 1), "NCHW": (0, 1, 2, 3)}
@@ -28,12 +28,12 @@ def case(f, x, *weights, rows_are=None):
 
 def conv(n=2, c=3, f=4, hw=(8, 7), k=(3, 3), stride=1, padding=0):
     x, w, b = RNG.standard_normal((n, c, *hw)), RNG.standard_normal((f, c, *k)), RNG.standard_normal(f)
-    return case(lambda x, w, b: F.conv2d(x, w, b, stride, padding), x, w, b)
+    return case(lambda x, w, b: functional.conv2d(x, w, b, stride, padding), x, w, b)
 
 
 def dense(n=5, k=6, m=4):
     x, w, b = RNG.standard_normal((n, k)), RNG.standard_normal((m, k)), RNG.standard_normal(m)
-    return case(F.linear, x, w, b)
+    return case(functional.linear, x, w, b)
 
 
 def images(n=2, c=3, hw=(9, 7)):
@@ -45,11 +45,11 @@ def relu(shape=(4, 6)):
 
 
 def max_pool(k=3, stride=2, padding=0, **kw):
-    return case(lambda x: F.max_pool2d(x, k, stride, padding), images(**kw))
+    return case(lambda x: functional.max_pool2d(x, k, stride, padding), images(**kw))
 
 
 def avg_pool(k=3, stride=2, padding=0, **kw):
-    return case(lambda x: F.avg_pool2d(x, k, stride, padding), images(**kw))
+    return case(lambda x: functional.avg_pool2d(x, k, stride, padding), images(**kw))
 
 
 def flatten(**kw):
@@ -157,7 +157,7 @@ def run(
 def loss_case(n=5, classes=4):
     logits, labels = RNG.standard_normal((n, classes)), RNG.integers(0, classes, n)
     t = torch.tensor(logits, requires_grad=True)
-    loss = F.cross_entropy(t, torch.tensor(labels))
+    loss = functional.cross_entropy(t, torch.tensor(labels))
     loss.backward()
     probs = torch.softmax(t, 1).detach().numpy()
     want = {"loss": loss.item(), "dlogits": t.grad.numpy()}

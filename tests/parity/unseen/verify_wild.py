@@ -1,7 +1,7 @@
 """Is truth.json true? Every class in wild/ against PyTorch: python tests/parity/unseen/verify_wild.py
 
 Each driver below yields (name in truth.json, got, want); the tensors that differ must be those that
-truth.json calls wrong. Negatives are held against central differences: they are right, only no layer of the library.
+truth.json calls wrong. Negatives are held against central differences: they are right, only no layer of ours.
 """
 
 import ast
@@ -628,9 +628,10 @@ def _(m):
         ("adam", torch.optim.Adam, {}),
         ("sgd_momentum", torch.optim.SGD, {"momentum": 0.9}),
     ):
+        step = getattr(m, name)
         configs = [{"learning_rate": 0.1}, {"learning_rate": 0.1}]
 
-        def update(parameters, grads, f=vars(m)[name], configs=configs):
+        def update(parameters, grads, f=step, configs=configs):
             for i, (p, g) in enumerate(zip(parameters, grads, strict=True)):
                 parameters[i], configs[i] = f(p, g, configs[i])
 
