@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from cases import (
+from unseen_cases import (
     Pair,
     avg_pool,
     conv,
@@ -152,7 +152,7 @@ def _(m):
 
 
 def batch_norm(forward, backward, eps=1e-5):
-    from cases import RNG, case
+    from unseen_cases import RNG, case
 
     x, w, b = RNG.standard_normal((3, 4, 5, 2)), RNG.standard_normal(4), RNG.standard_normal(4)
     c = case(lambda x, w, b: torch.nn.functional.batch_norm(x, None, None, w, b, True, 0.1, eps), x, w, b)
@@ -703,6 +703,47 @@ def _(m):
 def _(m):
     yield "AvgPool", *run(m.AvgPool(3, 2), avg_pool(), image="NHWC")
     yield "Conv", *run(m.Conv(3, 4, 3, 2), conv(stride=2), image="NHWC", kernel="HWCF", gw="dW", gb="db")
+
+
+@driver("camel_case.py")
+def _(m):
+    names = {"fwd": "forwardPass", "bwd": "backwardPass", "rate": 1e-2}
+    filters = names | {"w": "filterWeights", "b": "filterBiases"}
+    yield (
+        "ConvolutionLayer",
+        *run(m.ConvolutionLayer(4, 3, 3, 2, 1), conv(stride=2, padding=1), **filters),
+    )
+    yield "MaxPoolLayer", *run(m.MaxPoolLayer(2), max_pool(2, 2), **names)
+    yield "DenseLayer", *run(m.DenseLayer(6, 4), dense(), kernel="KM", w="weights", b="biases", **names)
+
+
+@driver("call_and_gradient.py")
+def _(m):
+    names = {"fwd": "__call__", "bwd": "gradient"}
+    grads = names | {"w": "w", "b": "b", "gw": "grads.0", "gb": "grads.1"}
+    yield "Affine", *run(m.Affine(6, 4), dense(), kernel="KM", **grads)
+    yield "Rectifier", *run(m.Rectifier(), relu(), **names)
+    yield "Conv", *run(m.Conv(3, 2, 3, 4), conv(k=(3, 2)), image="NHWC", kernel="HWCF", **grads)
+
+
+@driver("update_apart.py")
+def _(m):
+    names = {"gw": "grad_W", "gb": "grad_b"}
+    yield "Conv", *run(m.Conv(3, 4, 3, 2, 1), conv(stride=2, padding=1), **names)
+    yield "Linear", *run(m.Linear(6, 4), dense(), kernel="KM", **names)
+    yield "AvgPooling", *run(m.AvgPooling(3, 2), avg_pool())
+
+
+@driver("typed_modern.py")
+def _(m):
+    names = {"w": "kernel", "b": "bias", "gw": "kernel_grad", "gb": "bias_grad", "image": "NHWC"}
+    for padding, p in (("same", 1), ("valid", 0)):
+        layer = m.Conv2D(3, 4, kernel_size=3, padding=padding)
+        yield "Conv2D", *run(layer, conv(padding=p), kernel="HWCF", **names)
+    layer, x = m.Dropout(0.3), np.full((50, 40), 2.0)
+    out = layer.forward(x)
+    ok = 0.6 < (out > 0).mean() < 0.8 and np.allclose(out[out > 0], 2 / 0.7)
+    yield "Dropout", {"out": ok, "dx": layer.backward(x)}, {"out": True, "dx": out}
 
 
 @driver("package/nn")
