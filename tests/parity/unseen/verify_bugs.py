@@ -1,0 +1,281 @@
+"""Is every bug of bugs.jsonl a bug? Each applies once, runs, and changes just the tensors that it names:
+"tensors" are its own, "follow" are wrong because of those (evaluation after a wrong running mean, say).
+
+    python tests/parity/unseen/verify_bugs.py
+
+The plain classes and those in right/ are held against PyTorch in the same way: nothing may differ there.
+"""
+
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+HERE = Path(__file__).parent
+CONVS = [  # in, out, kernel, stride, padding, bias, shape of x
+    (3, 4, (3, 2), (2, 1), (1, 2), True, (2, 3, 7, 6)),
+    (2, 3, (2, 3), (1, 2), (0, 1), True, (3, 2, 6, 8)),
+    (3, 2, 3, 1, 0, True, (2, 3, 5, 6)),
+    (1, 1, 1, 2, 0, False, (1, 1, 4, 3)),
+    (2, 5, (1, 4), (3, 2), (2, 0), False, (1, 2, 5, 9)),
+    (2, 2, 3, 1, 1, True, (2, 2, 5, 4)),
+]
+POOLS = [  # kernel, stride, padding, shape of x
+    ((3, 2), (2, 1), (1, 1), (2, 3, 7, 6)),
+    (2, None, 0, (3, 2, 5, 7)),
+    (3, 1, 1, (1, 1, 4, 6)),
+    ((1, 3), (2, 2), (0, 1), (2, 1, 6, 7)),
+    (3, 2, 0, (2, 2, 8, 9)),
+    ((2, 3), None, (1, 0), (1, 2, 6, 8)),
+]
+
+
+def differ(got, want):
+    got, want = np.asarray(got), np.asarray(want)
+    close = 1e-9 if got.dtype == np.float64 else 1e-4
+    return got.shape != want.shape or got.dtype != want.dtype or not np.allclose(got, want, close, close)
+
+
+class Wrong(set):
+    """The names of the tensors that differ."""
+
+    def see(self, name, got, want):
+        if differ(got, want):
+            self.add(name)
+
+
+def layer_case(wrong, layer, f, shape, rng, dtype, suffix="", integers=False, scale=1.0):
+    """Two rounds of forward and backward through one object against f, which takes x and the parameters."""
+    names = [n for n in ("weight", "bias") if getattr(layer, n) is not None]
+    start = {n: getattr(layer, n).copy() for n in names}
+    for order in "CF":  # of the memory
+        x = (rng.integers(-2, 3, shape) if integers else scale * rng.standard_normal(shape)).astype(dtype)
+        tensors = [torch.tensor(x, requires_grad=True)]
+        tensors += [torch.tensor(start[n], requires_grad=True) for n in names]
+        out = f(*tensors)
+        dout = rng.standard_normal(out.shape).astype(dtype)
+        grads = torch.autograd.grad(out, tensors, torch.tensor(dout), allow_unused=True)
+        given, name = (x.copy(order), dout.copy(order)), "out"
+        try:
+            wrong.see("out" + suffix, layer.forward(given[0]), out.detach().numpy())
+            name = "dx"
+            wrong.see("dx" + suffix, layer.backward(given[1]), grads[0].numpy())
+            for name, grad in zip(names, grads[1:], strict=True):
+                wrong.see(f"d{name}{suffix}", getattr(layer, "d" + name), grad.numpy())
+                wrong.see(name, getattr(layer, name), start[name])
+            name = "dweight"
+            layer.backward_weights(given[1])
+            for n, grad in zip(names, grads[1:], strict=True):
+                wrong.see(f"d{n}{suffix}", getattr(layer, "d" + n), grad.numpy())
+        except Exception:
+            wrong.update([name + suffix, "error"])
+            continue
+        wrong.see("x", given[0], x)
+        wrong.see("dout", given[1], dout)
+
+
+def conv(cls, wrong, rng, dtype):
+    for c, f, k, s, p, bias, shape in CONVS:
+        layer = cls(c, f, k, s, p, bias, rng=rng, dtype=dtype)
+        layer_case(
+            wrong, layer, lambda *a, s=s, p=p: functional.conv2d(*a, stride=s, padding=p), shape, rng, dtype
+        )
+
+
+def pool(function):
+    def check(cls, wrong, rng, dtype):
+        for k, s, p, shape in POOLS:
+            for integers in (True, False):
+                f = lambda x, k=k, s=s, p=p: function(x, k, s, p)  # noqa: E731
+                layer_case(wrong, cls(k, s, p), f, shape, rng, dtype, integers=integers)
+
+    return check
+
+
+def dense(cls, wrong, rng, dtype):
+    for k, m, bias, n in ((6, 4, True, 5), (3, 3, True, 3), (2, 5, False, 1)):
+        layer_case(wrong, cls(k, m, bias, rng=rng, dtype=dtype), functional.linear, (n, k), rng, dtype)
+
+
+def relu(cls, wrong, rng, dtype):
+    for shape in ((3, 5), (2, 3, 4, 5), (7,)):
+        layer_case(wrong, cls(), torch.relu, shape, rng, dtype, integers=True)
+        layer_case(wrong, cls(), torch.relu, shape, rng, dtype, scale=9.0)
+
+
+def flatten(cls, wrong, rng, dtype):
+    for shape in ((2, 3, 4, 5), (1, 2, 3, 3), (3, 4)):
+        layer_case(wrong, cls(), lambda x: x.flatten(1), shape, rng, dtype)
+
+
+def loss(cls, wrong, rng, dtype):
+    for n, classes, scale in ((5, 4, 1), (1, 3, 1), (4, 7, 1000), (6, 2, 5)):
+        loss_fn = cls()
+        for _ in range(2):
+            x, labels = (scale * rng.standard_normal((n, classes))).astype(dtype), rng.integers(0, classes, n)
+            t = torch.tensor(x, requires_grad=True)
+            want = functional.cross_entropy(t, torch.tensor(labels))
+            want.backward()
+            try:
+                wrong.see("loss", loss_fn(x.copy(), labels.copy()), want.detach().numpy())
+                first = np.array(loss_fn.backward())
+                wrong.see("dlogits", first, t.grad.numpy())
+                wrong.see("dlogits", loss_fn.backward(), t.grad.numpy())
+            except Exception:
+                wrong.add("error")
+
+
+def batch_norm(cls, wrong, rng, dtype):
+    for eps, momentum, shape, scale in ((1e-5, 0.1, (3, 4, 2, 5), 1), (0.1, 0.3, (2, 3, 3, 2), 1e-2)):
+        layer = cls(shape[1], eps, momentum, dtype=dtype)
+        layer.weight[:], layer.bias[:] = rng.uniform(0.5, 2, (2, shape[1]))
+        twin = torch.nn.BatchNorm2d(shape[1], eps, momentum, dtype=getattr(torch, np.dtype(dtype).name))
+        for training in (True, False):
+            f = lambda x, w, b, twin=twin, training=training: twin_of(twin, x, w, b, training)  # noqa: E731
+            layer.train(training)
+            layer_case(wrong, layer, f, shape, rng, dtype, "" if training else "_eval", scale=scale)
+            for name in layer.buffers:
+                wrong.see(name, getattr(layer, name), getattr(twin, name).numpy())
+
+
+def twin_of(twin, x, w, b, training):
+    twin.num_batches_tracked += training
+    return functional.batch_norm(
+        x, twin.running_mean, twin.running_var, w, b, training, twin.momentum, twin.eps
+    )
+
+
+def dropout(cls, wrong, rng, dtype):
+    for p in (0.3, 0.6):
+        layer, kept = cls(p, rng=rng), []
+        for _ in range(2):
+            x = rng.uniform(1, 2, (40, 50)).astype(dtype)
+            out = np.array(layer.forward(x.copy()))
+            kept.append(out != 0)
+            rows = kept[-1].mean(axis=1)
+            dull = abs(kept[-1].mean() - 1 + p) > 0.05 or abs(rows - 1 + p).max() > 0.35
+            columns = abs(kept[-1].mean(axis=0) - 1 + p).max() > 0.35
+            factor = np.where(kept[-1], 1 / (1 - p), 0).astype(dtype)
+            if dull or columns or differ(out, x * factor):
+                wrong.add("out")
+            wrong.see("dx", layer.backward(x.copy()), x * np.where(kept[-1], 1 / (1 - p), 0).astype(dtype))
+        other = cls(p, rng=rng).forward(x)
+        if (kept[0] == kept[1]).all() or ((other != 0) == kept[1]).all():
+            wrong.add("out")
+        layer.eval()
+        wrong.see("out_eval", layer.forward(x.copy()), x)
+        wrong.see("dx_eval", layer.backward(x.copy()), x)
+
+
+def optimiser(torch_class, names, settings):
+    def check(cls, wrong, rng, dtype):
+        for kw in settings:
+            owners = [Owner(rng.standard_normal(shape).astype(dtype)) for shape in ((3, 4), (4,), (2, 2))]
+            tensors = [torch.tensor(o.weight, requires_grad=True) for o in owners]
+            mine, theirs = cls([parameter(o) for o in owners], **kw), torch_class(tensors, **kw)
+            for _ in range(4):
+                for o, t in zip(owners, tensors, strict=True):
+                    o.dweight = rng.standard_normal(o.weight.shape).astype(dtype)
+                    o.dweight.flat[0] = 0
+                    t.grad = torch.tensor(o.dweight)
+                theirs.step()
+                try:
+                    mine.step()
+                except Exception:
+                    wrong.update(["parameters", "error"])
+            for i, (o, t) in enumerate(zip(owners, tensors, strict=True)):
+                wrong.see("parameters", o.weight, t.detach().numpy())
+                for name in names:
+                    theirs_now = theirs.state[t].get(name)
+                    if theirs_now is not None:
+                        wrong.see(name, getattr(mine, name)[i], theirs_now.numpy())
+            wrong.see("steps", mine.steps, 4)
+
+    return check
+
+
+class Owner:
+    def __init__(self, weight):
+        self.weight = weight
+
+
+def parameter(owner):
+    from tinycnn_numpy.layer import Parameter
+
+    return Parameter(owner, "weight")
+
+
+SGD = [
+    {"lr": 0.1},
+    {"lr": 0.2, "momentum": 0.8},
+    {"lr": 0.1, "momentum": 0.7, "nesterov": True},
+    {"lr": 0.1, "momentum": 0.5, "weight_decay": 0.3},
+]
+ADAM = [{"lr": 0.1}, {"lr": 0.2, "betas": (0.8, 0.9), "eps": 1e-3}, {"lr": 0.1, "weight_decay": 0.3}]
+CHECKS = {
+    "Conv2D": conv,
+    "MaxPool2D": pool(functional.max_pool2d),
+    "AvgPool2D": pool(functional.avg_pool2d),
+    "Dense": dense,
+    "ReLU": relu,
+    "Flatten": flatten,
+    "CrossEntropyLoss": loss,
+    "BatchNorm2D": batch_norm,
+    "Dropout": dropout,
+    "SGD": optimiser(torch.optim.SGD, ["momentum_buffer"], SGD),
+    "Adam": optimiser(torch.optim.Adam, ["exp_avg", "exp_avg_sq"], ADAM),
+}
+
+
+def classes(text, name):
+    """The classes of the library's kinds that a text defines."""
+    space = {"__name__": name}
+    sys.modules[name] = type(sys)(name)  # dataclasses look their module up
+    exec(compile(text, name, "exec"), space)
+    return {kind: space[kind] for kind in CHECKS if kind in space and isinstance(space[kind], type)}
+
+
+def wrong_tensors(kind, cls):
+    wrong = Wrong()
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        for dtype in (np.float64, np.float32):
+            CHECKS[kind](cls, wrong, np.random.default_rng(3), dtype)
+    return wrong
+
+
+def bug_class(bug):
+    text = (HERE / "plain" / bug["plain"]).read_text()
+    assert text.count(bug["old"]) == 1, (
+        f"{bug['kind']} {bug['name']}: old occurs {text.count(bug['old'])} times"
+    )
+    return classes(text.replace(bug["old"], bug["new"]), bug["name"])[bug["kind"]]
+
+
+def main():
+    problems = []
+    for path in [*sorted((HERE / "plain").glob("*.py")), *sorted((HERE / "right").glob("*.py"))]:
+        for kind, cls in classes(path.read_text(), path.stem).items():
+            if wrong := wrong_tensors(kind, cls):
+                problems.append(f"{path.name} {kind} should be right: {sorted(wrong)}")
+    bugs = [json.loads(line) for line in (HERE / "bugs.jsonl").read_text().splitlines()]
+    for bug in bugs:
+        try:
+            wrong = wrong_tensors(bug["kind"], bug_class(bug))
+        except (AssertionError, SyntaxError) as error:
+            problems.append(str(error))
+            continue
+        if wrong - {"error"} != {*bug["tensors"], *bug["follow"]} or not bug["tensors"]:
+            problems.append(f"{bug['plain']} {bug['name']}: {sorted(wrong)}, said {bug['tensors']}")
+    names = [(b["kind"], b["plain"], b["name"]) for b in bugs]
+    problems += [f"{name} twice" for name in set(names) if names.count(name) > 1]
+    print(f"{len(bugs)} bugs; {len(problems)} problems", *problems, sep="\n")
+    return bool(problems)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
