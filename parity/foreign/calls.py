@@ -13,12 +13,12 @@ Array = np.ndarray[Any, Any]
 Step = tuple[str, Any]  # ("attribute", "W") or ("item", "W")
 Path = tuple[Step, ...]
 
-FORWARD = ("forward", "forward_pass", "feedforward", "feed_forward", "forward_propagation", "forward_prop", "fprop",
-           "propagate", "call", "__call__", "calculate", "compute", "loss", "cost")  # fmt: skip
-BACKWARD = ("backward", "backprop", "backward_pass", "backpropagate", "back_propagate", "backpropagation",
-            "backward_propagation", "back_propagation", "backward_prop", "back_prop", "bprop", "backwards", "gradient",
-            "grad", "derivative")  # fmt: skip
-UPDATE = ("step", "update", "update_params", "update_parameters", "update_weights", "apply_gradients", "optimize",
+# methods, by their letters alone
+FORWARD = ("forward", "forwardpass", "feedforward", "forwardpropagation", "forwardprop", "fprop", "propagate",
+           "call", "__call__", "calculate", "compute", "loss", "cost")  # fmt: skip
+BACKWARD = ("backward", "backprop", "backwardpass", "backpropagate", "backpropagation", "backwardpropagation",
+            "backwardprop", "bprop", "backwards", "gradient", "grad", "derivative")  # fmt: skip
+UPDATE = ("step", "update", "updateparams", "updateparameters", "updateweights", "applygradients", "optimize",
           "apply", "__call__")  # fmt: skip
 
 
@@ -33,7 +33,9 @@ class NoMannerError(Exception):
 def method_of(thing: Any, names: Sequence[str]) -> Any:
     """The first method under one of these names, None if it has none."""
     found = {bare(name): name for name in reversed(dir(thing)) if callable(getattr(type(thing), name, None))}
-    found |= {bare(name): name for name in dir(thing) if isinstance(thing, type) and callable(getattr(thing, name))}
+    found |= {
+        bare(name): name for name in dir(thing) if isinstance(thing, type) and callable(getattr(thing, name))
+    }
     own = [found[bare(name)] for name in names if name != "__call__" and bare(name) in found]
     if not own and "__call__" in names and "__call__" in _defined(thing):
         own = ["__call__"]
@@ -83,7 +85,9 @@ def arguments(
         elif parameter.default is parameter.empty:
             settings = dictionary()
             if not settings and "param" not in parameter.name and "config" not in parameter.name:
-                raise UnknownArgumentError(f"{parameter.name} of {_name(function)} means nothing to the check")
+                raise UnknownArgumentError(
+                    f"{parameter.name} of {_name(function)} means nothing to the check"
+                )
             found[parameter.name] = settings
         elif parameter.default is None and _is_dictionary(parameter.name):
             found[parameter.name] = dictionary()
@@ -101,7 +105,9 @@ def _name(function: Any) -> str:
 def called(function: Callable[..., Any], found: Mapping[str, Any]) -> Any:
     """function(**found), by position where a parameter has no name to call it by."""
     positional = [p.name for p in parameters_of(function) if p.kind is p.POSITIONAL_ONLY]
-    return function(*[found[n] for n in positional], **{n: v for n, v in found.items() if n not in positional})
+    return function(
+        *[found[n] for n in positional], **{n: v for n, v in found.items() if n not in positional}
+    )
 
 
 def strings_in(function: Any) -> set[str]:
@@ -156,7 +162,16 @@ def role_of(path: Path) -> str | None:
     else:
         role = array_named(holder)
         gradients = gradients or "grad" in bare(key) or bare(key) in ("d", "dw", "db", "dvalue", "g", "delta")
-        if not gradients and bare(key) not in ("data", "value", "values", "val", "w", "array", "weight", "param"):
+        if not gradients and bare(key) not in (
+            "data",
+            "value",
+            "values",
+            "val",
+            "w",
+            "array",
+            "weight",
+            "param",
+        ):
             return None
     return f"d{role}" if role in ("weight", "bias") and gradients else role
 
@@ -180,7 +195,12 @@ def at(thing: Any, path: Path) -> Any:
 def put(thing: Any, path: Path, value: Array) -> None:
     """Into the array that is there if it fits, for others may hold it too; else in its place."""
     own = at(thing, path)
-    if isinstance(own, np.ndarray) and own.shape == value.shape and own.dtype == value.dtype and own.flags.writeable:
+    if (
+        isinstance(own, np.ndarray)
+        and own.shape == value.shape
+        and own.dtype == value.dtype
+        and own.flags.writeable
+    ):
         own[...] = value
         return
     *before, (how, key) = path

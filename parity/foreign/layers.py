@@ -1,4 +1,4 @@
-"""A layer in somebody else's interface, behind the library's: forward, backward, weight, bias, dweight, dbias."""
+"""A layer in somebody else's interface, behind the library's."""
 
 import inspect
 import itertools
@@ -23,13 +23,33 @@ from parity.foreign.calls import (
     roles_in,
     shown,
 )
-from parity.foreign.layouts import BIASES, EVERY_PIXEL, FLAT, IMAGES, KERNELS, MATRICES, ROWS, Layout, Weights, back, fitting
+from parity.foreign.layouts import (
+    BIASES,
+    EVERY_PIXEL,
+    FLAT,
+    IMAGES,
+    KERNELS,
+    MATRICES,
+    ROWS,
+    Layout,
+    Weights,
+    back,
+    fitting,
+)
 from parity.foreign.names import argument_named, arguments_named, array_named
-from parity.foreign.subject import Offer, Subject
+from parity.foreign.subject import WHATEVER, Offer, Subject
 from parity.kinds import KINDS, WEIGHTS
 
 Array = np.ndarray[Any, Any]
 RATE = 1024.0  # of a backward that updates at once: so large that the weight itself does not count
+RESETS = (
+    "zero_grad",
+    "zero_grads",
+    "zero_gradients",
+    "flush_gradients",
+    "reset_gradients",
+    "clear_gradients",
+)
 OURS = {"Dense": ("NK", "NK", "MK"), "Conv2D": ("NCHW", "NCHW", "FCHW"), "Flatten": ("NCHW", "NK", "")}
 
 
@@ -38,7 +58,7 @@ class Manner:
     """How a layer is to be used. weight, bias: the order of their axes, None where it has none."""
 
     layout: Layout
-    offer: Offer = Offer()
+    offer: Offer = WHATEVER
     weight: Weights | None = None
     bias: Weights | None = None
 
@@ -65,14 +85,17 @@ class AdaptedLayer:
 
     def forward(self, x: Array) -> Any:
         self.x = x
+        for name in RESETS if self.theirs is not None else ():
+            if callable(reset := getattr(self.theirs, name, None)):
+                reset()
         self.pieces = self._split(x, self.given, self.manner.layout.given)
         found = []
         for i, piece in enumerate(self.pieces):
             found.append(self._forward(given := piece.copy()))
             if not np.array_equal(given, piece, equal_nan=True):  # it writes into its input: so does this one
-                x[i if len(self.pieces) > 1 else ...] = self._joined([given], self.manner.layout.given, self.given)[
-                    0 if len(self.pieces) > 1 else ...
-                ]
+                x[i if len(self.pieces) > 1 else ...] = self._joined(
+                    [given], self.manner.layout.given, self.given
+                )[0 if len(self.pieces) > 1 else ...]
         return self._joined(found, self.manner.layout.returned, self.returned)
 
     def backward(self, dout: Array) -> Any:
@@ -84,8 +107,10 @@ class AdaptedLayer:
             if len(self.pieces) > 1:
                 self._forward(piece.copy())
             gradients = self._backward(piece, given := upstream.copy())
-            if not np.array_equal(given, upstream):
-                self.notes["backward writes into dout"] = None
+            if (
+                not np.array_equal(given, upstream) and len(self.pieces) == 1
+            ):  # it writes into it: so does this one
+                dout[...] = self._joined([given], self.manner.layout.returned, self.returned)
             found.append(gradients.pop("dx", None))
             for name, gradient in gradients.items():
                 ours = self._in_our_order(name[1:], gradient)
@@ -140,7 +165,7 @@ class AdaptedLayer:
             return self._cast(np.asarray(array))
 
     def _push(self, piece: Array) -> None:
-        """Write the weights into their object. One that makes them at the first forward runs once for that."""
+        """Write the weights into their object; one that makes them at the first forward runs once before."""
         wanted = [name for name in WEIGHTS if getattr(self, name) is not None]
         if not wanted or self.subject.cls is None:
             return
@@ -186,7 +211,9 @@ class AdaptedLayer:
 
     def dictionary(self) -> dict[str, Any]:
         functions = (
-            [self.subject.forward, self.subject.backward] if self.subject.cls is None else [*vars(self.subject.cls).values()]
+            [self.subject.forward, self.subject.backward]
+            if self.subject.cls is None
+            else [*vars(self.subject.cls).values()]
         )
         keys = keys_of(self.subject.kind, *functions)
         found = {key: self.option(key) for key in keys}
@@ -201,8 +228,16 @@ class AdaptedLayer:
             if role in weights:
                 value: Any = weights[role].copy()
             elif argument in ("rng", "seed", "name"):
-                value = {"rng": np.random.default_rng(0), "seed": 0, "name": "layer"}[argument] if required else None
-            elif argument in ("stride", "padding") and argument not in self.settings and usual(parameter.default):
+                value = (
+                    {"rng": np.random.default_rng(0), "seed": 0, "name": "layer"}[argument]
+                    if required
+                    else None
+                )
+            elif (
+                argument in ("stride", "padding")
+                and argument not in self.settings
+                and usual(parameter.default)
+            ):
                 value = None
             else:
                 value = self.option(name, parameter.default)
@@ -214,7 +249,10 @@ class AdaptedLayer:
         shape = self.pieces[0].shape if self.manner.layout.single else self.pieces[0].shape[1:]
         for method, given in (("set_input_shape", shape), ("initialize", Recorder())):
             function = getattr(self.theirs, method, None)
-            if function is not None and len([p for p in parameters_of(function) if p.default is p.empty]) == 1:
+            if (
+                function is not None
+                and len([p for p in parameters_of(function) if p.default is p.empty]) == 1
+            ):
                 function(given)
 
     def _forward(self, piece: Array) -> Any:
@@ -238,9 +276,13 @@ class AdaptedLayer:
         return returned
 
     def _clear(self) -> None:
-        """Whoever keeps a gradient in a parameter, as PyTorch does, adds to it, and clears it before a step."""
+        """A gradient in a parameter, where PyTorch has it, is added to, and cleared before each step."""
         for role, path in roles_in(self.theirs).items() if self.theirs is not None else ():
-            if role[0] == "d" and _is_parameter(path) and isinstance(old := at(self.theirs, path), np.ndarray):
+            if (
+                role[0] == "d"
+                and _is_parameter(path)
+                and isinstance(old := at(self.theirs, path), np.ndarray)
+            ):
                 put(self.theirs, path, np.zeros_like(old))
 
     def _backward(self, piece: Array, upstream: Array) -> dict[str, Any]:
@@ -282,7 +324,7 @@ class Recorder:
 
 
 def as_pair(value: Any) -> tuple[Any, Any]:
-    return (value, value) if isinstance(value, int) else tuple(value)  # type: ignore[return-value]
+    return (value, value) if isinstance(value, int) else tuple(value)
 
 
 def usual(default: Any) -> bool:
@@ -302,7 +344,11 @@ def sorted_out(returned: Any, piece: Array, weights: dict[str, Array]) -> dict[s
     if returned is None:
         return {}
     if isinstance(returned, dict):
-        return {role: value for key, value in returned.items() if (role := array_named(str(key))) and role[0] == "d"}
+        return {
+            role: value
+            for key, value in returned.items()
+            if (role := array_named(str(key))) and role[0] == "d"
+        }
     if not isinstance(returned, tuple | list):
         only = np.asarray(returned)
         fits = only.shape == piece.shape or only.shape not in [w.shape for w in weights.values()]
@@ -327,7 +373,7 @@ def manners(subject: Subject) -> Iterator[list[Manner]]:
     windows: Sequence[int | None] = (None,)
     conv, pool = subject.kind == "Conv2D", subject.kind in ("MaxPool2D", "AvgPool2D")
     given = "weight" in arrays_taken(subject)
-    if (conv and not given or pool) and not {"kernel_size", "kernel_height"} & has:
+    if ((conv and not given) or pool) and not {"kernel_size", "kernel_height"} & has:
         windows = (3, 2, 5, 4)
     layouts = {"Dense": ROWS, "Flatten": FLAT, "ReLU": IMAGES[:1]}.get(subject.kind, IMAGES)
     forms = ((), ("kernel_size", "stride", "padding")) if conv or pool else ((),)
@@ -340,9 +386,16 @@ def manners(subject: Subject) -> Iterator[list[Manner]]:
     for special, single, numbers, pairs in itertools.product(reversed(images), (False, True), forms, forms):
         if numbers and pairs:
             continue
-        offer = replace(offer, numbers=numbers, pairs=pairs, tiles="tiles" in special, square="square" in special)
+        offer = replace(
+            offer, numbers=numbers, pairs=pairs, tiles="tiles" in special, square="square" in special
+        )
         yield [
-            Manner(layout, replace(offer, kernel=window, channels=1 if "C" not in layout.given and (conv or pool) else None))
+            Manner(
+                layout,
+                replace(
+                    offer, kernel=window, channels=1 if "C" not in layout.given and (conv or pool) else None
+                ),
+            )
             for layout, window in itertools.product(layouts, windows)
             if layout.single is single
         ]
@@ -373,7 +426,10 @@ def _arguments_of(subject: Subject) -> set[str]:
     """What it lets one choose."""
     functions = [subject.forward, subject.backward] if subject.cls is None else [subject.cls.__init__]  # type: ignore[misc]
     parameters = own_parameters(subject)
-    found = {*keys_of(subject.kind, *functions).values(), *arguments_named(subject.kind, [p.name for p in parameters]).values()}
+    found = {
+        *keys_of(subject.kind, *functions).values(),
+        *arguments_named(subject.kind, [p.name for p in parameters]).values(),
+    }
     for parameter in parameters:
         argument = argument_named(subject.kind, parameter.name)
         if argument == "bias" and not isinstance(parameter.default, bool):
@@ -405,8 +461,10 @@ def with_weights(subject: Subject, manner: Manner, layer: AdaptedLayer, x: Array
             shapes["bias"] = ()
     orders = MATRICES if subject.kind == "Dense" else KERNELS if "weight" in shapes else KERNELS[:5]
     weights = list(fitting(orders, layer.weight, layer.letters, shapes.get("weight")))[:6]
-    if shapes and shapes["bias"] == () or layer.bias is None:
-        bare = replace(manner, offer=replace(manner.offer, bias=False if layer.bias is not None else manner.offer.bias))
+    if (shapes and shapes["bias"] == ()) or layer.bias is None:
+        bare = replace(
+            manner, offer=replace(manner.offer, bias=False if layer.bias is not None else manner.offer.bias)
+        )
         return [replace(bare, weight=weight) for weight in weights]
     biases = list(fitting(BIASES if shapes else BIASES[:4], layer.bias, "M", shapes.get("bias")))[:4]
     if len(shapes.get("bias", ())) == 3 and not biases and shapes["bias"][0] == len(layer.bias):
@@ -426,14 +484,21 @@ def told(layer: AdaptedLayer) -> list[str]:
         words.append(f"{name} ({text})".replace("(, ", "(").replace(", )", ")"))
     if layer.bias is not None and manner.bias:
         name = shown(layer.paths["bias"]) if "bias" in layer.paths else "bias"
-        words.append(f"{name} ({'one a pixel' if manner.bias is EVERY_PIXEL else ', '.join(manner.bias.order)})")
+        words.append(
+            f"{name} ({'one a pixel' if manner.bias is EVERY_PIXEL else ', '.join(manner.bias.order)})"
+        )
     if not plain:
         axes = ", ".join(manner.layout.given)
-        words.append(f"{'one image' if manner.layout.single else 'images'} {axes}" if layer.letters != "MK" else f"x ({axes})")
+        words.append(
+            f"{'one image' if manner.layout.single else 'images'} {axes}"
+            if layer.letters != "MK"
+            else f"x ({axes})"
+        )
     if manner.offer.numbers:
         words.append(f"whole numbers alone for {' and '.join(manner.offer.numbers)}")
     if manner.offer.kernel:
         words.append(f"a window of {manner.offer.kernel}")
+    words += [f"its {argument} cannot be used" for argument in manner.offer.unusable]
     if manner.offer.tiles:
         words.append("images that the window divides")
     if manner.offer.square:

@@ -32,12 +32,15 @@ def moved(array: Array, ours: str, theirs: str) -> Array:
     kept = [axis for axis in theirs if axis != "1"]
     gone = tuple(i for i, axis in enumerate(ours) if axis not in kept)
     if any(array.shape[i] != 1 for i in gone):
-        raise ValueError(f"an array of shape {array.shape} has axes {ours}, expected length 1 where not {theirs}")
+        raise ValueError(
+            f"an array of shape {array.shape} has axes {ours}, expected length 1 where not {theirs}"
+        )
     left = [axis for axis in ours if axis in kept]
     out = array.reshape([n for i, n in enumerate(array.shape) if i not in gone])
     out = out.transpose([left.index(axis) for axis in kept])
     shape = iter(out.shape)
-    return np.ascontiguousarray(out).reshape([1 if axis == "1" else next(shape) for axis in theirs])
+    found: Array = np.ascontiguousarray(out).reshape([1 if axis == "1" else next(shape) for axis in theirs])
+    return found
 
 
 def back(array: Any, theirs: str, ours: str) -> Array:
@@ -52,7 +55,8 @@ def back(array: Any, theirs: str, ours: str) -> Array:
     present = [axis for axis in ours if axis in letters]
     out = out.transpose([letters.index(axis) for axis in present])
     shape = iter(out.shape)
-    return out.reshape([next(shape) if axis in letters else 1 for axis in ours])
+    found: Array = out.reshape([next(shape) if axis in letters else 1 for axis in ours])
+    return found
 
 
 IMAGES = (
@@ -133,4 +137,3 @@ def fitting(
                 yield order
         except ValueError:
             continue
-

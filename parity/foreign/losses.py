@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,11 @@ class LossManner:
     """How a loss is to be used.
 
     labels   "index", "column" (N, 1), or "one-hot" in the layout of the logits
-    takes    "logits"; "probabilities", which the check's own softmax gives; or those, where backward gives the
-             gradient of the logits: "probabilities, then dlogits"
+    takes    "logits"; "probabilities", which the check's own softmax gives; or those, where backward gives
+             the gradient of the logits: "probabilities, then dlogits"
     total    the sum over the batch in place of the mean, in the loss and in its gradient
     upstream what backward is given first, if it asks: 1, or what was put in
+    epsilon  it takes log(p + epsilon): its loss is held against that
     """
 
     layout: Layout
@@ -31,6 +32,7 @@ class LossManner:
     takes: str = "logits"
     total: bool = False
     upstream: str = "1"
+    epsilon: float = 0.0
 
     @property
     def forward_part(self) -> tuple[Any, ...]:
@@ -38,7 +40,7 @@ class LossManner:
 
     @property
     def offer(self) -> Offer:
-        return Offer(wide=self.takes == "logits")
+        return Offer(wide=False)
 
 
 class AdaptedLoss:
@@ -60,19 +62,26 @@ class AdaptedLoss:
             loss, gradient = self._one(some, of)
             losses.append(loss)
             self.gradients.append(gradient)
-        return float(np.mean(losses))
+        return float(np.mean(losses)) - self._of_epsilon(logits, labels)
+
+    def _of_epsilon(self, logits: Array, labels: Array) -> float:
+        """What epsilon takes from the loss."""
+        p = np.exp(log_softmax(logits))[np.arange(len(labels)), labels]
+        return float(np.mean(np.log(p) - np.log(p + self.manner.epsilon)))
 
     def backward(self) -> Array:
-        return np.concatenate(self.gradients).astype(self.logits.dtype) / self.logits.dtype.type(len(self.gradients))
+        found: Array = np.concatenate(self.gradients) / len(self.gradients)
+        return found.astype(self.logits.dtype)
 
     def _one(self, logits: Array, labels: Array) -> tuple[Any, Array]:
         """Loss and dlogits of a batch, or of one image: some backwards need what forward has just left."""
         N, classes = logits.shape
-        shifted = np.exp((logits - logits.max(axis=1, keepdims=True)).astype(np.float64))
-        probs = (shifted / shifted.sum(axis=1, keepdims=True)).astype(logits.dtype)
+        probs = np.exp(log_softmax(logits)).astype(logits.dtype)
         layout = self.manner.layout
         (given,) = layout.split(logits if self.manner.takes == "logits" else probs, "NK", layout.given)
-        softmax = self.subject.softmax() if self.subject.softmax and self.manner.takes == "probabilities" else None
+        softmax = (
+            self.subject.softmax() if self.subject.softmax and self.manner.takes == "probabilities" else None
+        )
         if softmax is not None:
             (before,) = layout.split(logits, "NK", layout.given)
             given = method_of(softmax, FORWARD)(before)
@@ -85,7 +94,9 @@ class AdaptedLoss:
         forward = self.subject.forward or method_of(self.theirs, FORWARD)
         returned = called(forward, self._arguments(forward, given.copy(), known, cache=None))
         loss, gradient, cache = self._read(returned, given)
-        backward = self.subject.backward or (method_of(self.theirs, BACKWARD) if self.theirs is not None else None)
+        backward = self.subject.backward or (
+            method_of(self.theirs, BACKWARD) if self.theirs is not None else None
+        )
         if backward is not None:
             upstream = np.ones((), logits.dtype) if self.manner.upstream == "1" else given.copy()
             if self.manner.upstream == "probabilities":
@@ -114,7 +125,9 @@ class AdaptedLoss:
         parts = returned if isinstance(returned, tuple) else (returned,)
         loss: Any = next((part for part in parts if np.size(part) == 1 and part is not None), None)
         if loss is None:  # one of each image
-            loss = next((np.sum(p) if self.manner.total else np.mean(p) for p in parts if np.ndim(p) in (1, 2)), None)
+            loss = next(
+                (np.sum(p) if self.manner.total else np.mean(p) for p in parts if np.ndim(p) in (1, 2)), None
+            )
         others = [part for part in parts if part is not None and np.shape(part) == given.shape]
         cache = parts[-1] if len(parts) > 1 else None
         return np.float64(np.asarray(loss).reshape(())), others[0] if others else None, cache
@@ -130,6 +143,21 @@ class AdaptedLoss:
         if more and (not roles or roles[0] in ("dout", None)):
             among = ("dout", "labels", "logits", "cache")
         return arguments(function, values, among)
+
+
+def log_softmax(logits: Array) -> Array:
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    found: Array = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return found
+
+
+def with_epsilon(manner: LossManner, logits: Array, labels: Array, loss: float) -> LossManner:
+    """The manner with the epsilon in the logarithm that explains a loss in float64."""
+    p = np.exp(log_softmax(logits))[np.arange(len(labels)), labels]
+    for power in range(5, 17):
+        if abs(loss + np.mean(np.log(p + 10.0**-power))) < 1e-14 < abs(loss + np.mean(np.log(p))):
+            return replace(manner, epsilon=10.0**-power)
+    return manner
 
 
 def manners(subject: Subject) -> Iterator[list[LossManner]]:
@@ -150,4 +178,5 @@ def manners(subject: Subject) -> Iterator[list[LossManner]]:
 def told(loss: AdaptedLoss) -> list[str]:
     manner = loss.manner
     words = [f"{manner.takes.split(',')[0]} ({', '.join(manner.layout.given)})", f"labels {manner.labels}"]
+    words += [f"log(p + {manner.epsilon:g})"] * bool(manner.epsilon)
     return words + ["the sum over the batch, not its mean"] * manner.total + list(loss.notes)

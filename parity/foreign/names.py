@@ -1,8 +1,7 @@
 """What people call layers, arguments, weights and gradients, each name reduced to its letters."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 _KINDS = {
     "Conv2D": "conv(olution(al)?)?(2d)?",
@@ -11,15 +10,20 @@ _KINDS = {
     "AvgPool2D": "(avg|average|mean)pool(ing)?(2d)?",
     "Flatten": "flatten(ing|er)?|flat",
     "Dense": "dense|linear|affine|fc|full(y)?(connected|connect)|innerproduct",
-    "CrossEntropyLoss": "(softmax(with)?)?(categorical)?(sparse)?crossentropy(withlogits|withsoftmax|error|cost)?"
+    "CrossEntropyLoss": "(softmax(with)?)?(categorical)?(sparse)?crossentropy(withlogits|withsoftmax|error)?"
     "|softmax(with)?(loss|cost)?(categorical)?crossentropy|softmax(with)?(loss|cost)|c?ce",
     "SGD": "sgd(momentum|withmomentum|nesterov)?|(stochastic)?gradientdescent|momentum(sgd)?|nesterov(sgd)?",
     "Adam": "adam",
 }
 _AFFIXES = (
-    "layer|activation|sum|mean|optimi[sz]er|loss|cost|function|op|module|my|custom|manual|numpy|np|simple|naive|fast|"
-    "im2col|vectori[sz]ed|strides|loop(s)?|basic|student|\\d+x\\d+|\\d+|v\\d+"
+    "layer|activation|sum|mean|optimi[sz]er|loss|cost|function|op|module|my|custom|manual|numpy|np|simple|"
+    "naive|fast|im2col|vectori[sz]ed|strides|loop(s)?|basic|student|\\d+x\\d+|\\d+|v\\d+"
 )
+
+
+def _words(table: str) -> dict[str, str]:
+    """Of each line `role: word word`, which may go on in the next."""
+    return dict(re.findall(r"(\w+): ([^:]*?)(?=\s+\w+:|\s*$)", table))
 
 
 def bare(name: str) -> str:
@@ -37,52 +41,65 @@ def kinds_named(name: str) -> tuple[str, ...]:
 
 
 # The parameters of constructors, and the keys of dictionaries that stand for them.
-_ARGUMENTS = {
-    "in_channels": "inchannels inchannel inputchannels inputchannel cin nin numchannels nchannels channels c inc "
-    "inputdepth indepth inplanes ncprev channelsin inch inputc inputs infeaturemaps nchannel numinput",
-    "out_channels": "outchannels outchannel outputchannels outputchannel cout nout filters numfilters nfilters "
-    "nfilter filternum filtersnum nf numkernels nkernels kernelnum outputdepth outdepth outc outplanes nc "
-    "channelsout outch numoutput noutput numfilter fn depth features",
-    "kernel_size": "kernelsize kernel filtersize filterdim fsize ksize k f size kernelshape filtershape fieldsize "
-    "kerneldim window windowsize windowshape poolsize poolshape poolingsize pooling pool kernelwidthheight",
-    "kernel_height": "kernelheight kernelh kh fh hh filterheight filterh poolheight poolh windowheight sizeh hf",
-    "kernel_width": "kernelwidth kernelw kw fw ww filterwidth filterw poolwidth poolw windowwidth sizew wf",
-    "stride": "stride strides s step steps stridesize convstride poolstride",
-    "padding": "padding pad p zeropadding zeropad padsize paddingsize npad",
-    "bias": "bias usebias withbias hasbias",
-    "in_features": "infeatures inputs inputsize ninputs numinputs inputdim indim nin insize inputfeatures fanin "
-    "din nx nfeatures inp nodesin inputunits inputlen inunits dimin ninput inputnodes inputshape",
-    "out_features": "outfeatures outputs outputsize nneurons numoutputs outputdim outdim nout outsize units neurons "
-    "outputfeatures fanout dout ny hiddensize nodes nodesout noutputs numneurons outputunits outunits dimout "
-    "noutput outputnodes nunits numunits outputshape m",
-    "input_shape": "inputshape inshape inputsize shape imageshape inputdim inputdims",
-    "lr": "lr learningrate learnrate alpha eta rate stepsize",
-    "momentum": "momentum mu rho mom",
-    "nesterov": "nesterov usenesterov",
-    "weight_decay": "weightdecay wd l2",
-    "betas": "betas",
-    "beta1": "beta1 b1 betaone",
-    "beta2": "beta2 b2 betatwo",
-    "eps": "eps epsilon",
-    "parameters": "parameters params layers weights model network",
-    "rng": "rng generator randomstate",
-    "activation": "activation act activationfunction activationfn nonlinearity",
-    "seed": "seed",
-    "name": "name",
-    "mode": "mode pooltype poolingmode type",
-    "training": "training train istraining trainflg trainflag",
-    "weight": "w weight weights kernels filter theta",
-    "bias_array": "b biases beta",
+_ARGUMENTS = _words(
+    """
+    in_channels: inchannels inchannel inputchannels inputchannel cin nin numchannels nchannels channels
+        c inc inputdepth indepth inplanes ncprev channelsin inch inputc inputs infeaturemaps nchannel
+        numinput
+    out_channels: outchannels outchannel outputchannels outputchannel cout nout filters numfilters
+        nfilters nfilter filternum filtersnum nf numkernels nkernels kernelnum outputdepth outdepth outc
+        outplanes nc channelsout outch numoutput noutput numfilter fn depth features
+    kernel_size: kernelsize kernel filtersize filterdim fsize ksize k f size kernelshape filtershape
+        fieldsize kerneldim window windowsize windowshape poolsize poolshape poolingsize pooling pool
+        kernelwidthheight
+    kernel_height: kernelheight kernelh kh fh hh filterheight filterh poolheight poolh windowheight
+        sizeh hf
+    kernel_width: kernelwidth kernelw kw fw ww filterwidth filterw poolwidth poolw windowwidth sizew wf
+    stride: stride stridelength strides s step steps stridesize convstride poolstride
+    padding: padding padwidth pad p zeropadding zeropad padsize paddingsize npad
+    bias: bias usebias withbias hasbias
+    in_features: infeatures inputs inputsize ninputs numinputs inputdim indim nin insize inputfeatures
+        fanin din nx nfeatures inp nodesin inputunits inputlen inunits dimin ninput inputnodes
+        inputshape
+    out_features: outfeatures outputs outputsize nneurons numoutputs outputdim outdim nout outsize units
+        neurons outputfeatures fanout dout ny hiddensize nodes nodesout noutputs numneurons outputunits
+        outunits dimout noutput outputnodes nunits numunits outputshape m
+    input_shape: inputshape inshape inputsize shape imageshape inputdim inputdims
+    lr: lr learningrate learnrate alpha eta rate stepsize
+    momentum: momentum mu rho mom
+    nesterov: nesterov usenesterov
+    weight_decay: weightdecay wd l2
+    betas: betas
+    beta1: beta1 b1 betaone
+    beta2: beta2 b2 betatwo
+    eps: eps epsilon
+    parameters: parameters params layers weights model network
+    rng: rng generator randomstate
+    activation: activation act activationfunction activationfn nonlinearity
+    seed: seed
+    name: name
+    mode: mode pooltype poolingmode type
+    training: training train istraining trainflg trainflag
+    weight: w weight weights kernels filter theta
+    bias_array: b biases beta
+    """
+)
+_BY_KIND = _words(
+    """
+    Conv2D: input_shape in_channels out_channels kernel_size kernel_height kernel_width stride padding
+        bias
+    MaxPool2D: kernel_size kernel_height kernel_width stride padding input_shape mode
+    AvgPool2D: kernel_size kernel_height kernel_width stride padding input_shape mode
+    Dense: in_features out_features input_shape bias
+    SGD: lr momentum nesterov weight_decay parameters
+    Adam: lr betas beta1 beta2 eps weight_decay parameters
+    """
+)
+_SECOND = {
+    ("Conv2D", "f"): "out_channels",
+    ("Conv2D", "k"): "out_channels",
+    ("Conv2D", "depth"): "in_channels",
 }
-_BY_KIND = {  # what a name is tried as first
-    "Conv2D": "input_shape in_channels out_channels kernel_size kernel_height kernel_width stride padding bias",
-    "MaxPool2D": "kernel_size kernel_height kernel_width stride padding input_shape mode",
-    "AvgPool2D": "kernel_size kernel_height kernel_width stride padding input_shape mode",
-    "Dense": "in_features out_features input_shape bias",
-    "SGD": "lr momentum nesterov weight_decay parameters",
-    "Adam": "lr betas beta1 beta2 eps weight_decay parameters",
-}
-_SECOND = {("Conv2D", "f"): "out_channels", ("Conv2D", "k"): "out_channels", ("Conv2D", "depth"): "in_channels"}
 _IN_EVERY = "activation lr rng seed name training weight bias_array"
 
 
@@ -96,32 +113,37 @@ def argument_named(kind: str, name: str) -> str | None:
 
 
 def arguments_named(kind: str, names: Sequence[str]) -> dict[str, str]:
-    """The same for all parameters of one constructor. In `(C, F, K)` K is the kernel's size, F the filters."""
+    """The same for all parameters of one constructor. In `(C, F, K)` K is the kernel's size."""
     found = {name: argument for name in names if (argument := argument_named(kind, name))}
     if kind in ("MaxPool2D", "AvgPool2D") and "kernel_size" not in found.values():
         found |= {name: "kernel_size" for name in names if bare(name) == "p"}
     for name, argument in found.items():
         other = _SECOND.get((kind, bare(name)))
-        if other and other not in found.values() and list(found.values()).count(argument) > 1:
+        twice = list(found.values()).count(argument) > 1 or "kernel_height" in found.values()
+        if other and other not in found.values() and twice:
             found[name] = other
     return found
 
 
 # The parameters of forward and backward.
-_GIVEN = {
-    "x": "x orig original convin poolin xin input inputs inp a aprev image images data img z inputdata activations features batch zin xbatch",
-    "weight": "w weight weights kernel kernels filter filters filt theta wmat",
-    "bias": "b bias biases",
-    "dout": "dout dz da dy grad grads gradout gradoutput outputgradient dloutput dldout dvalues delta upstream "
-    "dldy error deltas outgrad outputgrad gradient gradients dl gout g d douts dnext accumgrad gradin",
-    "cache": "cache caches ctx memory saved",
-    "lr": "lr learningrate learnrate alpha eta rate stepsize",
-    "labels": "y t labels label target targets ytrue truth yb classes ybatch onehot ytrain yonehot truelabels targetindex "
-    "labelindex yindex",
-    "logits": "x logits scores ypred yhat output outputs pred preds predictions z probs probabilities a inputs "
-    "input out al p yscores activations",
-    "training": "training train istraining trainflg trainflag",
-}
+_GIVEN = _words(
+    """
+    x: x orig original convin poolin xin input inputs inp a aprev image images data img z inputdata
+        activations features batch zin xbatch
+    weight: w weight weights kernel kernels filter filters filt theta wmat
+    bias: b bias biases
+    dout: dout dz da dy grad grads gradout gradoutput outputgradient dloutput dldout dvalues delta
+        upstream dldy error deltas outgrad outputgrad gradient gradients dl gout g d douts dnext
+        accumgrad gradin
+    cache: cache caches ctx memory saved
+    lr: lr learningrate learnrate alpha eta rate stepsize
+    labels: y t labels label target targets ytrue truth yb classes ybatch onehot ytrain yonehot
+        truelabels targetindex labelindex yindex
+    logits: x logits scores ypred yhat output outputs pred preds predictions z probs probabilities a
+        inputs input out al p yscores activations
+    training: training train istraining trainflg trainflag
+    """
+)
 
 
 def given_named(name: str, among: tuple[str, ...]) -> str | None:
@@ -140,17 +162,20 @@ def array_named(name: str) -> str | None:
     core, derived = word, False
     for pattern in ("^dl?d?l?(?=.)", "^(grad(ient)?(s)?(of|wrt)?|delta)", "(grad(ient)?(s)?)$"):
         shorter = re.sub(pattern, "", word)
-        if shorter != word and shorter in f"{_WEIGHT} {_BIAS} x input inputs aprev data".split():
+        if shorter != word and (
+            shorter in f"{_WEIGHT} {_BIAS} x input inputs aprev data".split() or _long(shorter)
+        ):
             core, derived = shorter, True
             break
     for role, words in (("weight", _WEIGHT), ("bias", _BIAS), ("x", "x input inputs aprev data")):
-        if core in words.split():
+        if core in words.split() or _long(core) == role:
             if role == "x":
                 return "dx" if derived else None
             return f"d{role}" if derived else role
     return "out" if word in ("out", "output", "outputs", "result", "y") else None
 
 
-def pick(words: Mapping[str, Any], role: str) -> Any:
-    """The value under the first name of this role, or None."""
-    return next((value for name, value in words.items() if array_named(name) == role), None)
+def _long(word: str) -> str | None:
+    """filterWeights, conv_biases."""
+    match = re.fullmatch("(filter|kernel|conv|fc|dense|layer|linear)(weight|bias)(e?s)?", word)
+    return match[2] if match else None

@@ -15,23 +15,32 @@ from parity.foreign.calls import (
     method_of,
     parameters_of,
 )
-from parity.foreign.names import argument_named, bare
+from parity.foreign.names import argument_named
 from parity.foreign.subject import Offer, Subject
 from parity.kinds import KINDS
 
 Array = np.ndarray[Any, Any]
 DEFAULTS: dict[str, Any] = {"lr": 1e-3, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "eps": 1e-8}
-ALIASES = (("weights", "dweights", "biases", "dbiases"), ("W", "dW", "b", "db"), ("weight", "dweight", "bias", "dbias"),
-           ("w", "dw", "b", "db"))  # fmt: skip
+ALIASES = (
+    ("weights", "dweights", "biases", "dbiases"),
+    ("weight", "dweight", "bias", "dbias"),
+    ("W", "dW", "b", "db"),
+    ("w", "dw", "b", "db"),
+)
 STYLES = ("dictionaries", "dictionaries with dW", "lists", "arrays", "layer", "parameters")
 
 
 @dataclass(frozen=True)
 class OptimizerManner:
-    """style: what an update is given, one of STYLES, or "function" of an array, its gradient and a dictionary."""
+    """How an optimiser is to be used.
+
+    style   what an update is given, one of STYLES, or "function" of an array, its gradient and a dictionary
+    damped  its momentum averages, (1 - momentum) * gradient: steps of the usual size take a larger rate
+    """
 
     style: str
     offer: Offer
+    damped: bool = False
 
 
 class AdaptedOptimizer:
@@ -44,6 +53,8 @@ class AdaptedOptimizer:
         if self.subject.kind == "Adam":
             self.settings["beta1"], self.settings["beta2"] = self.settings.get("betas", (0.9, 0.999))
             self.settings["betas"] = (self.settings["beta1"], self.settings["beta2"])
+        if self.manner.damped:
+            self.settings["lr"] /= 1 - self.settings["momentum"]
         count = len(self.parameters) if self.manner.style in ("arrays", "function") else 1
         self.theirs = [self._build() if self.subject.cls is not None else None for _ in range(count)]
         self.configs: list[dict[str, Any]] = [self._dictionary() for _ in self.parameters]
@@ -58,7 +69,9 @@ class AdaptedOptimizer:
             elif argument in self.settings:
                 found[parameter.name] = self.settings[str(argument)]
             elif parameter.default is parameter.empty:
-                raise UnknownArgumentError(f"{parameter.name} of {self.subject.name} means nothing to the check")
+                raise UnknownArgumentError(
+                    f"{parameter.name} of {self.subject.name} means nothing to the check"
+                )
         return called(self.subject.cls, found)  # type: ignore[arg-type]
 
     def _dictionary(self) -> dict[str, Any]:
@@ -76,7 +89,10 @@ class AdaptedOptimizer:
             new = [self._function(*both) for both in zip(data, grads, self.configs, strict=True)]
         elif style == "arrays":
             updates = [method_of(theirs, UPDATE) for theirs in self.theirs]
-            new = [one if (one := update(d, g)) is not None else d for update, d, g in zip(updates, data, grads, strict=True)]
+            new = [
+                one if (one := update(d, g)) is not None else d
+                for update, d, g in zip(updates, data, grads, strict=True)
+            ]
         elif style == "parameters":
             method_of(self.theirs[0], UPDATE)()
             return
@@ -94,7 +110,11 @@ class AdaptedOptimizer:
 
     def _function(self, data: Array, grad: Array, config: dict[str, Any]) -> Array:
         names = [p.name for p in parameters_of(self.subject.forward)]  # type: ignore[arg-type]
-        options = {n: self.settings[a] for n in names[2:] if (a := argument_named(self.subject.kind, n)) in self.settings}
+        options = {
+            n: self.settings[a]
+            for n in names[2:]
+            if (a := argument_named(self.subject.kind, n)) in self.settings
+        }
         rest = [config] if len(names) > 2 and len(options) < len(names) - 2 else []
         returned = self.subject.forward(data, grad, *rest, **options)  # type: ignore[misc]
         if isinstance(returned, tuple):
@@ -106,7 +126,9 @@ class AdaptedOptimizer:
     def _together(self, data: list[Array], grads: list[Array], style: str) -> list[Array]:
         names, d = ["W1", "b1"][: len(data)], "d" if style.endswith("dW") else ""
         params: Any = data if style == "lists" else dict(zip(names, data, strict=True))
-        slopes: Any = grads if style == "lists" else {d + name: grad for name, grad in zip(names, grads, strict=True)}
+        slopes: Any = (
+            grads if style == "lists" else {d + name: grad for name, grad in zip(names, grads, strict=True)}
+        )
         if self.subject.cls is None:
             options = {
                 p.name: self.settings[a]
@@ -126,7 +148,12 @@ class AdaptedOptimizer:
         if not hasattr(self, "stand_in"):
             self.stand_in = SimpleNamespace()
         for weight, dweight, bias, dbias in ALIASES:
-            values = {weight: data[0].copy(), dweight: grads[0].copy(), bias: data[1].copy(), dbias: grads[1].copy()}
+            values = {
+                weight: data[0].copy(),
+                dweight: grads[0].copy(),
+                bias: data[1].copy(),
+                dbias: grads[1].copy(),
+            }
             vars(self.stand_in).update(values)
         method_of(self.theirs[0], UPDATE)(self.stand_in)
         for weight, _, bias, _ in ALIASES:
@@ -137,25 +164,39 @@ class AdaptedOptimizer:
 
 
 def manners(subject: Subject) -> Iterator[list[OptimizerManner]]:
-    if subject.cls is not None:
-        names = [p.name for p in parameters_of(subject.cls)]
-        styles: tuple[str, ...] = STYLES
-        update = method_of(subject.cls, UPDATE)
-        wanted = [p for p in parameters_of(update) if p.default is p.empty] if update else []
-        styles = {0: ("parameters",), 1: ("layer",)}.get(len(wanted), STYLES[:4])
+    function: Any = subject.cls or subject.forward
+    names = [p.name for p in parameters_of(function)]
+    if subject.cls is None:
+        names += keys_of(subject.kind, subject.forward)
+        styles: tuple[str, ...] = ("function", *STYLES[:3])
     else:
-        names = [p.name for p in parameters_of(subject.forward)] + list(keys_of(subject.kind, subject.forward))  # type: ignore[arg-type]
-        styles = ("function", *STYLES[:3])
+        update = method_of(subject.cls, UPDATE)
+        wanted = [p for p in parameters_of(update) if p.default is p.empty]
+        styles = {0: ("parameters",), 1: ("layer",)}.get(len(wanted), STYLES[:4])
     options = {a for name in names if (a := argument_named(subject.kind, name))}
     if {"beta1", "beta2"} & options:
         options.add("betas")
-    offer = Offer(options=tuple(sorted(options & {*KINDS[subject.kind].arguments})))
+    taken = tuple(sorted(options & {*KINDS[subject.kind].arguments}))
+    own_eps = subject.kind == "Adam" and "eps" not in taken  # beside large gradients it is nothing
+    offer = Offer(options=taken, float64=not own_eps, wide=not own_eps)
     yield [OptimizerManner(style, offer) for style in styles]
 
 
+WORDS = {
+    "arrays": "updates array by array",
+    "layer": "updates a layer",
+    "function": "a function of an array, its gradient and a dictionary",
+    "parameters": "has step() and a list of parameters",
+}
+
+
 def told(optimizer: AdaptedOptimizer) -> list[str]:
-    words = {"layer": "updates a layer", "function": "a function of an array, its gradient and a dictionary",
-             "parameters": "has step() and a list of parameters"}  # fmt: skip
-    takes = ", ".join(optimizer.manner.offer.options or ())
-    style = optimizer.manner.style
-    return [words.get(style, f"updates {bare(style) if style == 'arrays' else style}"), *[f"takes {takes}"] * bool(takes)]
+    manner = optimizer.manner
+    words = [WORDS.get(manner.style, f"updates {manner.style}")]
+    if manner.offer.options:
+        words.append(f"takes {', '.join(manner.offer.options)}")
+    if manner.damped:
+        words.append("its momentum averages")
+    if not manner.offer.wide:
+        words.append("an eps of its own")
+    return words

@@ -44,7 +44,7 @@ RATHER = ("MaxPool2D", "AvgPool2D")
 
 @dataclass(frozen=True)
 class Recognised:
-    """A subject that can be examined: the class to build, in the library's interface, and how it was taken."""
+    """What can be examined: the class to build, in the library's interface, and how it was taken."""
 
     subject: Subject
     cls: type
@@ -69,11 +69,17 @@ def behind(subject: Subject, exact: bool = False) -> Recognised:
         return Recognised(subject, subject.cls, Offer())  # type: ignore[arg-type]
     try:
         found = without_activation(subject)
+    except OwnActivationError:
+        raise
     except (UnknownArgumentError, NoMannerError):
         if exact and not _has_no_weight(subject):
             return Recognised(subject, subject.cls, Offer())  # type: ignore[arg-type]
         raise
     return found
+
+
+class OwnActivationError(UnknownArgumentError):
+    """It is two layers in one."""
 
 
 def _has_no_weight(subject: Subject) -> bool:
@@ -97,14 +103,25 @@ def has_our_interface(subject: Subject) -> bool:
             if getattr(layer, name).shape != array.shape:
                 return False
         run = run_case(cls, case)["first"]
-        out = run.arrays.get((subject.kind, "out"))
+        out, lacks = run.arrays.get((subject.kind, "out")), (subject.kind, "dweight") not in run.arrays
+        if "weight" in case.weights and not run.failure and lacks and _gradients_elsewhere(subject):
+            return False
         if out is not None:
-            return out.shape == case.first["dout"].shape
+            return bool(out.shape == case.first["dout"].shape)
     return run.failure is not None and run.failure.outcome is Outcome.NOT_WRITTEN
 
 
+def _gradients_elsewhere(subject: Subject) -> bool:
+    """Whether the adapter finds the gradient of the weight under another name."""
+    try:
+        found = recognise(subject)
+    except (UnknownArgumentError, NoMannerError):
+        return False
+    return bool(found.score[2] > 2)
+
+
 def recognise(subject: Subject) -> Recognised:
-    """Raises UnknownArgumentError, with a reason, if it can be used in no manner; NoMannerError if it fails."""
+    """Raises UnknownArgumentError, with a reason, if it fits in no manner; NoMannerError if it fails."""
     module, base = _PARTS[KINDS[subject.kind].role]
     best: tuple[Any, ...] | None = None
     reasons: list[str] = []
@@ -134,6 +151,10 @@ def recognise(subject: Subject) -> Recognised:
     score, manner, _ = best
     if base is layers.AdaptedLayer:
         manner = with_forms(subject, manner)
+    elif base is losses.AdaptedLoss:
+        manner, score = with_epsilon(subject, manner, score)
+    elif not score[-1] or "momentum" in (manner.offer.options or ()):
+        manner = with_damping(subject, manner)
     cls = type(subject.name, (base,), {"subject": subject, "manner": manner})
     return _recognised(subject, manner, cls, score)
 
@@ -148,42 +169,82 @@ _PARTS: dict[str, tuple[Any, type]] = {
 def _differs_in_backward(manner: Any, best: tuple[Any, ...]) -> bool:
     """Once an output is right only backward is open: a loss may want something else there."""
     if isinstance(manner, losses.LossManner):
-        return manner.forward_part == best[1].forward_part
-    return _columns_next(best) and manner.layout.given == "K1"
+        return bool(manner.forward_part == best[1].forward_part)
+    return _columns_next(best) and bool(manner.layout.given == "K1")
 
 
 def _columns_next(best: tuple[Any, ...]) -> bool:
     """Columns whose gradients have another shape: it may be code for one column."""
     score, manner, _ = best
-    return isinstance(manner, layers.Manner) and manner.layout.given == "KN" and score[2] < 4
+    return isinstance(manner, layers.Manner) and manner.layout.given == "KN" and bool(score[2] < 4)
+
+
+def with_epsilon(subject: Subject, manner: Any, score: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+    _, run, _ = _tried(subject, manner, losses.AdaptedLoss)
+    data, loss = probe(subject.kind, manner.offer).first, run.arrays.get(("loss", "loss"))
+    if loss is None:
+        return manner, score
+    found = losses.with_epsilon(manner, data["logits"], data["labels"], float(loss))
+    return found, _tried(subject, found, losses.AdaptedLoss)[0]
+
+
+def with_damping(subject: Subject, manner: Any) -> Any:
+    """Whether steps with momentum come out right only if it averages."""
+    case = replace(probe(subject.kind, manner.offer), settings={"lr": 0.1, "momentum": 0.5})
+    wanted = run_case(getattr(tinycnn_numpy, subject.kind), case)["first"].arrays
+    for damped in (False, True) if subject.kind == "SGD" else ():
+        cls: Any = type(
+            subject.name,
+            (optimizers.AdaptedOptimizer,),
+            {"manner": replace(manner, damped=damped), "subject": subject},
+        )
+        arrays = run_case(cls, case)["first"].arrays
+        if arrays and all(key in arrays and np.allclose(arrays[key], right) for key, right in wanted.items()):
+            return replace(manner, damped=damped)
+    return manner
 
 
 def with_forms(subject: Subject, manner: layers.Manner) -> layers.Manner:
     """Whether the window, stride and padding may be one number, two, or both: each is tried."""
-    numbers, pairs, offer = [], [], replace(manner.offer, numbers=(), pairs=())
     if subject.kind not in ("Conv2D", "MaxPool2D", "AvgPool2D"):
         return manner
-    for argument, own in (("kernel_size", offer.kernel), ("stride", offer.stride), ("padding", offer.padding)):
+    numbers, pairs, offer = list[str](), list[str](), replace(manner.offer, numbers=(), pairs=())
+    for argument, own in (
+        ("kernel_size", offer.kernel),
+        ("stride", offer.stride),
+        ("padding", offer.padding),
+    ):
         if own is not None:
             continue
         two, one = {"kernel_size": ((3, 2), 3), "stride": ((2, 3), 2), "padding": ((1, 2), 1)}[argument]
-        base = replace(manner.offer, numbers=tuple(n for n in manner.offer.numbers if n != argument),
+        free = replace(manner.offer, numbers=tuple(n for n in manner.offer.numbers if n != argument),
                        pairs=tuple(n for n in manner.offer.pairs if n != argument))  # fmt: skip
-        takes_two = _runs(subject, replace(manner, offer=base), {argument: two})
-        takes_one = _runs(subject, replace(manner, offer=base), {argument: one})
-        if takes_two and not takes_one:
+        takes: dict[Any, bool | None] = {}
+        for tiles in (free.tiles, True):
+            takes = {size: _runs(subject, replace(manner, offer=replace(free, tiles=tiles)), {argument: size})
+                     for size in (two, one)}  # fmt: skip
+            if any(takes.values()):
+                offer = replace(offer, tiles=tiles or offer.tiles)
+                break
+        unusable = set(takes.values()) == {None}
+        if argument == "padding" and unusable:
+            offer = replace(offer, padding=0, unusable=(*offer.unusable, argument))
+        elif argument == "stride" and unusable:
+            own = 1 if subject.kind == "Conv2D" else 0
+            offer = replace(offer, stride=own, unusable=(*offer.unusable, argument))
+        elif takes[two] and not takes[one]:
             pairs.append(argument)
-        if not takes_two:
+        elif not takes[two]:
             numbers.append(argument)
     return replace(manner, offer=replace(offer, numbers=tuple(numbers), pairs=tuple(pairs)))
 
 
-def _runs(subject: Subject, manner: layers.Manner, settings: dict[str, Any]) -> bool:
-    """Whether its output has the right shape with a setting."""
+def _runs(subject: Subject, manner: layers.Manner, settings: dict[str, Any]) -> bool | None:
+    """Whether its output has the right shape with a setting; None if it ends in an exception."""
     cls: Any = type(subject.name, (layers.AdaptedLayer,), {"subject": subject, "manner": manner})
     case = probe(subject.kind, manner.offer, settings)
     run = run_case(cls, case)["first"].arrays.get((subject.kind, "out"))
-    return run is not None and run.shape == case.first["dout"].shape
+    return None if run is None else bool(run.shape == case.first["dout"].shape)
 
 
 def _finished(subject: Subject, manner: Any, base: type, reasons: list[str]) -> list[Any]:
@@ -199,12 +260,14 @@ def _finished(subject: Subject, manner: Any, base: type, reasons: list[str]) -> 
     with catching(run):
         found = layers.with_weights(subject, manner, layer, case.first["x"])
     if run.failure:
-        reasons.append(run.failure.text if run.failure.exception == "UnknownArgumentError" else str(run.failure))
+        reasons.append(
+            run.failure.text if run.failure.exception == "UnknownArgumentError" else str(run.failure)
+        )
     return found
 
 
 def _tried(subject: Subject, manner: Any, base: type) -> tuple[tuple[Any, ...], Run, type]:
-    """How well a manner fits: (shape of the output, its numbers, shapes of gradients, numbers, all is right)."""
+    """How well a manner fits: shape and numbers of the output, right shapes, right numbers, all right."""
     cls: Any = type(subject.name, (base,), {"subject": subject, "manner": manner})
     case = probe(subject.kind, manner.offer)
     run = run_case(cls, case)["first"]
@@ -214,7 +277,9 @@ def _tried(subject: Subject, manner: Any, base: type) -> tuple[tuple[Any, ...], 
         given = run.arrays.get(key)
         if given is not None and given.shape == right.shape:
             same.add(key)
-            if np.allclose(given, right, rtol=0, atol=CLOSE * max(1e-30, float(np.abs(right).max(initial=0)))):
+            if np.allclose(
+                given, right, rtol=0, atol=CLOSE * max(1e-30, float(np.abs(right).max(initial=0)))
+            ):
                 near.add(key)
     first = next(iter(wanted))
     if (subject.kind, "dweight") in run.arrays and (subject.kind, "dx") not in run.arrays:
@@ -264,7 +329,7 @@ def probe(kind: str, offer: Offer, asked: Mapping[str, Any] | None = None) -> Ca
         S = offer.step(layers.as_pair(asked.get("stride", (1, 1) if kind == "Conv2D" else K)), K)
         P = offer.margin(layers.as_pair(asked.get("padding", (0, 0))))
         N, F = (4, 5) if kind == "Conv2D" else (5, C)
-        H, W = offer.sides((9, 13), K, S, P)
+        H, W = offer.sides((10, 13), K, S, P)  # not what the windows cover
         x = normal(N, C, H, W)
         dout = normal(N, F, (H + 2 * P[0] - K[0]) // S[0] + 1, (W + 2 * P[1] - K[1]) // S[1] + 1)
         weights, settings = {}, asked
@@ -292,7 +357,9 @@ def probe(kind: str, offer: Offer, asked: Mapping[str, Any] | None = None) -> Ca
     else:
         grads = {"0": normal(3, 4, 3), "1": normal(3, 3)}
         settings = {"lr": 0.1}
-        return Case(kind, "probe", {"first": grads}, (), settings, {"0": normal(4, 3), "1": normal(3)}, np.float64)
+        return Case(
+            kind, "probe", {"first": grads}, (), settings, {"0": normal(4, 3), "1": normal(3)}, np.float64
+        )
     return Case(kind, "probe", {"first": {"x": x, "dout": dout}}, positional, settings, weights, np.float64)
 
 
@@ -314,7 +381,11 @@ def subjects_in(module: ModuleType, said: Mapping[str, str]) -> tuple[list[list[
     left: dict[str, str] = {}
     seen: set[int] = set()
     for name, thing in list(vars(module).items()):
-        if id(thing) in seen or not (isinstance(thing, type) or inspect.isfunction(thing)) or not _is_own(thing, module):
+        if (
+            id(thing) in seen
+            or not (isinstance(thing, type) or inspect.isfunction(thing))
+            or not _is_own(thing, module)
+        ):
             continue
         seen.add(id(thing))
         if said.get(name) and said[name] not in KINDS:
@@ -323,11 +394,16 @@ def subjects_in(module: ModuleType, said: Mapping[str, str]) -> tuple[list[list[
             of_class(name, thing, said, found, left)
         else:
             of_function(name, thing, vars(module), said, found, left)
-    bases = {base for name, thing in vars(module).items() if isinstance(thing, type) for base in thing.__mro__[1:]}
+    bases = {
+        base for name, thing in vars(module).items() if isinstance(thing, type) for base in thing.__mro__[1:]
+    }
     found = [a for a in found if a[0].cls not in bases or a[0].name in NAMES]
     softmax = [cls for name, cls in vars(module).items() if isinstance(cls, type) and bare(name) in _SOFTMAX]
     if softmax:
-        found = [[replace(s, softmax=softmax[0]) if s.cls and s.kind == "CrossEntropyLoss" else s for s in a] for a in found]
+        found = [
+            [replace(s, softmax=softmax[0]) if s.cls and s.kind == "CrossEntropyLoss" else s for s in a]
+            for a in found
+        ]
         used = {softmax[0].__name__} if any(s.softmax for a in found for s in a) else set()
         left = {name: why for name, why in left.items() if name not in used}
     return found, left
@@ -347,7 +423,9 @@ def _is_own(thing: Any, module: ModuleType) -> bool:
 _SOFTMAX = ("softmax", "softmaxlayer", "activationsoftmax", "softmaxactivation", "layersoftmax")
 
 
-def of_class(name: str, cls: type, said: Mapping[str, str], found: list[list[Subject]], left: dict[str, str]) -> None:
+def of_class(
+    name: str, cls: type, said: Mapping[str, str], found: list[list[Subject]], left: dict[str, str]
+) -> None:
     forward, backward, update = (method_of(cls, names) for names in (FORWARD, BACKWARD, UPDATE))
     ancestor = next((base.__name__ for base in cls.__mro__ if base.__name__ in NAMES), None)
     told = said.get(name) or NAMES.get(name) or (NAMES[ancestor] if name in said and ancestor else None)
@@ -359,7 +437,12 @@ def of_class(name: str, cls: type, said: Mapping[str, str], found: list[list[Sub
         left[name] = f"extends {NAMES[ancestor]} under another name"
     elif kinds:
         found.append([Subject(name, kind, cls) for kind in kinds])
-    elif forward and backward and not name.startswith("_") and not name.lower().endswith(("layer", "module", "base")):
+    elif (
+        forward
+        and backward
+        and not name.startswith("_")
+        and not name.lower().endswith(("layer", "module", "base"))
+    ):
         left[name] = "no layer or loss of the library has such a name"
 
 
@@ -379,7 +462,9 @@ def of_function(
         modes = _modes(function) if set(kinds) & set(RATHER) else {}
         if modes:
             for kind, words in modes.items():
-                found.append([Subject(f"{name} ({next(iter(words.values()))})", kind, None, function, partner, words)])
+                found.append(
+                    [Subject(f"{name} ({next(iter(words.values()))})", kind, None, function, partner, words)]
+                )
         elif kinds:
             found.append([Subject(name, kind, None, function, partner) for kind in kinds])
         else:
@@ -394,7 +479,14 @@ def of_function(
 
 def _partner_of(name: str, space: Mapping[str, Any]) -> Any:
     """relu_backward of relu."""
-    names = (f"{name}_backward", f"{name}_back", f"{name}_grad", f"backward_{name}", f"{name}Backward", f"d_{name}")
+    names = (
+        f"{name}_backward",
+        f"{name}_back",
+        f"{name}_grad",
+        f"backward_{name}",
+        f"{name}Backward",
+        f"d_{name}",
+    )
     return next((space[other] for other in names if inspect.isfunction(space.get(other))), None)
 
 
@@ -403,7 +495,9 @@ def _partner(name: str, match: re.Match[str] | None, space: Mapping[str, Any]) -
         return None
     head, tail = name[: match.start()], name[match.end() :]
     for word in ("_backward", "_bwd", "_backprop", "_back", "_grad"):
-        partner = space.get(f"{head}{word}{tail}") or space.get(f"{head}{word}".lstrip("_") if not head else f"{head}{word}")
+        partner = space.get(f"{head}{word}{tail}") or space.get(
+            f"{head}{word}".lstrip("_") if not head else f"{head}{word}"
+        )
         if inspect.isfunction(partner):
             return partner
     return None
@@ -425,6 +519,8 @@ def _modes(function: Any) -> dict[str, dict[str, Any]]:
             words = {bare(word): word for word in strings_in(function)}
             kinds = {"MaxPool2D": ("max",), "AvgPool2D": ("average", "avg", "mean")}
             modes = {k: next((words[w] for w in ws if w in words), None) for k, ws in kinds.items()}
+            if any(modes.values()):
+                modes = {k: word or kinds[k][0] for k, word in modes.items()}
             return {kind: {parameter: word} for kind, word in modes.items() if word}
     return {}
 
@@ -446,7 +542,11 @@ def choose(alternatives: list[Subject]) -> Recognised:
 def without_activation(subject: Subject) -> Recognised:
     """A layer with an activation of its own is asked for none. Raises UnknownArgumentError."""
     found = recognise(subject)
-    own = [p.name for p in parameters_of(subject.cls) if argument_named(subject.kind, p.name) == "activation"] if subject.cls else []
+    own = (
+        [p.name for p in parameters_of(subject.cls) if argument_named(subject.kind, p.name) == "activation"]
+        if subject.cls
+        else []
+    )
     if found.right or not own or found.score[1]:
         return found
     for word in (None, "linear", "identity", "none"):
@@ -456,10 +556,9 @@ def without_activation(subject: Subject) -> Recognised:
             continue
         if plain.score[1]:
             return plain
-    raise UnknownArgumentError("it has an activation of its own")
+    raise OwnActivationError("it has an activation of its own")
 
 
 def said_in(source: str) -> dict[str, str]:
     """Lines such as `# parity: Affine = Dense`."""
     return dict(re.findall(r"^\s*#\s*parity:\s*(\w+)\s*=\s*(\w+)\s*$", source, re.MULTILINE))
-

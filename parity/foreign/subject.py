@@ -20,6 +20,7 @@ class Offer:
     float64   or else it makes float32 of everything
     wide      numbers of every size, or ordinary ones alone
     dx        it gives the gradient of its input
+    unusable  the arguments that it takes, and that end in an exception
     tiles     the windows must cover the image; square: it must have as many rows as columns
     """
 
@@ -34,6 +35,7 @@ class Offer:
     float64: bool = True
     wide: bool = True
     dx: bool = True
+    unusable: tuple[str, ...] = ()
     tiles: bool = False
     square: bool = False
 
@@ -43,7 +45,8 @@ class Offer:
         if not self.tiles:
             return sides
         H, W = (
-            side - (side + 2 * p - k) % s for side, k, s, p in zip(sides, kernel, stride, padding, strict=True)
+            side - (side + 2 * p - k) % s
+            for side, k, s, p in zip(sides, kernel, stride, padding, strict=True)
         )
         return H, W
 
@@ -60,6 +63,9 @@ class Offer:
         if own is not None:
             return own, own
         return (size[0], size[0]) if argument in self.numbers else size
+
+
+WHATEVER = Offer()
 
 
 @dataclass(frozen=True)

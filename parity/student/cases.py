@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 import tinycnn_numpy
-from parity.foreign.subject import Offer
+from parity.foreign.subject import WHATEVER, Offer
 from parity.kinds import KINDS, STATES, names_of
 
 Array = np.ndarray[Any, Any]
 Pair = tuple[int, int]
 STEPS = 6  # of an optimiser
-WHATEVER = Offer()
 
 
 @dataclass(frozen=True)
@@ -381,9 +380,10 @@ def _sgd(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
 
 @questions_for("Adam")
 def _adam(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
-    yield _optimizer(kind, rng, "as PyTorch's defaults")
-    yield _optimizer(kind, rng, "large steps", lr=0.1)
-    yield _optimizer(kind, rng, "other betas", lr=0.1, betas=(0.6, 0.8))
+    scale = 1.0 if offer.wide else 1000.0
+    yield _optimizer(kind, rng, "as PyTorch's defaults", scale=scale)
+    yield _optimizer(kind, rng, "large steps", scale=scale, lr=0.1)
+    yield _optimizer(kind, rng, "other betas", scale=scale, lr=0.1, betas=(0.6, 0.8))
     yield _optimizer(kind, rng, "eps that counts", lr=0.1, eps=0.1)
     yield _optimizer(kind, rng, "small gradients", lr=0.1, scale=1e-4, eps=1e-4)
     yield _optimizer(kind, rng, "weight decay", lr=0.1, weight_decay=0.3)

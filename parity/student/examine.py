@@ -33,11 +33,11 @@ from parity.exact import exact_inputs, exact_run
 from parity.foreign.calls import NoMannerError, UnknownArgumentError
 from parity.foreign.names import kinds_named
 from parity.foreign.recognise import Recognised, behind
-from parity.foreign.subject import Offer, Subject
+from parity.foreign.subject import WHATEVER, Offer, Subject
 from parity.kinds import KINDS, NAMES, kind_of, names_of
 from parity.record import Run, set_arrays
 from parity.report import Diagnosis, Report
-from parity.student.cases import WHATEVER, Case, cases_of
+from parity.student.cases import Case, cases_of
 from parity.student.checkup import Check, Checkup
 from parity.student.run_case import run_case
 from parity.twins import stages_of, twin_class

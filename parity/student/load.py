@@ -40,8 +40,9 @@ class Absent(ModuleType):
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """The last to be asked: what the text imports and nobody else finds is absent."""
 
-    def __init__(self, text: str) -> None:
-        self.wanted, self.names = set(_imported(ast.parse(text))), list[str]()
+    def __init__(self, *texts: str) -> None:
+        self.wanted = {name for text in texts for name in _imported(ast.parse(text))}
+        self.names: list[str] = []
 
     def find_spec(
         self, name: str, path: Any = None, target: Any = None
@@ -71,8 +72,9 @@ def source_of(path: Path) -> str:
 
 
 def _without_magic(cell: str) -> str:
-    if cell.startswith("%%"):
-        return ""
+    first, _, rest = cell.lstrip().partition("\n")
+    if first.startswith("%%"):  # of these only some run the cell as Python
+        cell = rest if first.split()[0] in ("%%time", "%%timeit", "%%capture") else ""
     return "\n".join("pass" if line.lstrip()[:1] in ("%", "!", "?") else line for line in cell.split("\n"))
 
 
@@ -126,12 +128,13 @@ def _folder(path: Path) -> tuple[ModuleType, list[str]]:
     whole.__file__ = str(path / "__init__.py")
     packaged = (path / "__init__.py").is_file()
     sys.path.insert(0, str(path.parent if packaged else path))
-    for file in sorted(path.rglob("*.py")):
+    files = sorted(path.rglob("*.py"))
+    finder = Finder(*map(source_of, files))
+    for file in files:
         parts = file.relative_to(path.parent if packaged else path).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         if parts[-1].startswith("test_") or not name:
             continue
-        finder = Finder(source_of(file))
         sys.meta_path.append(finder)
         try:
             module = importlib.import_module(name)
@@ -142,7 +145,12 @@ def _folder(path: Path) -> tuple[ModuleType, list[str]]:
             sys.meta_path.remove(finder)
         own = {n: v for n, v in vars(module).items() if getattr(v, "__module__", None) == name}
         vars(whole).update({n: v for n, v in own.items() if isinstance(v, type) or callable(v)})
-    return whole, remarks
+    return whole, remarks + _absent(finder)
+
+
+def _absent(finder: Finder) -> list[str]:
+    absent = sorted({name.split(".")[0] for name in finder.names})
+    return [f"not installed here: {', '.join(absent)}"] if absent else []
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:
@@ -169,8 +177,7 @@ def define(module: ModuleType, text: str, why: str) -> list[str]:
                 left += 1
     finally:
         sys.meta_path.remove(finder)
-    absent = sorted({name.split(".")[0] for name in finder.names})
-    remarks = [f"not installed here: {', '.join(absent)}"] if absent else []
+    remarks = _absent(finder)
     if left or why:
         reason = f" ({why})" if why else ""
         remarks.append(f"only its definitions were run{reason}: {left} other statements were left out")

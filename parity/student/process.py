@@ -30,7 +30,7 @@ from typing import IO, Any, cast
 import numpy as np
 from safetensors.numpy import load
 
-from parity.foreign.subject import Offer
+from parity.foreign.subject import WHATEVER, Offer
 from parity.kinds import KINDS
 from parity.record import Failure, Fault, Outcome, Remark, Run
 from parity.student.cases import Case
@@ -70,7 +70,7 @@ class Taken:
 
     kind: str
     how: str = ""
-    offer: Offer = Offer()
+    offer: Offer = WHATEVER
     why: str = ""
     fails: bool = False
 
@@ -331,7 +331,7 @@ def _taken(message: bytes) -> Taken | None:
         return None
     if answer["why"]:
         return Taken("", why=_plain(str(answer["why"])), fails=bool(answer["fails"]))
-    lists = {name: tuple(v) if isinstance(v, list) else v for name, v in answer["offer"].items()}
+    lists: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in answer["offer"].items()}
     return Taken(KINDS[answer["kind"]].name, _plain(str(answer["taken"])), Offer(**lists))
 
 

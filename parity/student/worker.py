@@ -108,10 +108,8 @@ class Examined:
 
     def __init__(self, path: Path, said: Mapping[str, str], definitions_alone: bool):
         self.module, self.remarks = load(path, definitions_alone)
-        try:
+        with contextlib.suppress(OSError, ValueError):
             said = said_in(source_of(path)) | dict(said) if path.is_file() else said
-        except (OSError, ValueError):
-            pass
         found, self.left = subjects_in(self.module, said)
         self.alternatives = {subjects[0].name: subjects for subjects in found}
         self.known: dict[str, Recognised] = {}

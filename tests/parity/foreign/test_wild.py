@@ -1,0 +1,63 @@
+"""Files as people write them, with what is true of each: tests/parity/unseen/wild, by somebody else.
+
+Every layer is examined without a line of adapter; the right ones are accepted, the wrong ones caught at the
+right tensor, and what is no layer of ours is left alone.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from parity.student.program import examine_file
+
+WILD = Path(__file__).parents[1] / "unseen" / "wild"
+TRUTH = json.loads((WILD / "truth.json").read_text(encoding="utf-8"))
+QUICK = {  # one for each shape of interface
+    "cs231n_ties_softmax.py", "nnfs_conv_nhwc.py", "scipy_convolutional.py", "optimizer_functions.py",
+    "module_with_grad.py", "columns_dense.py", "neg_identity_linear.py", "colab_digits.ipynb", "package/nn",
+}  # fmt: skip
+OF_ANOTHER_MIND = {  # right by the file's own convention, and another than PyTorch's in our interface
+    ("package/nn", "CrossEntropyLoss"): "log-of-softmax",  # a sure and wrong answer costs infinitely much
+    ("zero_batchnorm_dropout.py", "Dropout"): "scale-missing",  # not inverted
+}
+NOT_EXAMINED = {  # BatchNorm2D and Dropout are known in the library's interface alone
+    ("cs231n_fast_im2col.py", "dropout_forward/dropout_backward"),
+    ("cs231n_fast_im2col.py", "spatial_batchnorm_forward/spatial_batchnorm_backward"),
+    ("zero_batchnorm_dropout.py", "BatchNormalization"),
+    ("one_image_functions.py", "softmax, categorical_cross_entropy"),  # there is no gradient
+}
+PARAMETERS = {"0", "1", "(ended)"}
+
+
+def owner(name):
+    """What the check calls it: "conv_forward/conv_backward" is conv_forward."""
+    name, _, mode = name.partition(", mode=")
+    return f"{name.split('/')[0]} ({mode})" if mode else name.split(", ")[-1].split("/")[0]
+
+
+@pytest.mark.parametrize(
+    "file", [file if file in QUICK else pytest.param(file, marks=pytest.mark.slow) for file in TRUTH]
+)
+def test_what_is_true_of_a_file_comes_out(file):
+    path = WILD / ("package" if file.startswith("package") else file)
+    checkup = examine_file(path, seconds=60)
+    owners = checkup.by_owner()
+    for name, truth in TRUTH[file].items():
+        checks = owners.get(owner(name), [])
+        if truth["kind"] == "none":
+            assert not checks, f"{name} is examined"
+            continue
+        if (file, name) in NOT_EXAMINED:
+            assert not checks
+            continue
+        assert checks, f"{name} is not examined: {checkup.remarks}"
+        wrong = {row.tensor for check in checks for row in check.rows if not row.ok}
+        codes = {d.code for check in checks for d in check.diagnoses}
+        right = all(check.ok for check in checks if not check.skipped)
+        if (file, name) in OF_ANOTHER_MIND:
+            assert codes == {OF_ANOTHER_MIND[file, name]}
+            continue
+        assert right is truth["right"], (name, wrong, codes, truth)
+        if not right and wrong:
+            assert wrong & (set(truth["tensors"]) | PARAMETERS), (name, wrong, truth)
