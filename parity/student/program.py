@@ -1,12 +1,13 @@
-"""Examine the file of a student: python -m parity check student.py
+"""Examine what a student wrote: python -m parity check student.py
 
-Everything that the file defines under a name of the library (Conv2D, ReLU, MaxPool2D, AvgPool2D, Flatten,
-Dense, CrossEntropyLoss, SGD, Adam, Sequential, TinyCNN, MNISTCNN, MLP) is held against PyTorch; a partial
-file is fine. Exit code 0 only if everything that is defined is right, 1 if not, 2 for a wrong command line,
-3 if the results cannot be written.
+A file, a notebook or a folder. Every layer, loss, optimiser and model in it that the library has too is held
+against PyTorch; a partial file is fine. It may be a class or a pair of functions, in its own interface: a line
+says what was taken for what, and --as NAME=CLASS overrules it (in the file: # parity: NAME = CLASS). Exit code
+0 only if everything that is defined is right, 1 if not, 2 for a wrong command line, 3 if the results cannot be
+written.
 
-Each class is worth 10 points, written or not. A class that extends one of these under another name is left
-alone; --only examines it.
+Each class is worth 10 points, written or not. A class that extends one of the library's under another name is
+left alone; --only examines it.
 
 The code runs in a process of its own, with limits of time and memory. That protects the check from mistakes,
 not from malice: it is no sandbox. Run files of strangers in a container.
@@ -46,7 +47,7 @@ def main(argv: list[str]) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", type=Path, help="the Python file of a student")
+    parser.add_argument("file", type=Path, help="the Python file, notebook or folder of a student")
     parser.add_argument("--only", nargs="+", metavar="CLASS", help="examine these classes alone")
     parser.add_argument(
         "--as", nargs="+", metavar="NAME=CLASS", dest="said", type=saying, default=[],

@@ -567,19 +567,20 @@ class TestChecks:
 RIGHT = "import tinycnn_numpy as tn\n\nclass ReLU(tn.ReLU):\n    pass\n"
 
 
+@pytest.fixture
+def checked(tmp_path, capsys):
+    """checked(source, *flags) -> exit code, the JSON or None, what was printed."""
+
+    def run(source, *flags):
+        file, results = tmp_path / "student.py", tmp_path / "results.json"
+        file.write_text(source)
+        code = main(["check", str(file), "--json", str(results), *flags])
+        return code, json.loads(results.read_text()) if results.is_file() else None, capsys.readouterr()
+
+    return run
+
+
 class TestPoints:
-    @pytest.fixture
-    def checked(self, tmp_path, capsys):
-        """checked(source, *flags) -> exit code, the JSON or None, what was printed."""
-
-        def run(source, *flags):
-            file, results = tmp_path / "student.py", tmp_path / "results.json"
-            file.write_text(source)
-            code = main(["check", str(file), "--json", str(results), *flags])
-            return code, json.loads(results.read_text()) if results.is_file() else None, capsys.readouterr()
-
-        return run
-
     def test_subclasses_earn_nothing(self, checked):
         many = RIGHT + "".join(f"\nclass Relu{i}(ReLU):\n    pass\n" for i in range(30))
         code, result, _ = checked(many)
@@ -694,3 +695,81 @@ class TestTheDtypeHidesNoValue:
 
         codes = {d.code for check in parity.check(Dense).checks for d in check.diagnoses}
         assert codes == {"no-known-cause"}
+
+
+class TestOtherInterfaces:
+    """What the command line and the file say of a class; tests/parity/foreign has the interfaces."""
+
+    AFFINE = """
+import numpy as np
+class Thing:
+    def __init__(self, W, b):
+        self.W, self.b = W, b
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+    def backward(self, dout):
+        self.dW, self.db = self.x.T @ dout, dout.sum(axis=0)
+        return dout @ self.W.T
+"""
+
+    def test_a_right_loss_arrives_in_its_shape(self, checked):
+        code, result, _ = checked(
+            "import tinycnn_numpy as tn\n\nclass CrossEntropyLoss(tn.CrossEntropyLoss):\n    pass\n"
+        )
+        assert code == 0 and result["score"] == 10
+
+    def test_the_command_line_says_what_a_class_is(self, checked):
+        assert checked(self.AFFINE)[0] == 1
+        code, result, _ = checked(self.AFFINE, "--as", "Thing=Dense")
+        assert (
+            code == 0
+            and "Thing is taken for Dense: W (in, out), b (M), x (N, K), dW, db" in result["remarks"]
+        )
+        wrong = self.AFFINE.replace("dout.sum(axis=0)", "dout[0]")
+        code, result, _ = checked(wrong, "--as", "Thing=Dense")
+        assert code == 1 and {c["diagnosis"] for c in result["checks"]} <= {
+            "first-only",
+            "last-skipped",
+            None,
+        }
+
+    def test_a_line_of_the_file_says_it_too(self, checked):
+        assert checked("# parity: Thing = Dense\n" + self.AFFINE)[0] == 0
+        affine = self.AFFINE.replace("Thing", "Affine")
+        assert checked(affine)[0] == 0
+        code, result, _ = checked("# parity: Affine = nothing\n" + affine)
+        assert code == 1 and "not examined: Affine: left alone, as told" in result["remarks"]
+
+    @pytest.mark.parametrize("said", ["Thing", "Thing=Dance", "=Dense"])
+    def test_what_it_says_must_be_a_kind(self, said, tmp_path, capsys):
+        (tmp_path / "student.py").write_text(self.AFFINE)
+        with pytest.raises(SystemExit) as exit_:
+            main(["check", str(tmp_path / "student.py"), "--as", said])
+        assert exit_.value.code == 2
+        assert f"'{said}', expected NAME=CLASS with one of nothing, Conv2D" in capsys.readouterr().err
+
+    def test_a_class_that_fails_however_it_is_called_is_an_error(self, checked):
+        broken = "class Affine:\n    def __init__(self, W, b): pass\n"
+        broken += "    def forward(self, x): return x.nothing\n    def backward(self, dout): return dout\n"
+        code, result, _ = checked(broken)
+        assert code == 1 and "'nothing'" in result["checks"][0]["sentence"]
+
+    def test_a_stride_of_the_wrong_shape_is_judged_and_not_left_out(self, checked):
+        text = """
+import numpy as np
+class Conv:
+    def __init__(self, c_in, c_out, k, stride=1):
+        self.W, self.b, self.k, self.s = np.zeros((c_out, c_in, k, k)), np.zeros(c_out), k, stride
+    def forward(self, x):
+        self.v = np.lib.stride_tricks.sliding_window_view(x, (self.k, self.k), axis=(2, 3))
+        return np.einsum("nchwij,fcij->nfhw", self.v, self.W) + self.b[:, None, None]
+    def backward(self, dout):
+        self.dW, self.db = np.einsum("nchwij,nfhw->fcij", self.v, dout), dout.sum((0, 2, 3))
+"""
+        code, result, _ = checked(text)
+        wrong = {c["name"] for c in result["checks"] if c["verdict"] != "match"}
+        assert (
+            code == 1
+            and {"Conv: stride that does not divide", "Conv: stride larger than the kernel"} <= wrong
+        )

@@ -32,7 +32,8 @@ def test_the_kinds_that_a_name_may_mean(name, kinds):
 @pytest.mark.parametrize(
     ("name", "role"),
     [
-        ("W", "weight"), ("filterWeights", "weight"), ("kernels", "weight"), ("biases", "bias"), ("B", "bias"),
+        ("W", "weight"), ("filterWeights", "weight"), ("kernels", "weight"),
+        ("biases", "bias"), ("B", "bias"),
         ("dW", "dweight"), ("dweights", "dweight"), ("grad_W", "dweight"),
         ("w_gradient", "dweight"), ("d_b", "dbias"), ("bias_grad", "dbias"), ("dinputs", "dx"),
         ("dA_prev", "dx"), ("output", "out"), ("velocity", None), ("last_input", None),
