@@ -91,6 +91,12 @@ def wrong_statistics() -> Iterator[tuple[str, str, Axes, Predict]]:
         CHANNEL,
         lambda e: normalised(e, *of_batch(e, ddof=1)) if e.stage.training else None,
     )
+    yield (
+        "not-centred",
+        "the mean is not subtracted: x_hat = (x - mean) / sqrt(var + eps).",
+        CHANNEL,
+        lambda e: not_centred(e, *right(e)),
+    )
     for code, sentence, root in (
         ("eps-outside-root", "eps stands outside the root", lambda var, eps: torch.sqrt(var) + eps),
         ("eps-missing", "eps is missing", lambda var, eps: torch.sqrt(var)),
@@ -107,6 +113,26 @@ def wrong_statistics() -> Iterator[tuple[str, str, Axes, Predict]]:
         )
 
 
+def half_of_the_batch() -> Iterator[tuple[str, str, Axes, Predict]]:
+    """Of the batch's statistics one in evaluation; dx does not tell which."""
+    yield (
+        "batch-in-evaluation",
+        "evaluation takes the batch's var: it takes running_mean and running_var.",
+        CHANNEL,
+        lambda e: None if e.stage.training else normalised(e, running(e)[0], of_batch(e)[1]),
+    )
+    yield (
+        "batch-in-evaluation",
+        "evaluation takes the batch's mean: it takes running_mean and running_var.",
+        CHANNEL,
+        lambda e: None if e.stage.training else normalised(e, of_batch(e)[0], running(e)[1]),
+    )
+
+
+def not_centred(e: Evidence, x_hat: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
+    return e.x / root, root
+
+
 def with_root(e: Evidence, root_of: Callable[[Tensor, float], Tensor]) -> tuple[Tensor, Tensor]:
     mean, var = of_batch(e) if e.stage.training else running(e)
     root = root_of(var, e.stage.eps)
@@ -120,13 +146,14 @@ def after(statistics: Predict, compute: Callable[[Evidence, Tensor, Tensor], Ten
 
 @causes("BatchNorm2D", "out")
 def out_causes() -> Iterator[Cause]:
-    for code, sentence, _, statistics in wrong_statistics():
+    for code, sentence, _, statistics in (*wrong_statistics(), *half_of_the_batch()):
         yield Cause(code, sentence, after(statistics, lambda e, x_hat, root: scaled(e, x_hat)))
-    yield Cause(
-        "not-scaled",
-        "weight and bias are not used: out = weight * x_hat + bias.",
-        lambda e: right(e)[0],
-    )
+    for what, out in (
+        ("weight and bias are not used", lambda e: right(e)[0]),
+        ("the bias is not used", lambda e: by_channel(e, "weight") * right(e)[0]),
+        ("the weight is not used", lambda e: right(e)[0] + by_channel(e, "bias")),
+    ):
+        yield Cause("not-scaled", f"{what}: out = weight * x_hat + bias.", out)
 
 
 @causes("BatchNorm2D", "dx")
@@ -195,7 +222,7 @@ def wrong_factors() -> Iterator[tuple[str, Predict]]:
 def dweight_causes() -> Iterator[Cause]:
     for sentence, factor in wrong_factors():
         yield Cause("not-normalised", sentence, lambda e, factor=factor: total(e.dout * factor(e)).flatten())
-    for code, sentence, _, statistics in wrong_statistics():
+    for code, sentence, _, statistics in (*wrong_statistics(), *half_of_the_batch()):
         yield Cause(code, sentence, after(statistics, lambda e, x_hat, root: total(e.dout * x_hat).flatten()))
 
 
@@ -221,6 +248,16 @@ def running_var_causes() -> Iterator[Cause]:
         "running-variance-biased",
         f"running_var takes the var that divides by M: PyTorch divides by M - 1 here; {formula}.",
         lambda e: moved(e, "running_var", of_batch(e)[1]) if e.stage.training else None,
+    )
+    yield Cause(
+        "root-of-variance",
+        f"running_var averages the standard deviation: {formula}.",
+        lambda e: moved(e, "running_var", of_batch(e, ddof=1)[1].sqrt()) if e.stage.training else None,
+    )
+    yield Cause(
+        "root-of-variance",
+        f"running_var averages the standard deviation, of the biased var: {formula}.",
+        lambda e: moved(e, "running_var", of_batch(e)[1].sqrt()) if e.stage.training else None,
     )
     yield Cause(
         "ddof",
@@ -282,6 +319,22 @@ def shared_by_channels(e: Evidence, tensor: str) -> Tensor:
 
 
 PAGES = [
+    Page(
+        "not-centred",
+        kind="BatchNorm2D",
+        what="The mean is not subtracted.",
+        right="x_hat = (x - mean[:, None, None]) / root[:, None, None]",
+        wrong="x_hat = x / root[:, None, None]",
+        why="The variance is one even so. After a ReLU all numbers stay positive.",
+    ),
+    Page(
+        "root-of-variance",
+        kind="BatchNorm2D",
+        what="running_var holds standard deviations.",
+        right="unbiased = x.var(axis=(0, 2, 3), ddof=1)",
+        wrong="unbiased = x.std(axis=(0, 2, 3), ddof=1)",
+        why="Training never reads it. Only in evaluation are all numbers divided by the wrong root.",
+    ),
     Page(
         "statistics-constant",
         kind="BatchNorm2D",

@@ -13,11 +13,13 @@ from torch.nn.grad import conv2d_input, conv2d_weight
 
 from parity.doctor.arithmetic import (
     back_to_pixels,
+    cropped,
     geometry,
     misread_dout,
     one_of_many,
     padded_on_one_side,
     permutations,
+    scatter,
 )
 from parity.doctor.evidence import Cause, Evidence, Page, Predict, causes
 
@@ -115,6 +117,54 @@ def out_causes() -> Iterator[Cause]:
     yield from one_of_many(
         "out", "channel", "c", lambda e, keep: conv(e, weight=e.weight * keep(e.weight, 1))
     )
+    for what, change in shared_biases():
+        yield Cause(
+            "bias-shared",
+            f"{what}: {formula}.",
+            lambda e, change=change: conv(e, bias=change(e.bias)) if "bias" in e.inputs else None,
+        )
+    for times, what in ((lambda e: -1, "subtracted"), (lambda e: len(e.x), "added once for each image")):
+        yield Cause(
+            "bias-per-cell",
+            f"the bias is {what}: {formula}.",
+            lambda e, times=times: conv(e, bias=times(e) * e.bias) if "bias" in e.inputs else None,
+        )
+    yield from paddings(lambda e, padded: conv(e, input=padded, padding=0))
+    yield Cause(
+        "summed-over-batch",
+        f"every image gets the sum of all images: {formula}, for each n.",
+        lambda e: conv(e, bias=None).sum(dim=0, keepdim=True).expand(len(e.x), -1, -1, -1) + bias_of(e),
+    )
+
+
+def bias_of(e: Evidence) -> Tensor:
+    return e.bias[:, None, None] if "bias" in e.inputs else torch.zeros(())
+
+
+def shared_biases() -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
+    yield "every output gets the sum of all biases", lambda b: b.sum().expand_as(b)
+    yield "every output gets the mean of the biases", lambda b: b.mean().expand_as(b)
+    yield "every output gets the first bias", lambda b: b[:1].expand_as(b)
+    yield "every output gets the last bias", lambda b: b[-1:].expand_as(b)
+    yield "the biases stand at the wrong outputs, by one", lambda b: b.roll(1)
+    yield "the biases stand in reverse", lambda b: b.flip(0)
+
+
+def paddings(compute: Callable[[Evidence, Tensor], Tensor]) -> Iterator[Cause]:
+    """The image with something else around it than zeros."""
+    for what, fill in (
+        ("repeats the border", lambda x, edges: functional.pad(x, edges, mode="replicate")),
+        ("mirrors the image", lambda x, edges: functional.pad(x, edges, mode="reflect")),
+        ("goes around", lambda x, edges: functional.pad(x, edges, mode="circular")),
+        ("is 1", lambda x, edges: functional.pad(x, edges, value=1.0)),
+        ("is the mean of the images", lambda x, edges: functional.pad(x, edges, value=float(x.mean()))),
+        ("is the smallest number", lambda x, edges: functional.pad(x, edges, value=float(x.min()))),
+    ):
+        yield Cause(
+            "padding-value",
+            f"the padding {what}: it is 0.",
+            lambda e, fill=fill: compute(e, fill(e.x, (*[geometry(e)[2][1]] * 2, *[geometry(e)[2][0]] * 2))),
+        )
 
 
 def kernel_misread(e: Evidence, order: tuple[int, ...], there: bool) -> Tensor:
@@ -162,6 +212,7 @@ def dweight_causes() -> Iterator[Cause]:
             kept_dout(axes),
         )
     yield from misread_dout("dweight", lambda e, dout: dweight(e, dout=dout))
+    yield from paddings(lambda e, padded: dweight(e, x=padded, padding=0))
 
 
 def kept_dout(axes: tuple[int, ...]) -> Callable[..., Tensor]:
@@ -248,6 +299,17 @@ def dx_causes() -> Iterator[Cause]:
         with_weight(dx, exchanged),
     )
     yield from back_to_pixels(dwindows, formula)
+    for how in ("by pixel", "by kernel"):
+        yield Cause(
+            "window-overwritten",
+            f"windows and filters overwrite the ones before: {formula} (`+=`, not `=`).",
+            lambda e, how=how: cropped(e, scatter(e, last_filter(e), how)),
+        )
+    yield Cause(
+        "gradient-for-weight",
+        f"dx is computed from dweight in place of weight: {formula}.",
+        lambda e: dx(e, weight=torch.from_numpy(e.exact["dweight"])),
+    )
     yield from one_of_many("dx", "filter", "f", lambda e, keep: dx(e, dout=e.dout * keep(e.dout, 1)))
     yield from misread_dout("dx", lambda e, dout: dx(e, dout=dout))
     for order in permutations(range(3, 4)):
@@ -259,12 +321,44 @@ def dx_causes() -> Iterator[Cause]:
             )
 
 
+def last_filter(e: Evidence) -> Tensor:
+    """What each window gets from the last filter alone."""
+    return torch.einsum("np,ck->nckp", e.dout[:, -1].flatten(1), e.weight[-1].flatten(1))
+
+
 def dwindows(e: Evidence) -> Tensor:
     """The gradient of every window, (N, C, KH*KW, OH*OW)."""
     return torch.einsum("nfp,fck->nckp", e.dout.flatten(2), e.weight.flatten(2))
 
 
 PAGES = [
+    Page(
+        "bias-shared",
+        kind="Conv2D",
+        what="Every output gets the same bias, or that of another.",
+        right="out = out + self.bias[:, None, None]",
+        wrong="out = out + self.bias.sum()",
+        why="While all biases are 0, as most start, nothing shows it.",
+    ),
+    Page(
+        "padding-value",
+        kind="Conv2D",
+        what="Something else than zeros stands around the image.",
+        right="padded = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)])",
+        wrong='padded = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)], mode="edge")',
+        why="Another layer, not a wrong one. It does not equal PyTorch's, whose default is zeros.",
+    ),
+    Page(
+        "summed-over-batch",
+        kind="Conv2D",
+        what="Every image gets the sum of all images.",
+        right='out = np.einsum("nchwij,fcij->nfhw", windows, self.weight)',
+        wrong="""
+        out = np.einsum("nchwij,fcij->fhw", windows, self.weight)
+        out = np.stack([out] * len(x))
+        """,
+        why="A letter is missing on the right of an einsum. With a batch of one nothing shows it.",
+    ),
     Page(
         "kernel-flipped",
         kind="Conv2D",

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+import torch
 from torch.nn import functional
 
 from parity.doctor.arithmetic import one_of_many
-from parity.doctor.convolution import dbias_causes
+from parity.doctor.convolution import dbias_causes, shared_biases
 from parity.doctor.evidence import Cause, Evidence, Page, causes
 
 
@@ -29,6 +30,19 @@ def out_causes() -> Iterator[Cause]:
                 functional.linear(e.x, e.weight, times * e.bias) if "bias" in e.inputs else None
             ),
         )
+    yield Cause(
+        "weight-transposed",
+        f"weight is reshaped to (in_features, out_features), not transposed: {formula}.",
+        lambda e: functional.linear(e.x, e.weight.reshape(e.weight.shape[::-1]).T, e.inputs.get("bias")),
+    )
+    for what, change in shared_biases():
+        yield Cause(
+            "bias-shared",
+            f"{what}: {formula}.",
+            lambda e, change=change: (
+                functional.linear(e.x, e.weight, change(e.bias)) if "bias" in e.inputs else None
+            ),
+        )
     yield from one_of_many(
         "out",
         "input",
@@ -44,6 +58,16 @@ def dx_causes() -> Iterator[Cause]:
         "weight-transposed",
         f"dout @ weight.T in place of dout @ weight: {formula}.",
         lambda e: e.dout @ e.weight.T if square(e) else None,
+    )
+    yield Cause(
+        "weight-transposed",
+        f"the weight is reshaped where it is transposed elsewhere: {formula}.",
+        lambda e: e.dout @ e.weight.T.reshape(e.weight.shape),
+    )
+    yield Cause(
+        "gradient-for-weight",
+        f"dx is computed from dweight in place of weight: {formula}.",
+        lambda e: e.dout @ torch.from_numpy(e.exact["dweight"]),
     )
     yield from one_of_many("dx", "output", "m", lambda e, keep: (e.dout * keep(e.dout, 1)) @ e.weight)
 
@@ -66,6 +90,14 @@ def dense_dbias_causes() -> Iterator[Cause]:
 
 
 PAGES = [
+    Page(
+        "gradient-for-weight",
+        kind="Dense",
+        what="dweight stands where weight is meant.",
+        right="dx = dout @ self.weight",
+        wrong="dx = dout @ self.dweight",
+        why="Both have one shape. One letter too many, and the gradient goes anywhere.",
+    ),
     Page(
         "weight-transposed",
         kind="Dense",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -12,7 +13,19 @@ from parity.doctor.evidence import Cause, Evidence, Page, causes
 LOG = "log p = z - max z - log(sum(exp(z - max z))), row by row"
 
 
+def shifted_and_summed(z: Tensor, shift: int | None, total: int | None) -> Tensor:
+    """log p where the largest logit is taken along one axis (None: of all), and the sum along another."""
+    largest = z.amax() if shift is None else z.amax(dim=shift, keepdim=True)
+    powers = (z - largest).exp()
+    sums = powers.sum() if total is None else powers.sum(dim=total, keepdim=True)
+    return z - largest - sums.log()
+
+
 def log_softmax(z: Tensor, over: str) -> Tensor:
+    if over.startswith("shift"):
+        _, shift, total = over.split()
+        axes = {"classes": 1, "batch": 0, "everything": None}
+        return shifted_and_summed(z, axes[shift], axes[total])
     if over == "everything":
         return z - z.logsumexp(dim=(0, 1))
     return z.log_softmax(dim={"classes": 1, "batch": 0}[over])
@@ -28,7 +41,29 @@ def loss_causes() -> Iterator[Cause]:
         return -right_class(log_softmax(z, over), labels).mean()
 
     yield from softmax_causes(loss)
-    for eps in (1e-15, 1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5):
+    for what, wrong in (
+        ("the class that the network favours is charged", lambda log_p, y: -log_p.amax(dim=1).mean()),
+        ("all classes are charged", lambda log_p, y: -log_p.sum(dim=1).mean()),
+        (
+            "1 - p of the right class is charged",
+            lambda log_p, y: -(1 - right_class(log_p, y).exp()).log().mean(),
+        ),
+    ):
+        sentence = f"{what}: the loss is -mean(log_probs[np.arange(N), labels])."
+        yield Cause(
+            "label-ignored", sentence, lambda e, wrong=wrong: wrong(e.logits.log_softmax(dim=1), e.labels)
+        )
+    yield Cause(
+        "log-of-mean",
+        "the logarithm of the mean probability is taken: take the mean of the logarithms.",
+        lambda e: -right_class(probabilities(e), e.labels).mean().log(),
+    )
+    yield Cause(
+        "log-of-mean",
+        "the loss is the median of the images': take their mean.",
+        lambda e: np.median(-right_class(e.logits.log_softmax(dim=1), e.labels).numpy()),
+    )
+    for eps in (1e-2, 1e-3, 1e-4, 1e-15, 1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5):
         for how, p_of in (
             (f"log(p + {eps:g})", lambda p, eps=eps: p + eps),
             (f"a p cut off at {eps:g}", lambda p, eps=eps: p.clamp(min=eps)),
@@ -65,7 +100,11 @@ def loss_causes() -> Iterator[Cause]:
 
 def softmax_causes(compute: Callable[..., Any]) -> Iterator[Cause]:
     """Wrong probabilities or labels; compute(z, labels, over) is the loss or its gradient."""
-    for over in ("batch", "everything"):
+    axes = ("classes", "batch", "everything")
+    mixed = [
+        f"shift {shift} {total}" for shift in axes for total in axes if (shift, total) != ("classes",) * 2
+    ]
+    for over in ("batch", "everything", *mixed):
         yield Cause(
             "softmax-over-batch",
             "the probabilities sum to 1 over the wrong axis: softmax runs over the classes, axis=1.",
@@ -154,8 +193,32 @@ def dlogits_causes() -> Iterator[Cause]:
         f"the derivative of softmax is missing, -[k is label] / p is dL/dprobs: {formula}.",
         lambda e: -functional.one_hot(e.labels, e.logits.shape[1]) / probabilities(e) / len(e.logits),
     )
+    yield Cause(
+        "label-not-subtracted",
+        f"1 is added at the right class: subtract it, {formula}.",
+        lambda e: (e.logits.softmax(dim=1) + functional.one_hot(e.labels, e.logits.shape[1])) / len(e.logits),
+    )
+    yield Cause(
+        "double-softmax",
+        f"the derivative of softmax is applied once more: {formula} contains it.",
+        lambda e: through_softmax(e.logits.softmax(dim=1), dlogits(e.logits, e.labels)),
+    )
+    yield Cause(
+        "double-softmax",
+        f"the derivative of softmax is applied once more, its diagonal alone: {formula} contains it.",
+        lambda e: (p := e.logits.softmax(dim=1)) * (1 - p) * dlogits(e.logits, e.labels),
+    )
+    yield Cause(
+        "double-softmax",
+        f"the derivative of the logarithm is applied once more, 1 / p: {formula} contains it.",
+        lambda e: dlogits(e.logits, e.labels) / probabilities(e),
+    )
     yield from softmax_causes(dlogits)
     yield from overflow_causes("dlogits")
+
+
+def through_softmax(p: Tensor, dprobs: Tensor) -> Tensor:
+    return p * (dprobs - (p * dprobs).sum(dim=1, keepdim=True))
 
 
 def probabilities(e: Evidence) -> Tensor:
@@ -170,6 +233,22 @@ def every_label(e: Evidence) -> Tensor:
 
 
 PAGES = [
+    Page(
+        "label-ignored",
+        kind="CrossEntropyLoss",
+        what="Another class than the right one is charged.",
+        right="loss = -log_probs[np.arange(len(labels)), labels].mean()",
+        wrong="loss = -log_probs.max(axis=1).mean()",
+        why="The loss falls as the network grows sure of anything. Its gradient may be right even so.",
+    ),
+    Page(
+        "log-of-mean",
+        kind="CrossEntropyLoss",
+        what="The images are not averaged as they should be.",
+        right="loss = -log_probs[np.arange(len(labels)), labels].mean()",
+        wrong="loss = -np.log(np.exp(log_probs)[np.arange(len(labels)), labels].mean())",
+        why="The log of a mean is not the mean of logs. One sure and wrong image hardly counts.",
+    ),
     Page(
         "softmax-over-batch",
         kind="CrossEntropyLoss",

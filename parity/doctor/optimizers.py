@@ -63,6 +63,7 @@ def decayed(g: Tensor, w: Tensor, weight_decay: float, how: str) -> Tensor:
         "wrong sign": g - weight_decay * w,
         "sign of weights": g + weight_decay * w.sign(),
         "twice": g + 2 * weight_decay * w,
+        "alone": weight_decay * w if weight_decay else g,
     }
     return rules.get(how, g)
 
@@ -84,7 +85,7 @@ def decay_causes(variant: Callable[..., Cause]) -> Iterator[Cause]:
 def sgd_causes(tensor: str) -> Iterator[Cause]:
     def variant(
         code: str, sentence: str, decay: str = "coupled", momentum: str = "torch", nesterov: str = "torch",
-        sign: float = -1.0,
+        sign: float = -1.0, rate: str = "torch",
     ) -> Cause:  # fmt: skip
         def predict(e: Evidence) -> Array | None:
             if decay == "ignored here" and not others_are_right(e, tensor):
@@ -100,16 +101,20 @@ def sgd_causes(tensor: str) -> Iterator[Cause]:
                     "damped": mu * before + (1 - mu) * g if mu else g,
                     "ignored": g,
                     "on the gradient": before + mu * g if mu else g,
+                    "never shrinks": before + g if mu else g,
+                    "with the rate": mu * before + s["lr"] * g if mu else g,
                 }[momentum]
                 state["b"] = b
                 step = b
                 if s["nesterov"]:
-                    step = {"torch": g + mu * b, "ignored": b, "twice": mu * b + b, "minus": g - mu * b}[
-                        nesterov
-                    ]
+                    step = {"torch": g + mu * b, "ignored": b, "twice": mu * b + b, "minus": g - mu * b,
+                            "not shrunk": g + b, "always": g + mu * b}[nesterov]  # fmt: skip
+                elif nesterov == "always":
+                    step = g + mu * b
                 if decay == "decoupled":
                     step = step + s["weight_decay"] * w
-                return torch.as_tensor(w + sign * s["lr"] * step)
+                lr = {"torch": s["lr"], "ignored": 1.0, "twice": s["lr"] ** 2}[rate]
+                return torch.as_tensor(w + sign * lr * step)
 
             return after_every_step(e, tensor, update)
 
@@ -125,7 +130,17 @@ def sgd_causes(tensor: str) -> Iterator[Cause]:
         yield variant("momentum-misplaced", sentence, momentum="on the gradient", nesterov=nesterov)
         sentence = f"momentum does nothing: {b}, data -= lr * b."
         yield variant("momentum-ignored", sentence, momentum="ignored", nesterov=nesterov)
+        sentence = f"the buffer is not multiplied by momentum, so it never fades: {b}."
+        yield variant("momentum-misplaced", sentence, momentum="never shrinks", nesterov=nesterov)
+        sentence = f"lr enters the buffer and then the step as well: {b}, data -= lr * b."
+        yield variant("lr-twice", sentence, momentum="with the rate", nesterov=nesterov)
+    yield variant("lr-twice", "the step is lr * lr * b: data -= lr * b.", rate="twice")
+    yield variant("lr-ignored", "lr does nothing: data -= lr * b.", rate="ignored")
     yield variant("nesterov-ignored", f"nesterov does nothing: {step}.", nesterov="ignored")
+    yield variant(
+        "nesterov-always", "every momentum is Nesterov's: without it data -= lr * b.", nesterov="always"
+    )
+    yield variant("nesterov-formula", f"b is not multiplied by momentum: {step}.", nesterov="not shrunk")
     yield variant("nesterov-formula", f"nesterov uses b in place of g: {step}.", nesterov="twice")
     yield variant("nesterov-sign", f"nesterov subtracts the buffer: {step}.", nesterov="minus")
     yield variant("decay-decoupled", f"weight decay skips the momentum buffer: {DECAY}.", decay="decoupled")
@@ -138,8 +153,9 @@ def adam_causes(tensor: str) -> Iterator[Cause]:
     def variant(
         code: str, sentence: str, decay: str = "coupled", correct: str = "mv", correction: str = "divided",
         count: Callable[[int, int, int], int] | None = None, eps: str = "outside", by_root: str = "divided",
-        swap: bool = False, v_of: Callable[[Tensor], Tensor] = torch.square, first: str = "m",
-        forgets: bool = False, sign: float = -1.0,
+        swap: bool = False, v_of: Callable[[Tensor, Tensor], Tensor] = lambda g, m: g * g, first: str = "m",
+        forgets: str = "", sign: float = -1.0, weigh: str = "torch", stored: str = "", rate: str = "torch",
+        correct_by: Callable[[float, float, int], tuple[float, float]] = lambda b1, b2, t: (b1**t, b2**t),
     ) -> Cause:  # fmt: skip
         def predict(e: Evidence) -> Array:
             s: dict[str, Any] = {
@@ -151,18 +167,30 @@ def adam_causes(tensor: str) -> Iterator[Cause]:
             beta1, beta2 = s["betas"][::-1] if swap else s["betas"]
 
             def update(state: dict[str, Any], w: Tensor, g: Tensor, t: int) -> Tensor:
-                g = decayed(g, w, s["weight_decay"], decay)
-                old = {} if forgets else state
-                m = beta1 * old.get("m", torch.zeros_like(w)) + (1 - beta1) * g
-                v = beta2 * old.get("v", torch.zeros_like(w)) + (1 - beta2) * v_of(g)
-                state |= {"m": m, "v": v}
-                n = count(t, int(tensor), len(e.given)) if count else t
-                c1, c2 = (
-                    1 - beta**n if name in correct else 1.0 for name, beta in (("m", beta1), ("v", beta2))
+                g = decayed(g, w, s["weight_decay"] * (s["lr"] if decay == "times lr" else 1),
+                            "coupled" if decay == "times lr" else decay)  # fmt: skip
+                old_m, old_v = (
+                    torch.zeros_like(w) if name in forgets or t == 1 else state[name] for name in "mv"
                 )
-                if correction == "multiplied":
-                    c1, c2 = 1 / c1, 1 / c2
+                m = {
+                    "m adds": beta1 * old_m + g,
+                    "m reversed": (1 - beta1) * old_m + beta1 * g,
+                }.get(weigh, beta1 * old_m + (1 - beta1) * g)
+                square = v_of(g, m)
+                v = {
+                    "v adds": beta2 * old_v + square,
+                    "v reversed": (1 - beta2) * old_v + beta2 * square,
+                    "v maximum": torch.maximum(beta2 * old_v, square),
+                    "v weighed maximum": torch.maximum(beta2 * old_v, (1 - beta2) * square),
+                    "v larger": torch.maximum(old_v, square),
+                }.get(weigh, beta2 * old_v + (1 - beta2) * square)
+                n = count(t, int(tensor), len(e.given)) if count else t
+                powers = zip("mv", correct_by(beta1, beta2, n), strict=True)
+                c1, c2 = (1 - power if name in correct else 1.0 for name, power in powers)
+                if correction.startswith("multiplied"):
+                    c1, c2 = 1 / c1, c2 if correction == "multiplied, m alone" else 1 / c2
                 m_hat, v_hat = (m if first == "m" else g) / c1, v / c2
+                state |= {"m": m_hat if "m" in stored else m, "v": v_hat if "v" in stored else v}
                 below = {
                     "outside": v_hat.sqrt() + s["eps"],
                     "inside": (v_hat + s["eps"]).sqrt(),
@@ -173,7 +201,8 @@ def adam_causes(tensor: str) -> Iterator[Cause]:
                 step = m_hat / below if by_root == "divided" else m_hat * below
                 if decay == "decoupled":
                     step = step + s["weight_decay"] * w
-                return torch.as_tensor(w + sign * s["lr"] * step)
+                lr = {"torch": s["lr"], "ignored": 1.0, "twice": s["lr"] ** 2}[rate]
+                return torch.as_tensor(w + sign * lr * step)
 
             return after_every_step(e, tensor, update)
 
@@ -208,10 +237,51 @@ def adam_causes(tensor: str) -> Iterator[Cause]:
     yield variant(
         "not-in-place",
         "m and v start at 0 in every step: `m = ...` makes a local array, m[...] = ... keeps the mean.",
-        forgets=True,
+        forgets="mv",
     )
+    for name in "mv":
+        sentence = f"{name} starts at 0 in every step: write into it, {name}[...] = ..., or assign it again."
+        yield variant("not-in-place", sentence, forgets=name)
+        sentence = f"{name}_hat is kept as {name}, and corrected again in the next step: {correction}."
+        yield variant("correction-stored", sentence, stored=name)
+    yield variant("correction-stored", f"m_hat and v_hat are kept as m and v: {correction}.", stored="mv")
+    for weigh, what in (
+        ("m adds", "m adds the whole g"),
+        ("m reversed", "in m the weights of old and new are exchanged"),
+        ("v adds", "v adds the whole g * g"),
+        ("v reversed", "in v the weights of old and new are exchanged"),
+        ("v maximum", "v is the larger of beta2 * v and g * g"),
+        ("v weighed maximum", "v is the larger of its two terms, not their sum"),
+        ("v larger", "v is the largest g * g"),
+    ):
+        averages = "m = beta1 * m + (1 - beta1) * g, v = beta2 * v + (1 - beta2) * g * g"
+        yield variant("average-weights", f"{what}: {averages}.", weigh=weigh)
+    for correct_by, what in (
+        (lambda b1, b2, t: (b2**t, b1**t), "the betas are exchanged in the correction"),
+        (lambda b1, b2, t: (b1**t, b1**t), "v is corrected with beta1"),
+        (lambda b1, b2, t: (b2**t, b2**t), "m is corrected with beta2"),
+    ):
+        yield variant("betas-swapped", f"{what}: {correction}.", correct_by=correct_by)
+    yield variant(
+        "step-not-counted",
+        f"beta * t stands in place of beta**t: {correction}.",
+        correct_by=lambda b1, b2, t: (b1 * t, b2 * t),
+    )
+    yield variant(
+        "multiplied-not-divided", f"m is multiplied by its correction: {correction}.",
+        correction="multiplied, m alone",
+    )  # fmt: skip
+    yield variant("lr-twice", f"the step is multiplied by lr twice: {step}.", rate="twice")
+    yield variant("lr-ignored", f"lr does nothing: {step}.", rate="ignored")
+    yield variant("decay-factor", f"weight decay is multiplied by lr inside g: {DECAY}.", decay="times lr")
     yield variant("betas-swapped", "beta1 and beta2 are exchanged: beta1 is m's, beta2 is v's.", swap=True)
-    yield variant("not-squared", "v averages |g|: it should average g * g.", v_of=torch.abs)
+    yield variant("not-squared", "v averages |g|: it should average g * g.", v_of=lambda g, m: g.abs())
+    yield variant("not-squared", "v averages g: it should average g * g.", v_of=lambda g, m: g)
+    yield variant("wrong-moment", "v averages m * m: it should average g * g.", v_of=lambda g, m: m * m)
+    yield variant(
+        "wrong-moment", "v averages the square of g - m, which is AdaBelief: Adam averages g * g.",
+        v_of=lambda g, m: (g - m) ** 2,
+    )  # fmt: skip
     yield variant("momentum-ignored", f"g in place of m_hat: {step}.", first="g", correct="v")
     yield variant("momentum-ignored", f"g in place of m: {step}.", first="g")
     yield variant(
@@ -222,6 +292,58 @@ def adam_causes(tensor: str) -> Iterator[Cause]:
 
 
 PAGES = [
+    Page(
+        "lr-twice",
+        kind="SGD",
+        what="The step is multiplied by lr twice.",
+        right="parameter.data[...] -= self.lr * change",
+        wrong="parameter.data[...] -= self.lr * self.lr * change",
+        why="With lr = 0.1 training is ten times as slow, and looks like a badly chosen rate.",
+    ),
+    Page(
+        "lr-ignored",
+        kind="SGD",
+        what="lr does nothing.",
+        right="parameter.data[...] -= self.lr * change",
+        wrong="parameter.data[...] -= change",
+        why="The steps are far too long, and no setting of lr helps.",
+    ),
+    Page(
+        "nesterov-always",
+        kind="SGD",
+        what="Every momentum is Nesterov's.",
+        right="change = g + self.momentum * b if self.nesterov else b",
+        wrong="change = g + self.momentum * b",
+        why="It trains as well or better. Only against PyTorch does it show.",
+    ),
+    Page(
+        "average-weights",
+        kind="Adam",
+        what="m or v is no average: its weights do not add up to 1, or stand at the wrong terms.",
+        right="m[...] = beta1 * m + (1 - beta1) * g",
+        wrong="m[...] = beta1 * m + g",
+        why="""The bias correction divides by what the weights add up to. Without 1 - beta the steps are
+        1 / (1 - beta) times as long.""",
+    ),
+    Page(
+        "wrong-moment",
+        kind="Adam",
+        what="v averages something else than g * g.",
+        right="v[...] = beta2 * v + (1 - beta2) * g * g",
+        wrong="v[...] = beta2 * v + (1 - beta2) * m * m",
+        why="Its root is the size of a typical gradient, by which the step is divided.",
+    ),
+    Page(
+        "correction-stored",
+        kind="Adam",
+        what="The corrected mean is kept, and corrected again.",
+        right="m_hat = m / (1 - beta1**t)",
+        wrong="""
+        m[...] = m / (1 - beta1**t)
+        m_hat = m
+        """,
+        why="The correction belongs to one step. m itself goes on as it is.",
+    ),
     Page(
         "parameter-forgotten",
         kind="SGD",

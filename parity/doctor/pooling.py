@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -42,6 +43,8 @@ def shares(e: Evidence, rule: str, fill: float = -math.inf) -> Tensor:
         case "by column":
             by_column = place % KW * KH + place // KW
             return onehot((winners * (KH * KW - by_column)).argmax(dim=2, keepdim=True), winners)
+        case "smallest":
+            return onehot(windows.argmin(dim=2, keepdim=True), winners)
         case "corner":
             return onehot(torch.zeros_like(first), winners)
         case "all":
@@ -146,6 +149,30 @@ def max_out_causes() -> Iterator[Cause]:
         "the largest magnitude is taken: a max pool keeps the largest number, sign included.",
         lambda e: functional.max_pool2d(e.x.abs(), e.stage.kernel_size, e.stage.stride, e.stage.padding),
     )
+    for fill in (-math.inf, math.inf):
+        yield Cause(
+            "smallest-for-largest",
+            "out is the smallest of each window: a max pool keeps the largest.",
+            lambda e, fill=fill: windows_of(e.stage, e.x, fill).amin(dim=2).reshape(e.dout.shape),
+        )
+    yield Cause(
+        "mean-for-largest",
+        "out is the mean of each window: a max pool keeps the largest.",
+        lambda e: windows_of(e.stage, e.x, -math.inf).mean(dim=2).reshape(e.dout.shape),
+    )
+    yield Cause(
+        "absolute-value",
+        "the largest magnitude is taken, padding with it: a max pool keeps the largest number.",
+        lambda e: windows_of(e.stage, e.x, -math.inf).abs().amax(dim=2).reshape(e.dout.shape),
+    )
+    for axis, name in ((1, "channels"), (0, "images")):
+        yield Cause(
+            "over-other-axes",
+            f"all {name} share one maximum: each has its own.",
+            lambda e, axis=axis: (
+                torch.from_numpy(e.exact["out"]).amax(dim=axis, keepdim=True).expand(e.dout.shape)
+            ),
+        )
     yield from geometry_causes(functional.max_pool2d)
 
 
@@ -159,6 +186,7 @@ def max_dx_causes() -> Iterator[Cause]:
             "ties-by-column",
             "of equal numbers the first down the columns gets the gradient: PyTorch reads row by row.",
         ),
+        ("smallest", "smallest-for-largest", "the smallest number gets the gradient: it is the largest's."),
         ("shared", "ties-shared", "equal numbers share the gradient: PyTorch gives all of it to the first."),
         (
             "all",
@@ -251,6 +279,19 @@ def unpadded_winners(e: Evidence) -> Tensor:
 
 @causes("AvgPool2D", "out")
 def average_out_causes() -> Iterator[Cause]:
+    for axis, name in ((1, "channels"), (0, "images")):
+        yield Cause(
+            "over-other-axes",
+            f"all {name} share one mean: each has its own.",
+            lambda e, axis=axis: (
+                torch.from_numpy(e.exact["out"]).mean(dim=axis, keepdim=True).expand(e.dout.shape)
+            ),
+        )
+    yield Cause(
+        "rounded-down",
+        "the mean is rounded down: divide with / and not with //.",
+        lambda e: np.floor(e.exact["out"]),
+    )
     yield Cause(
         "real-cells-only",
         "padding is left out of the count: PyTorch divides by KH*KW everywhere (count_include_pad=True).",
@@ -304,6 +345,30 @@ def repeated_tiles(e: Evidence) -> Tensor:
 
 
 PAGES = [
+    Page(
+        "smallest-for-largest",
+        kind="MaxPool2D",
+        what="The smallest number of a window is taken.",
+        right="out = windows.max(axis=(4, 5))",
+        wrong="out = windows.min(axis=(4, 5))",
+        why="With bright digits on a dark ground the background is kept, and the digit is lost.",
+    ),
+    Page(
+        "over-other-axes",
+        kind="MaxPool2D",
+        what="Channels, or images, share one result.",
+        right="out = windows.max(axis=(4, 5))",
+        wrong="out = np.repeat(windows.max(axis=(1, 4, 5))[:, None], x.shape[1], axis=1)",
+        why="A pool knows nothing of the other channels. With one channel and one image nothing shows it.",
+    ),
+    Page(
+        "rounded-down",
+        kind="AvgPool2D",
+        what="The mean is rounded down.",
+        right="out = windows.mean(axis=(4, 5))",
+        wrong="out = windows.sum(axis=(4, 5)) // (KH * KW)",
+        why="// divides whole numbers. Pixels of 0 to 255 hide it, normalised ones do not.",
+    ),
     Page(
         "zero-padding",
         kind="MaxPool2D",

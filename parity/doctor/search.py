@@ -53,7 +53,7 @@ def predicted(cause: Cause, e: Evidence, tensor: str) -> Array:
     """What the cause makes of a run; the right answer where it does not show."""
     try:
         prediction = cause.predict(e)
-    except (IndexError, RuntimeError, ValueError):  # not with these shapes
+    except (IndexError, KeyError, RuntimeError, ValueError):  # not with these shapes or tensors
         prediction = None
     if prediction is None:
         return e.exact[tensor]
@@ -185,7 +185,8 @@ class Search:
 
 def left_by(inner: Cause, e: Evidence, tensor: str) -> Evidence:
     """A run of which the wrong answer of `inner` is what is right."""
-    before = left_by(inner, e.before, tensor) if e.before and tensor in e.before.exact else None
+    known = e.before and tensor in e.before.exact and tensor in e.before.given
+    before = left_by(inner, e.before, tensor) if e.before and known else None
     return dataclasses.replace(e, exact=e.exact | {tensor: predicted(inner, e, tensor)}, before=before)
 
 

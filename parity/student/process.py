@@ -14,6 +14,7 @@ import dataclasses
 import io
 import itertools
 import json
+import math
 import os
 import pickle
 import select
@@ -21,6 +22,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +40,7 @@ from parity.student.worker import FULL, LOST, receive, send
 
 COMMAND = [sys.executable, "-P", "-B", "-u", "-X", "faulthandler", "-m", "parity.student.worker"]
 SHOWN = 2000  # characters of the output that are kept
+LONG, MANY = 500, 60  # characters of a name or remark; how many of them
 NOT_TRIED = "not tried, because two cases before gave no answer in time"
 FOREIGN = "the process sent what is no answer: does the code write to files that it did not open?"
 CLOSED = "the process lost its connection: does the code close files that it did not open?"
@@ -66,6 +69,7 @@ class Taken:
 
     how    in words, "" if it has the library's interface; offer: what it takes
     why    it cannot be examined; fails: for it ends in an exception, however it is called
+    elsewhere   what of it stands in another file
     """
 
     kind: str
@@ -73,6 +77,7 @@ class Taken:
     offer: Offer = WHATEVER
     why: str = ""
     fails: bool = False
+    elsewhere: tuple[str, ...] = ()
 
 
 class Contained:
@@ -80,28 +85,38 @@ class Contained:
 
     seconds    for loading the file, and for each case. After one without an answer the other cases of that
                class get a tenth of it (at least 1 s); after two they are not tried.
+    total      for all cases of the file together
     memory_mb  memory for the student's code, Python and libraries not counted
     said       what the command line says that classes are: {"Affine": "Dense"}
     subjects   the kinds that each class or function may be of, by its name
     left       why others are left alone, by name; remarks: on how the file was loaded
+    imports    the libraries that know the answers and that it imports
 
     Entering raises LoadError. A process that ended is replaced by a fresh one for the next case.
     """
 
     def __init__(
-        self, path: Any, seconds: float = 20.0, memory_mb: int = 2048, said: Mapping[str, str] | None = None
+        self,
+        path: Any,
+        seconds: float = 20.0,
+        memory_mb: int = 2048,
+        said: Mapping[str, str] | None = None,
+        total: float = 600.0,
     ):
-        self.path, self.seconds, self.memory_mb = Path(path), seconds, memory_mb
+        self.path, self.seconds, self.memory_mb, self.total = Path(path), seconds, memory_mb, total
         self.said, self.definitions_alone = dict(said or {}), False
         self.subjects: dict[str, list[str]] = {}
         self.left: dict[str, str] = {}
         self.remarks: list[str] = []
+        self.imports: list[str] = []
+        self._end = math.inf  # of the time for the whole file
         self._process: subprocess.Popen[bytes] | None = None
         self._text, self._more = "", 0  # of what it prints
 
     def __enter__(self) -> "Contained":
         if not self.path.exists():
             raise LoadError("there is no such file")
+        self._end = time.monotonic() + self.total
         try:
             self._start()
         except LateLoadError as reason:  # it trains, say
@@ -132,12 +147,33 @@ class Contained:
         except (LoadError, ProcessError):  # its cases will say what it does
             return plain
 
+    def tampered(self) -> str:
+        """What gives away that the file alters the functions that examine it; "" if nothing does."""
+        rng = np.random.default_rng()
+        key, x, dout = rng.standard_normal((3, 2, 3))
+        case = Case("ReLU", "canary", {"first": {"x": x, "dout": dout}}, dtype=np.float64)
+        try:
+            if not self._process:
+                self._start()
+            run = self._exchange(self.seconds, partial(_runs, case), (key, case))["first"]
+        except (LoadError, ProcessError) as reason:
+            return str(reason)
+        if run.failure:
+            return str(run.failure)
+        wanted = {("ReLU", "out"): x * key, ("ReLU", "dx"): dout - key}
+        same = run.arrays.keys() == wanted.keys() and all(
+            np.array_equal(run.arrays[name], array) for name, array in wanted.items()
+        )
+        return "" if same else "a class that the check knows gave another answer than it does"
+
     def ask(self, name: str, cases: Iterable[Case]) -> Iterator[tuple[Case, dict[str, Run]]]:
         """Each case and what the class of this name gave; or how the process ended, as Run.error."""
         seconds, late = self.seconds, 0
         for case in cases:
             runs = _failed(NOT_TRIED)
-            if late < 2:
+            if time.monotonic() > self._end:
+                runs = _failed(f"not tried: the {self.total:g} s for the whole file are over")
+            elif late < 2:
                 try:
                     if not self._process:
                         self._start()
@@ -153,7 +189,7 @@ class Contained:
     @property
     def printed(self) -> str:
         """The beginning of what the code printed; complete after the `with` block."""
-        text = "\n".join(map(_plain, self._text.split("\n")))
+        text = "\n".join(map(_printable, self._text.split("\n")))
         return f"{text}\n... ({self._more:,} more characters)" if self._more else text
 
     def _start(self) -> None:
@@ -183,7 +219,7 @@ class Contained:
         if failure:
             self.__exit__()
             raise LoadError(str(self._in_words(failure)))
-        self.subjects, self.left, self.remarks = listed
+        self.subjects, self.left, self.remarks, self.imports = listed
 
     def _read(self, pipe: Any) -> None:
         """Take all that is printed off the pipe, so that printing never blocks, and keep the beginning."""
@@ -293,6 +329,12 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _plain(text: str) -> str:
+    """Printable, and not endless."""
+    more = len(text) - LONG
+    return _printable(text) if more <= 0 else f"{_printable(text[:LONG])}... ({more:,} more characters)"
+
+
+def _printable(text: str) -> str:
     """Without what would confuse a terminal or cannot be encoded."""
     return "".join(c if c.isprintable() or c == "\t" else ascii(c)[1:-1] for c in text)
 
@@ -320,9 +362,15 @@ def _listed(message: bytes) -> tuple[Failure | None, Any]:
     failure = _failure(answer["failure"])
     if failure:
         return failure, None
-    subjects = {_plain(name): [KINDS[kind].name for kind in kinds] for name, kinds in answer["subjects"]}
-    left = {_plain(name): _plain(str(why)) for name, why in answer["left"].items()}
-    return None, (subjects, left, [_plain(str(remark)) for remark in answer["remarks"]])
+    few = answer["subjects"][:MANY]
+    subjects = {_plain(name): [KINDS[kind].name for kind in kinds] for name, kinds in few}
+    left = {_plain(name): _plain(str(why)) for name, why in list(answer["left"].items())[:MANY]}
+    if (more := len(answer["subjects"]) - MANY) > 0:
+        left["..."] = f"{more} more, of {MANY + more} classes and functions"
+    remarks, imports = (
+        [_plain(str(remark)) for remark in answer[name][:MANY]] for name in ("remarks", "imports")
+    )
+    return None, (subjects, left, remarks, imports)
 
 
 def _taken(message: bytes) -> Taken | None:
@@ -332,7 +380,9 @@ def _taken(message: bytes) -> Taken | None:
     if answer["why"]:
         return Taken("", why=_plain(str(answer["why"])), fails=bool(answer["fails"]))
     lists: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in answer["offer"].items()}
-    return Taken(KINDS[answer["kind"]].name, _plain(str(answer["taken"])), Offer(**lists))
+    elsewhere = tuple(_plain(str(remark)) for remark in answer["elsewhere"][:MANY])
+    kind = KINDS[answer["kind"]].name
+    return Taken(kind, _plain(str(answer["taken"])), Offer(**lists), elsewhere=elsewhere)
 
 
 def _runs(case: Case, message: bytes) -> dict[str, Run]:

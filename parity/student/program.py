@@ -1,10 +1,10 @@
 """Examine what a student wrote: python -m parity check student.py
 
-A file, a notebook or a folder. Every layer, loss, optimiser and model in it that the library has too is held
-against PyTorch; a partial file is fine. It may be a class or a pair of functions, in its own interface: a line
-says what was taken for what, and --as NAME=CLASS overrules it (in the file: # parity: NAME = CLASS). Exit code
-0 only if everything that is defined is right, 1 if not, 2 for a wrong command line, 3 if the results cannot be
-written.
+A file, a notebook or a folder. Every layer, loss, optimiser and model in it that the library has too is
+held against PyTorch; a partial file is fine. It may be a class or a pair of functions, in its own interface:
+a line says what was taken for what, and --as NAME=CLASS overrules it (in the file: # parity: NAME = CLASS).
+Exit code 0 only if everything that is defined is right, 1 if not, 2 for a wrong command line, 3 if the
+results cannot be written.
 
 Each class is worth 10 points, written or not. A class that extends one of the library's under another name is
 left alone; --only examines it.
@@ -57,6 +57,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--points", type=Path, metavar="FILE", help='points by class, JSON: {"Conv2D": 20}')
     parser.add_argument("--seed", type=int, default=0, help="draws the cases (0): keep yours to hide them")
     parser.add_argument("--seconds", type=float, default=20.0, help="time for the cases of one class (20)")
+    parser.add_argument("--total", type=float, default=600.0, help="seconds for the whole file (600)")
+    parser.add_argument(
+        "--own", action="store_true",
+        help="no points for what stands in another file, or if it imports a library that knows the answers",
+    )  # fmt: skip
     parser.add_argument(
         "--memory", type=int, default=2048, metavar="MB", help="memory for the file's process (2048)"
     )
@@ -72,8 +77,9 @@ def main(argv: list[str]) -> int:
         return fail(f"there is no file {args.file}")
     if args.seed < 0:
         return fail(f"--seed is {args.seed}, expected a whole number >= 0")
-    if not 0 < args.seconds < math.inf or args.memory < 1:
-        return fail(f"--seconds is {args.seconds:g} and --memory {args.memory}, expected numbers > 0")
+    if not 0 < args.seconds < math.inf or not 0 < args.total < math.inf or args.memory < 1:
+        given = f"--seconds is {args.seconds:g}, --total {args.total:g} and --memory {args.memory}"
+        return fail(f"{given}, expected numbers > 0")
     try:
         points = points_in(args.points) if args.points else {}
     except (OSError, ValueError) as error:
@@ -108,6 +114,8 @@ def main(argv: list[str]) -> int:
             required=required,
             points=points,
             said=dict(args.said),
+            own=args.own,
+            total=args.total,
         )
         for path, result in ((args.json, checkup.to_dict), (args.gradescope, checkup.to_gradescope)):
             if path:
@@ -165,18 +173,21 @@ def examine_file(
     required: Sequence[str] = (),
     points: Mapping[str, float] | None = None,
     said: Mapping[str, str] | None = None,
+    own: bool = False,
+    total: float = 600.0,
 ) -> Checkup:
     """Examine all that a file defines and the library has too, or those named in `only`.
 
     required  kinds that score 0 of their points if the file does not define them; points: by kind
     said      what classes or functions are: {"Affine": "Dense"}
+    own       no points for what another file computes, or a library that knows the answers
     """
     checkup = Checkup(f"{path.name} against PyTorch", seed)
     scored: list[tuple[str, list[Check]]] = []
     said = dict.fromkeys(only or (), "") | dict(said or {})
     try:
-        with Contained(path, seconds=seconds, memory_mb=memory_mb, said=said) as child:
-            checkup.remarks += child.remarks
+        with Contained(path, seconds, memory_mb, said, total) as child:
+            checkup.remarks += [*child.remarks, *(f"it {name}" for name in child.imports)]
             checkup.remarks += [
                 f"not examined: {name}: {why}" for name, why in child.left.items() if not only
             ]
@@ -198,9 +209,18 @@ def examine_file(
                     continue
                 if taken.how:
                     checkup.remarks.append(f"{name} is taken for {taken.kind}: {taken.how}")
-                answers = child.ask(name, questions(taken.kind, seed, taken.offer))
-                scored.append((taken.kind, examine(name, answers, taken.offer)))
+                checkup.remarks += taken.elsewhere
+                if own and (child.imports or taken.elsewhere):
+                    refused = f"not judged: {[*taken.elsewhere, *child.imports][0]}"
+                    scored.append((taken.kind, [_missing(name, "is code of its own", refused)]))
+                else:
+                    answers = child.ask(name, questions(taken.kind, seed, taken.offer))
+                    scored.append((taken.kind, examine(name, answers, taken.offer)))
                 checkup.checks += scored[-1][1]
+            if checkup.checks and (deceit := child.tampered()):
+                reason = Failure(Outcome.NO_ANSWER, f"not judged: the file alters what examines it: {deceit}")
+                for check in checkup.checks:
+                    check.failure, check.rows, check.diagnoses = reason, [], []
             if child.printed:
                 checkup.remarks += ["it printed:", *(f"  {line}" for line in child.printed.splitlines())]
     except LoadError as error:

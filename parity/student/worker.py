@@ -29,6 +29,7 @@ from parity.foreign.calls import NoMannerError, UnknownArgumentError
 from parity.foreign.recognise import Recognised, choose, said_in, subjects_in
 from parity.record import Failure, Outcome, Run, describe
 from parity.student.cases import Case
+from parity.student.honesty import Canary, altered, functions, imported, loaded, origins
 from parity.student.load import load, source_of
 from parity.student.run_case import run_case
 
@@ -107,6 +108,7 @@ class Examined:
     """The loaded file: what may be examined, and by name what to build for it."""
 
     def __init__(self, path: Path, said: Mapping[str, str], definitions_alone: bool):
+        self.path, self.functions, self.foreign = path, functions(), list[str]()
         self.module, self.remarks = load(path, definitions_alone)
         with contextlib.suppress(OSError, ValueError):
             said = said_in(source_of(path)) | dict(said) if path.is_file() else said
@@ -115,8 +117,19 @@ class Examined:
         self.known: dict[str, Recognised] = {}
 
     def listed(self) -> bytes:
+        with contextlib.suppress(OSError, ValueError, SyntaxError):
+            names = imported(source_of(self.path)) if self.path.is_file() else []
+            self.foreign += [f"imports {name}" for name in dict.fromkeys([*names, *loaded()])]
         kinds = [(name, [s.kind for s in subjects]) for name, subjects in self.alternatives.items()]
-        return packed({"failure": None, "subjects": kinds, "left": self.left, "remarks": self.remarks})
+        return packed(
+            {
+                "failure": None,
+                "subjects": kinds,
+                "left": self.left,
+                "remarks": self.remarks,
+                "imports": self.foreign,
+            }
+        )
 
     def recognised(self, name: str) -> Recognised:
         if name not in self.known:
@@ -131,11 +144,27 @@ class Examined:
             return packed({"failure": None, "why": str(error), "fails": False})
         except NoMannerError as error:
             return packed({"failure": None, "why": str(error), "fails": True})
-        told = {"fails": False, "kind": one.subject.kind, "taken": one.taken, "offer": asdict(one.offer)}
+        elsewhere = origins(one.subject, self.module)
+        told = {
+            "fails": False,
+            "elsewhere": elsewhere,
+            "kind": one.subject.kind,
+            "taken": one.taken,
+            "offer": asdict(one.offer),
+        }
         return packed({"failure": None, "why": "", **told})
 
     def run(self, name: str, case: Case) -> bytes:
         return pack_runs(run_case(self.recognised(name).cls, case))
+
+    def canary(self, key: Array, case: Case) -> bytes:
+        """What the check makes of a class that no file knows; or which of its functions are others now."""
+        made = type("Canary", (Canary,), {"__init__": lambda self: Canary.__init__(self, key)})
+        if names := altered(self.functions):
+            return packed(
+                {"failure": told(Failure(Outcome.NO_ANSWER, f"it replaces {', '.join(names[:3])}"))}
+            )
+        return pack_runs(run_case(made, case))
 
 
 def limit(memory_mb: int) -> None:
@@ -170,15 +199,17 @@ def main(path: Path, memory_mb: int) -> None:
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     limit(memory_mb)
-    loaded: list[Examined] = []
+    examined: list[Examined] = []
 
     def first() -> bytes:
-        loaded.append(Examined(path, *pickle.loads(question)))
-        return loaded[0].listed()
+        examined.append(Examined(path, *pickle.loads(question)))
+        return examined[0].listed()
 
     def run() -> bytes:
         name, case = pickle.loads(question)
-        return loaded[0].taken(name) if case is None else loaded[0].run(name, case)
+        if isinstance(name, np.ndarray):
+            return examined[0].canary(name, case)
+        return examined[0].taken(name) if case is None else examined[0].run(name, case)
 
     try:
         send(answers, packed({"failure": None}))  # from now on it is the file's time

@@ -182,7 +182,13 @@ def mistakes_in_batch_norm():
         x_off = (x - x.mean(axis=axes, keepdims=True)) / wrong
         yield "wrong-axes", True, spoilt(x_off, wrong, axes)
         yield "wrong-axes", True, {"dx": spoilt(x_off, wrong)["dx"]}
-    yield "not-scaled", True, {"out": x_hat}
+    for out in (x_hat, weight * x_hat, x_hat + bias):
+        yield "not-scaled", True, {"out": out}
+    yield "not-centred", True, spoilt(x / root, root)
+    for m, v in ((old_mean, var), (mean, old_var)):
+        half = (x - m) / np.sqrt(v + eps)
+        out = {"out": weight * half + bias, "dweight": sums(dout * half).ravel()}
+        yield "batch-in-evaluation", False, out
 
     through_mean, through_var = sums(dout) / M, x_hat * sums(dout * x_hat) / M
     yield "statistics-constant", True, {"dx": weight / root * dout}
@@ -210,7 +216,9 @@ def mistakes_in_batch_norm():
     all_of_it = {"running_mean": (old_mean, x.mean()), "running_var": (old_var, x.var() * M / (M - 1))}
     for name, (old, now) in all_of_it.items():
         yield "wrong-axes", True, {name: ((1 - momentum) * old + momentum * now).ravel()}
-    for code, now in (("running-variance-biased", var), ("ddof", unbiased * M / (M - 1))):
+    of_var = [("running-variance-biased", var), ("ddof", unbiased * M / (M - 1))]
+    of_var += [("root-of-variance", np.sqrt(unbiased)), ("root-of-variance", np.sqrt(var))]
+    for code, now in of_var:
         yield code, True, {"running_var": ((1 - momentum) * old_var + momentum * now).ravel()}
 
 
