@@ -129,6 +129,11 @@ def out_causes() -> Iterator[Cause]:
             f"the bias is {what}: {formula}.",
             lambda e, times=times: conv(e, bias=times(e) * e.bias) if "bias" in e.inputs else None,
         )
+    yield Cause(
+        "wrong-factor",
+        f"the products are averaged: they are added up, {formula}.",
+        lambda e: conv(e, weight=e.weight / e.weight[0].numel()),
+    )
     yield from paddings(lambda e, padded: conv(e, input=padded, padding=0))
     yield Cause(
         "summed-over-batch",

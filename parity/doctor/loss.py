@@ -194,6 +194,11 @@ def dlogits_causes() -> Iterator[Cause]:
         lambda e: -functional.one_hot(e.labels, e.logits.shape[1]) / probabilities(e) / len(e.logits),
     )
     yield Cause(
+        "label-alone",
+        f"only the right class has a gradient: the others have their probabilities, {formula}.",
+        lambda e: dlogits(e.logits, e.labels) * functional.one_hot(e.labels, e.logits.shape[1]),
+    )
+    yield Cause(
         "label-not-subtracted",
         f"1 is added at the right class: subtract it, {formula}.",
         lambda e: (e.logits.softmax(dim=1) + functional.one_hot(e.labels, e.logits.shape[1])) / len(e.logits),
@@ -233,6 +238,14 @@ def every_label(e: Evidence) -> Tensor:
 
 
 PAGES = [
+    Page(
+        "label-alone",
+        kind="CrossEntropyLoss",
+        what="Only the logit of the right class gets a gradient.",
+        right="dlogits = probs.copy()",
+        wrong="dlogits = probs * np.eye(probs.shape[1], dtype=probs.dtype)[labels]",
+        why="The right logit grows without end, and the others never learn to be small.",
+    ),
     Page(
         "label-ignored",
         kind="CrossEntropyLoss",
