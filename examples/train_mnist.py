@@ -51,13 +51,12 @@ def main(argv=None) -> int:
 
     with checkpoint.what_can_go_wrong(args, parser):
         dataset = load_data(args, group, say)
-        folder = checkpoint.claim_folder(args) if processes.RANK == 0 else None
-        folder = args.output_dir = Path(group.broadcast(str(folder)))
-        say(f"{dataset.name}: MNISTCNN on {dataset}, {where}, seed {args.seed}, results in {folder}")
-        accuracy = train(args, dataset, group, folder, say)
-        say(
-            f"{dataset.name}: test accuracy {accuracy:.2f} % after {args.epochs} epochs, {where}", always=True
-        )
+        with checkpoint.claimed_folder(args) as folder:
+            folder = args.output_dir = Path(group.broadcast(str(folder)))
+            say(f"{dataset.name}: MNISTCNN on {dataset}, {where}, seed {args.seed}, results in {folder}")
+            accuracy = train(args, dataset, group, folder, say)
+        result = f"{dataset.name}: test accuracy {accuracy:.2f} % after {args.epochs} epochs, {where}"
+        say(result, always=True)
     group.end()
     return 0
 
