@@ -5,7 +5,6 @@ the same weights and see the same batches, so one seed gives one training run, c
 processes: torchrun --standalone --nproc-per-node=2 -m examples.train_mnist --device cpu
 """
 
-import os
 import time
 from pathlib import Path
 
@@ -100,7 +99,7 @@ def choose_device(wanted: str, backend: str) -> str:
         fail(
             f"--device cuda with {processes.COUNT} processes on {gpus} GPUs: start fewer, or use --device cpu"
         )
-    return f"cuda:{os.environ['LOCAL_RANK']}"
+    return f"cuda:{processes.RANK}"
 
 
 def train(args, dataset, group: Processes, folder: Path, say) -> float:

@@ -595,6 +595,16 @@ def test_nobody_reads_the_output_any_more(tmp_path):
     child.stderr.close()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+@pytest.mark.parametrize("closed", ["2>&-", pytest.param("<&- >&- 2>&-", marks=pytest.mark.slow)])
+def test_a_closed_stream_stops_no_run(closed, tmp_path):
+    arguments = f"--dataset digits --backend numpy --epochs 1 --output-dir {tmp_path}".split()
+    program = [sys.executable, "-m", "examples.train_mnist", *arguments]
+    child = subprocess.Popen(["sh", "-c", f'exec "$@" {closed}', "sh", *program], cwd=HOUSE)
+    assert finish(child)[0] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
+
+
 @needs_linux
 def test_a_full_disk_under_the_standard_output(tmp_path):
     with open("/dev/full", "w") as full:
