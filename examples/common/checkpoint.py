@@ -53,7 +53,7 @@ def claimed_folder(args):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if locked := lock(folder, until_the_end):
-                for path in (path for file in FILES for path in folder.glob(f"new-*{file}")):
+                for path in (path for file in FILES for path in folder.glob(new_name("[0-9a-f]" * 8, file))):
                     path.unlink()  # of a run that was killed
             held = [folder / file for file in FILES if (folder / file).exists()]
             if held and not args.resume and not args.overwrite:
@@ -93,10 +93,14 @@ def lock(folder: Path, until_the_end: contextlib.ExitStack) -> bool:
     return True
 
 
+def new_name(token: str, file: str) -> str:
+    return f"new-{token}-{file}"
+
+
 @contextlib.contextmanager
 def replacing(path: Path):
     """A new file beside `path` to write to; it replaces `path` in one move, or not at all."""
-    beside = path.with_name(f"new-{secrets.token_hex(4)}-{path.name}")
+    beside = path.with_name(new_name(secrets.token_hex(4), path.name))
     try:
         os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         yield beside
@@ -191,7 +195,7 @@ class Checkpoint:
             state = json.loads(text)
         except OSError as error:
             fail(f"{self.path} cannot be read: {error.strerror}")
-        except (SafetensorError, ValueError, LookupError) as error:
+        except (SafetensorError, ValueError, LookupError, RecursionError) as error:
             fail(f"{self.path} is not a whole checkpoint ({error}): begin anew with --overwrite")
         if digest(tensors, text) != promised:
             fail(f"{self.path} is damaged, its digest is wrong: begin anew with --overwrite")

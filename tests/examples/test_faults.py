@@ -178,12 +178,13 @@ def test_a_link_that_waits_under_the_name_of_a_new_file_is_not_followed(few_digi
     target, run = tmp_path / "thesis", tmp_path / "run"
     target.write_text("four years of work")
     run.mkdir()
-    for name in ("new-checkpoint.safetensors", "new-0-metrics.jsonl"):
+    waiting = ["new-checkpoint.safetensors", "new-best-model.safetensors"]  # not of our making
+    for name in (*waiting, "new-0123abcd-metrics.jsonl"):
         (run / name).symlink_to(target)
     arguments = f"--dataset digits --backend numpy --quiet --epochs 1 --output-dir {run}"
     train_mnist.main(arguments.split())
     assert target.read_text() == "four years of work"
-    assert sorted(path.name for path in run.iterdir()) == sorted(FILES)
+    assert sorted(path.name for path in run.iterdir()) == sorted([*FILES, *waiting])
     monkeypatch.setattr("secrets.token_hex", lambda _: "0")
     (run / "new-0-metrics.jsonl").symlink_to(target)
     with pytest.raises(FileExistsError), replacing(run / "metrics.jsonl") as path:

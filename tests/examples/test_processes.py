@@ -69,7 +69,7 @@ needs_orphans = pytest.mark.skipif(
 
 
 @needs_orphans
-def test_a_process_ends_when_its_launcher_was_killed():
+def test_a_process_ends_with_its_launcher():
     rank = "from examples.common.processes import Processes; Processes('cpu'); print('here', flush=True); "
     rank += "import time; time.sleep(60); print('still here')"
     launcher = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {rank!r}])"
@@ -85,7 +85,7 @@ def test_a_process_ends_when_its_launcher_was_killed():
 @pytest.mark.slow
 @needs_orphans
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
-def test_a_run_ends_when_torchrun_was_killed(backend, tmp_path):
+def test_a_run_ends_with_its_torchrun(backend, tmp_path):
     flags = f"--dataset digits --device cpu --backend {backend} --epochs 200 --output-dir {tmp_path}".split()
     program = [*TORCHRUN, "--nproc-per-node=2", "-m", "examples.train_mnist", *flags]
     child = subprocess.Popen(program, cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
