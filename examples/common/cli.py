@@ -1,6 +1,7 @@
 """What the programs here share: a user's error is one line on stderr and exit code 2."""
 
 import argparse
+import functools
 import importlib.metadata
 import importlib.util
 import math
@@ -19,6 +20,12 @@ def fail(message: str, code: int = 2, all_say_so: bool = False) -> NoReturn:
     if all_say_so or os.environ.get("RANK", "0") == "0":
         print(f"error: {message}", file=sys.stderr, flush=True)
     raise SystemExit(code)
+
+
+@functools.cache
+def note(line: str) -> None:
+    """A remark on stderr, which is made once."""
+    print(f"note: {line}", file=sys.stderr, flush=True)
 
 
 class Terminated(KeyboardInterrupt):

@@ -6,10 +6,8 @@ The same runs are those of the same images, recipe, machine and versions: a run 
 and is not shown. A line that cannot be a run is left out, and named.
 """
 
-import functools
 import json
 import math
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from examples.common import data, training
-from examples.common.cli import fail, in_words, machine
+from examples.common.cli import fail, in_words, machine, note
 from examples.common.figures import AMBER, INDIGO, RED
 from examples.common.log import check_log, is_whole, shown
 from examples.common.models import start
@@ -187,13 +185,8 @@ def finished(results: Path) -> dict[str, list[dict]]:
             whole = not isinstance(error, json.JSONDecodeError | RecursionError)
             refused.setdefault(str(error) if whole else "no whole line of JSON", []).append(str(number))
     for reason, numbers in refused.items():
-        say_once(f"note: {results}, line {', '.join(numbers)}, is left out: {reason}")
+        note(f"{results}, line {', '.join(numbers)}, is left out: {reason}")
     return known
-
-
-@functools.cache
-def say_once(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def check_entry(entry: Any) -> None:
