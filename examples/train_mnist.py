@@ -5,7 +5,6 @@ the same weights and see the same batches, so one seed gives one training run, c
 processes: torchrun --standalone --nproc-per-node=2 -m examples.train_mnist --device cpu
 """
 
-import os
 import time
 from pathlib import Path
 
@@ -51,13 +50,12 @@ def main(argv=None) -> int:
 
     with checkpoint.what_can_go_wrong(args, parser):
         dataset = load_data(args, group, say)
-        folder = checkpoint.claim_folder(args) if processes.RANK == 0 else None
-        folder = args.output_dir = Path(group.broadcast(str(folder)))
-        say(f"{dataset.name}: MNISTCNN on {dataset}, {where}, seed {args.seed}, results in {folder}")
-        accuracy = train(args, dataset, group, folder, say)
-        say(
-            f"{dataset.name}: test accuracy {accuracy:.2f} % after {args.epochs} epochs, {where}", always=True
-        )
+        with checkpoint.claimed_folder(args) as folder:
+            folder = args.output_dir = Path(group.broadcast(str(folder)))
+            say(f"{dataset.name}: MNISTCNN on {dataset}, {where}, seed {args.seed}, results in {folder}")
+            accuracy = train(args, dataset, group, folder, say)
+        result = f"{dataset.name}: test accuracy {accuracy:.2f} % after {args.epochs} epochs, {where}"
+        say(result, always=True)
     group.end()
     return 0
 
@@ -101,7 +99,7 @@ def choose_device(wanted: str, backend: str) -> str:
         fail(
             f"--device cuda with {processes.COUNT} processes on {gpus} GPUs: start fewer, or use --device cpu"
         )
-    return f"cuda:{os.environ['LOCAL_RANK']}"
+    return f"cuda:{processes.RANK}"
 
 
 def train(args, dataset, group: Processes, folder: Path, say) -> float:

@@ -12,7 +12,7 @@ sum p_k^2 + (sum p_k)^2. So
 exceed it), and sum p_k^2 is what the same layer gives for squared weights and squared inputs. Input errors
 propagate: an input with an error adds that error times its weight, and again the squares add up, which is the
 layer of squares applied to the input's variance. Forward and backward, nothing more is needed. The bound is
-four times the root of the variance.
+four times the root of the variance. Where it overflows, as squares of 1e200 do, nothing is said of a number.
 
 Each variance is raised to at least its tensor's mean: a Fourier transform, which is a right way to convolve,
 spreads its rounding over the image. ReLU, flatten and a max pool whose windows do not overlap round nothing:
@@ -88,7 +88,11 @@ def certain(value: Tensor) -> Known:
 
 
 def spread(variance: Tensor, images: bool) -> Tensor:
-    """Raise each variance to its tensor's or its image's mean, and above the smallest normal number."""
+    """Raise each variance to its tensor's or its image's mean, and above the smallest normal number.
+
+    One that is NaN has overflowed on its way, as an infinite one has.
+    """
+    variance = torch.where(variance.isnan(), math.inf, variance)
     finite = torch.where(variance.isfinite(), variance, 0.0)
     mean = finite.flatten(1).mean(dim=1).reshape(-1, *[1] * (variance.ndim - 1)) if images else finite.mean()
     return torch.maximum(variance, mean) + TINY**2

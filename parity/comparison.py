@@ -299,7 +299,8 @@ def evidence_of(trials: Iterable[Trial], rows: Sequence[Row]) -> dict[str, list[
 
 def diagnoses_of(rows: Iterable[Row], evidence: Mapping[str, Sequence[Evidence]]) -> list[Diagnosis]:
     """What the doctor says of every wrong tensor."""
-    said = (diagnose(row, evidence.get(row.stage, ())) for row in rows if is_to_diagnose(row))
+    with np.errstate(all="ignore"):  # what a mistake predicts may overflow
+        said = [diagnose(row, evidence.get(row.stage, ())) for row in rows if is_to_diagnose(row)]
     return [diagnosis for diagnoses in said for diagnosis in diagnoses]
 
 

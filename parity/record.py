@@ -224,7 +224,7 @@ def run_loss(loss_fn: Any, logits: Array, labels: Array) -> Run:
         run.keep(("loss", "loss"), forward(*given.values()), number=logits.dtype)
         run.keep(("loss", "dlogits"), loss_fn.backward())
     for name, before in (("logits", logits), ("labels", labels)):
-        if not np.array_equal(given[name], before):
+        if not _equal(before, given[name]):
             run.remarks["loss", name] = Remark(Fault.MODIFIED, "was modified")
     return run
 
@@ -244,7 +244,7 @@ def run_optimizer(optimizer: Any, parameters: Sequence[Any], grads: Mapping[str,
             optimizer.step()
             for name, parameter in zip(grads, parameters, strict=True):
                 history[name].append(np.array(parameter.data))
-                if not np.array_equal(given[name], grads[name][step]):
+                if not _equal(grads[name][step], given[name]):
                     remark = Remark(Fault.MODIFIED, "was modified by step")
                     run.remarks["steps", f"gradient {name}"] = remark
         for name in grads:

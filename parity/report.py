@@ -14,6 +14,7 @@ from parity.render import preformatted, report_text
 
 MATCH, MISMATCH, INHERITED, UNDECIDABLE = "match", "MISMATCH", "inherited", "undecidable"
 NO_KNOWN_CAUSE = "no-known-cause"
+TOO_LARGE = "numbers as large as these have no bound: it overflows"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Row:
     ratio     the largest difference / bound, entry by entry: a right answer stays at or below 1
     at        where that entry stands
     verdict   "match"; "MISMATCH"; "inherited": wrong in the run, right when the stage gets exact inputs;
-              "undecidable": only off where rounding decides, `witness` names such a place
+              "undecidable": only off where rounding decides, `witness` names such a place, or where numbers
+              are so large that their bound overflows
     run       which run of the same object, "second run" say; empty for the first or only one
     remark    what is wrong besides the numbers
     isolated  the ratio when the stage gets exact inputs and an exact upstream gradient
@@ -156,6 +158,7 @@ def judge(
         return wrong(stage, tensor, remark or found, shape, run)
     gap = differences(value, exact.value)
     bound = np.where(np.isfinite(exact.bound), exact.bound, 0.0)
+    unknown = np.isposinf(exact.bound) & np.isfinite(exact.value)
     ratios = np.divide(gap, bound, out=np.where(gap == 0, 0.0, np.inf), where=bound > 0)
     at = np.unravel_index(ratios.argmax(), shape) if ratios.size else ()
     if not remark and value.dtype != dtype:
@@ -165,7 +168,8 @@ def judge(
     elif not (ratios > 1).any():
         verdict = MATCH
     else:
-        verdict = UNDECIDABLE if (gap <= bound + exact.slack).all() else MISMATCH
+        verdict = UNDECIDABLE if (unknown | (gap <= bound + exact.slack)).all() else MISMATCH
+        witness = witness or (TOO_LARGE if unknown.any() else "")
     return Row(
         stage,
         tensor,

@@ -133,7 +133,7 @@ def pull(stage: nn.Module, change: Callable[[Tensor], Tensor], x: Tensor, dout: 
 @forward.register(nn.ReLU)
 def _(stage: nn.ReLU, x: Known, u2: float) -> Known:
     open_ = x.value + ROOTS * x.variance.sqrt() > 0
-    return Known(stage(x.value), x.variance * open_, torch.zeros_like(x.value))
+    return Known(stage(x.value), torch.where(open_, x.variance, 0.0), torch.zeros_like(x.value))
 
 
 @turning_points.register(nn.ReLU)
@@ -154,8 +154,8 @@ def _(stage: nn.ReLU, x: Known, dout: Known, unsure: Tensor, u2: float) -> Gradi
 @forward.register(nn.MaxPool2d)
 @forward.register(nn.Flatten)
 def _(stage: nn.Module, x: Known, u2: float) -> Known:
-    out = stage(x.value)  # the largest is no further off than the worst that may win
-    return Known(out, stage(x.variance), torch.zeros_like(out))
+    out = stage(x.value)  # the largest is no further off than the worst that may win: -inf never does
+    return Known(out, stage(torch.where(x.value.isfinite(), x.variance, 0.0)), torch.zeros_like(out))
 
 
 @backward.register(nn.Flatten)

@@ -1,16 +1,18 @@
 """Weights that go across: from either side to the other, in memory or through a safetensors file."""
 
+import copy
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
+from safetensors.torch import load_file
 from torch import nn
 
 from tinycnn_numpy import Layer
-from tinycnn_numpy.checks import check_state
+from tinycnn_numpy.checks import cast_state, check_state
 from tinycnn_numpy.optim import Optimizer
 
 Array = np.ndarray[Any, Any]
@@ -33,10 +35,15 @@ def numpy_state(model: Model | Optimizer | torch.optim.Optimizer) -> dict[str, A
 
 
 def load_optimizer_state(optimizer: Optimizer | torch.optim.Optimizer, state: dict[str, Array]) -> None:
-    """Go on from what numpy_state gave for an optimiser of the same side and the same parameters."""
+    """Go on from what numpy_state gave for an optimiser of the same side and the same parameters.
+
+    Raises ValueError that lists every missing, unexpected and mis-shaped name; then nothing was copied. Of
+    PyTorch's, which remembers nothing before its first step, an empty state is taken as well.
+    """
     if isinstance(optimizer, Optimizer):
         optimizer.load_state_dict(state)
         return
+    state = cast_state(type(optimizer).__name__, remembered(optimizer) if state else {}, state)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     memory: dict[int, dict[str, torch.Tensor]] = {}
     for name, array in state.items():
@@ -46,6 +53,16 @@ def load_optimizer_state(optimizer: Optimizer | torch.optim.Optimizer, state: di
             tensor = torch.empty_like(parameter, requires_grad=False).copy_(tensor)
         memory.setdefault(int(i), {})[kind] = tensor
     optimizer.load_state_dict({"state": memory, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def remembered(optimizer: torch.optim.Optimizer) -> dict[str, Array]:
+    """What numpy_state gives of this optimiser once it has taken a step: of a copy, which takes one."""
+    stepped = copy.deepcopy(optimizer)
+    for group in stepped.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
+    stepped.step()
+    return numpy_state(stepped)
 
 
 def load_numpy_state(model: Model, state: dict[str, Array]) -> None:
@@ -78,5 +95,12 @@ def save_weights(model: Model, path: str | os.PathLike[str], metadata: dict[str,
 
 
 def load_weights(model: Model, path: str | os.PathLike[str]) -> None:
-    """Read a safetensors file that either side wrote. Strict, as load_numpy_state."""
-    load_numpy_state(model, load_file(path))
+    """Read a safetensors file that either side wrote. Strict, as load_numpy_state.
+
+    A number format that NumPy lacks, such as bfloat16, is read as float32, which holds each of its numbers.
+    """
+    tensors = load_file(path)
+    short = {
+        name: tensor.float() if tensor.element_size() < 4 else tensor for name, tensor in tensors.items()
+    }
+    load_numpy_state(model, {name: tensor.numpy() for name, tensor in short.items()})

@@ -1,8 +1,9 @@
 """What lets a training run survive: a checkpoint after every epoch, from which --resume goes on bit for bit.
 
 checkpoint.safetensors holds the weights and what the optimiser remembers; in its header stand, as JSON, the
-settings, the log of the finished epochs, and a digest of all this, since a flipped bit would otherwise be
-read without a word. Files are replaced in one move: at any moment the old or the new one is there, whole.
+number of this format, the settings, the log of the finished epochs, and a digest of all this, since a flipped
+bit would otherwise be read without a word. Files are replaced in one move: at any moment the old or the new
+one is there, whole. While a run lasts it has its folder for itself.
 """
 
 import contextlib
@@ -11,10 +12,12 @@ import json
 import math
 import os
 import platform
+import secrets
 import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -23,44 +26,92 @@ from safetensors import SafetensorError
 
 from examples.common import processes
 from examples.common.cli import Terminated, fail
+from examples.common.log import check_log, shown
 from parity import load_numpy_state, load_optimizer_state, numpy_state
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+FORMAT = 1  # of a checkpoint
 FILES = ["checkpoint.safetensors", "metrics.jsonl", "model.safetensors", "training_curves.png"]
 
 
-def claim_folder(args) -> Path:
-    """The folder of the results, made if need be. One that holds a run is refused, or as the flags say."""
+@contextlib.contextmanager
+def claimed_folder(args):
+    """Make --output-dir, and keep other runs out of it until the end; of several processes the first does.
+
+    A folder that holds a run is refused, or as the flags say. So is one in which a run is under way.
+    """
     stamp = f"{datetime.now():%Y%m%d-%H%M%S}-{args.backend}-{os.getpid()}"
     args.output_dir = folder = args.output_dir or Path("runs") / stamp
-    held = [folder / file for file in FILES if (folder / file).exists()]
-    if held and not args.resume and not args.overwrite:
-        fail(f"--output-dir {folder} holds a run: add --resume or --overwrite, or name another folder")
-    if args.resume and not held:
-        say(f"note: there is nothing to resume in {folder}, the run begins there")
+    if processes.RANK != 0:
+        yield folder
+        return
+    with contextlib.ExitStack() as until_the_end:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if locked := lock(folder, until_the_end):
+                for path in (path for file in FILES for path in folder.glob(new_name("[0-9a-f]" * 8, file))):
+                    path.unlink()  # of a run that was killed
+            held = [folder / file for file in FILES if (folder / file).exists()]
+            if held and not args.resume and not args.overwrite:
+                fail(
+                    f"--output-dir {folder} holds a run: add --resume or --overwrite, or name another folder"
+                )
+            if args.resume and not held:
+                say(f"note: there is nothing to resume in {folder}, the run begins there")
+            if args.overwrite:
+                for path in held:
+                    path.unlink()
+            (folder / "metrics.jsonl").touch()
+        except BlockingIOError:
+            fail(f"--output-dir {folder} is in use by another run: wait for its end, or name another folder")
+        except OSError as error:
+            fail(f"--output-dir {folder} cannot be written: {error.strerror}")
+        if not locked:
+            say(f"note: {folder} cannot be locked here: start no second run in it")
+        yield folder
+
+
+def lock(folder: Path, until_the_end: contextlib.ExitStack) -> bool:
+    """Lock the folder, or raise BlockingIOError if another has; False where there are no such locks.
+
+    The end of a process, however it comes, ends its lock.
+    """
+    if fcntl is None:
+        return False
+    number = os.open(folder, os.O_RDONLY)
+    until_the_end.callback(os.close, number)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if args.overwrite:
-            for path in held:
-                path.unlink()
-        (folder / "metrics.jsonl").touch()
-    except OSError as error:
-        fail(f"--output-dir {folder} cannot be written: {error.strerror}")
-    return folder
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # some network drives
+        return False
+    return True
+
+
+def new_name(token: str, file: str) -> str:
+    return f"new-{token}-{file}"
 
 
 @contextlib.contextmanager
 def replacing(path: Path):
-    """A path beside `path` to write to; what was written there replaces `path` in one move, or not at all."""
-    beside = path.with_name("new-" + path.name)
+    """A new file beside `path` to write to; it replaces `path` in one move, or not at all."""
+    beside = path.with_name(new_name(secrets.token_hex(4), path.name))
     try:
+        os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         yield beside
         with open(beside, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(beside, path)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             beside.unlink()
-        error.filename = str(path)
+        if isinstance(error, OSError):
+            error.filename = str(path)
         raise
 
 
@@ -81,7 +132,10 @@ class Checkpoint:
         }
 
     def save(self, log: list[dict], model, optimizer) -> None:
-        """Keep the state after the epochs of `log`, and the log itself in metrics.jsonl."""
+        """Keep the state after the epochs of `log`, and the log itself in metrics.jsonl.
+
+        Raises FloatingPointError, and keeps nothing, if the loss or a weight is not finite.
+        """
         check_loss(log[-1]["train_loss"], f"epoch {log[-1]['epoch']}", self.recipe["lr"])
         if processes.RANK != 0:
             return
@@ -89,7 +143,8 @@ class Checkpoint:
         if not all(np.isfinite(array).all() for array in tensors.values()):
             check_loss(math.nan, f"the first step after epoch {len(log)}", self.recipe["lr"])
         tensors |= {f"optimizer.{name}": array for name, array in numpy_state(optimizer).items()}
-        text = json.dumps({"recipe": self.recipe, "machine": self.machine, "log": log})
+        facts = {"format": FORMAT, "recipe": self.recipe, "machine": self.machine, "log": log}
+        text = json.dumps(facts)
         state = f"{digest(tensors, text)} {text}"
         with replacing(self.path) as path:
             path.write_bytes(safetensors.numpy.save(tensors, {"state": state}))
@@ -112,10 +167,16 @@ class Checkpoint:
             if (had := state["machine"].get(name)) != value:
                 say(f"note: {name} was {had} and is {value} now: results may differ in the last bits")
         parts: dict[str, dict[str, np.ndarray]] = {"model": {}, "optimizer": {}}
-        for name, array in tensors.items():
-            part, _, rest = name.partition(".")
-            parts[part][rest] = array
         try:
+            for name, array in tensors.items():
+                part, _, rest = name.partition(".")
+                if part not in parts:
+                    raise ValueError(
+                        f"unexpected {name}, expected names that begin with model. or optimizer."
+                    )
+                parts[part][rest] = array
+            if state["log"] and not parts["optimizer"]:
+                raise ValueError("it holds nothing of the optimiser")
             load_numpy_state(model, parts["model"])
             load_optimizer_state(optimizer, parts["optimizer"])
         except ValueError as error:
@@ -125,24 +186,41 @@ class Checkpoint:
         return state["log"]
 
     def read(self) -> tuple[dict[str, np.ndarray], dict]:
+        """The tensors by name, and what the header says. What is not whole ends the program in one line."""
         try:
             content = self.path.read_bytes()
             tensors = safetensors.numpy.load(content)
             header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
             promised, text = header["__metadata__"]["state"].split(" ", 1)
+            state = json.loads(text)
         except OSError as error:
             fail(f"{self.path} cannot be read: {error.strerror}")
-        except (SafetensorError, ValueError, LookupError) as error:
+        except (SafetensorError, ValueError, LookupError, RecursionError) as error:
             fail(f"{self.path} is not a whole checkpoint ({error}): begin anew with --overwrite")
         if digest(tensors, text) != promised:
             fail(f"{self.path} is damaged, its digest is wrong: begin anew with --overwrite")
-        return tensors, json.loads(text)
+        try:
+            check_state(state)
+        except ValueError as error:
+            fail(f"{self.path} is none of this program's checkpoints: {error}")
+        return tensors, state
 
     def write_metrics(self, log: list[dict]) -> None:
         with replacing(self.metrics) as path:
             path.write_text(
                 "".join(json.dumps(entry | self.recipe) + "\n" for entry in log), encoding="utf-8"
             )
+
+
+def check_state(state: Any) -> None:
+    """Raise ValueError unless this is what `save` writes into the header."""
+    found = state.get("format") if isinstance(state, dict) else state
+    if found != FORMAT or isinstance(found, bool):
+        raise ValueError(f"its format is {shown(found)}, expected {FORMAT}")
+    for name in ("recipe", "machine"):
+        if not isinstance(state.get(name), dict):
+            raise ValueError(f"{name} is {shown(state.get(name))}, expected settings by name")
+    check_log(state.get("log"))
 
 
 def digest(tensors: dict[str, np.ndarray], text: str) -> str:
@@ -154,7 +232,7 @@ def digest(tensors: dict[str, np.ndarray], text: str) -> str:
 
 
 class StopAtNaN:
-    """A loss function that ends the program at the first loss that is not finite.
+    """A loss function that raises FloatingPointError at the first loss that is not finite.
 
     For the CPU: on a GPU the question alone would make every step wait for the one before.
     """
@@ -175,7 +253,7 @@ class StopAtNaN:
 
 
 def check_loss(loss: float, where: str, lr: float, optimizer=None) -> None:
-    """End the program, exit 3, if the loss is not finite; whichever process sees it says so."""
+    """Raise FloatingPointError, which says where and how large the gradients were, unless it is finite."""
     if math.isfinite(loss):
         return
     what = f"the loss is {loss} in {where}, learning rate {lr:g}"
@@ -183,25 +261,37 @@ def check_loss(loss: float, where: str, lr: float, optimizer=None) -> None:
         groups = getattr(optimizer, "param_groups", None) or [{"params": optimizer.parameters}]
         largest = max(float(abs(p.grad).max()) for group in groups for p in group["params"])
         what += f", largest gradient before it {largest:.3g}"
-    fail(f"{what}: begin anew with a smaller --lr; the last checkpoint is intact", 3, all_say_so=True)
+    raise FloatingPointError(what)
 
 
 @contextlib.contextmanager
 def what_can_go_wrong(args, parser):
-    """Say in one line what ends a run early, and how to go on with it."""
+    """Say in one line what ends a run early, and how to go on with it.
+
+    Whichever process sees it says so. Exit code 3 if the loss is not finite, else 2.
+    """
+
+    def kept(words: str) -> str:
+        return words if args.output_dir and (args.output_dir / FILES[0]).exists() else ""
+
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # the loss tells
             yield
     except KeyboardInterrupt as interrupt:
         kind = "terminated" if isinstance(interrupt, Terminated) else "interrupted"
         if args.output_dir:
-            say(f"{kind}; the finished epochs are kept, go on with\n  {resume_command(args, parser)}")
+            epochs = kept("the finished epochs are kept") or "no epoch was finished"
+            say(f"{kind}; {epochs}, go on with\n  {resume_command(args, parser)}")
         raise
     except BrokenPipeError:
         raise
     except OSError as error:
         path = error.filename or "the standard output"
-        fail(f"{path} cannot be written: {error.strerror}; the last checkpoint is intact", all_say_so=True)
+        intact = kept("; the last checkpoint is intact")
+        fail(f"{path} cannot be written: {error.strerror}{intact}", all_say_so=True)
+    except FloatingPointError as error:
+        intact = kept("; the last checkpoint is intact")
+        fail(f"{error}: begin anew with a smaller --lr{intact}", 3, all_say_so=True)
     except (MemoryError, RuntimeError) as error:
         words = str(error).lower()
         known = ("out of memory", "alloc", "could not create a primitive")  # the last from oneDNN

@@ -1,6 +1,7 @@
 """What the programs here share: a user's error is one line on stderr and exit code 2."""
 
 import argparse
+import functools
 import importlib.metadata
 import importlib.util
 import math
@@ -21,6 +22,12 @@ def fail(message: str, code: int = 2, all_say_so: bool = False) -> NoReturn:
     raise SystemExit(code)
 
 
+@functools.cache
+def note(line: str) -> None:
+    """A remark on stderr, which is made once."""
+    print(f"note: {line}", file=sys.stderr, flush=True)
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM, which asks for the same as Ctrl-C."""
 
@@ -32,18 +39,28 @@ def run(main: Callable[[], int]) -> NoReturn:
         raise Terminated
 
     signal.signal(signal.SIGTERM, terminate)
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the caller has closed it
-        stream.reconfigure(errors="backslashreplace")  # for a locale without é
+    open_the_closed()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for a locale without é
     try:
         code = main()
-        if sys.stdout:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except BrokenPipeError:  # `| head -1`: whatever Python would still print on its way out goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
     except KeyboardInterrupt as interrupt:
         code = 143 if isinstance(interrupt, Terminated) else 130
     sys.exit(code)
+
+
+def open_the_closed() -> None:
+    """A stream that the caller has closed, `2>&-` say, goes nowhere.
+
+    Otherwise the next file that is opened would stand in its place, and take what C code prints.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  # until the end
 
 
 class Parser(argparse.ArgumentParser):

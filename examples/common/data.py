@@ -1,15 +1,18 @@
-"""What the examples train on: MNIST through torchvision, or the real digits inside scikit-learn."""
+"""What the examples train on: MNIST, from a folder or a mirror, or the real digits inside scikit-learn."""
 
-import contextlib
+import gzip
 import hashlib
 import io
 import os
-import socket
 import sys
 import tempfile
+import time
+import zlib
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 
@@ -21,6 +24,8 @@ MIRRORS = [
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 ]
 TIMEOUT = 10  # seconds without a byte from a mirror
+DEADLINE = 600  # seconds for all that a mirror sends
+LARGEST = 64 * 2**20  # bytes of a file, packed or not: MNIST's largest has 47 million
 FILES = {  # of MNIST/raw in the data directory, with their MD5
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
@@ -109,7 +114,7 @@ def load_mnist(data_dir: Path) -> Dataset:
     try:
         if not all((raw / file).is_file() for file in FILES):
             raw.mkdir(parents=True, exist_ok=True)
-            download(data_dir, raw)
+            download(raw)
         contents = {file: (raw / file).read_bytes() for file in FILES}
     except OSError as error:
         raise DataError(f"--data-dir {data_dir} cannot be used", str(error)) from error
@@ -134,39 +139,48 @@ def idx(content: bytes) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 
-def download(data_dir: Path, raw: Path) -> None:
+def download(raw: Path) -> None:
     """Fetch the missing files of MNIST, mirror after mirror. Raises DataError if every mirror fails."""
-    from torchvision import datasets  # it takes seconds to import: only when it is needed
-
-    class MNIST(datasets.MNIST):  # torchvision names the folder after the class
-        pass
-
     print(f"MNIST is not in {raw}: downloading it", file=sys.stderr, flush=True)
+    missing = [file for file in FILES if not (raw / file).is_file()]
     failures = []
     for mirror in MIRRORS:
-        MNIST.mirrors = [mirror]
-        timeout = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(TIMEOUT)
+        until = time.monotonic() + DEADLINE
         try:
-            silence = io.StringIO()  # for torchvision's own progress bars and remarks
-            with (
-                tempfile.TemporaryDirectory(dir=data_dir, prefix="download-") as beside,
-                contextlib.redirect_stderr(silence),
-                contextlib.redirect_stdout(silence),
-            ):
-                MNIST(beside, download=True)
-                for file in FILES:  # whole files only: whatever breaks off, nothing half done stands in raw
-                    if not (raw / file).exists():
-                        os.replace(Path(beside, "MNIST", "raw", file), raw / file)
-            return
-        except (RuntimeError, OSError, HTTPException, EOFError) as error:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            failures.append(f"{mirror}: {lines[-1]}")
-        finally:
-            socket.setdefaulttimeout(timeout)
-    missing = ", ".join(file for file in FILES if not (raw / file).is_file())
-    remedy = f"put {missing} there, or use --dataset digits ({'; '.join(failures)})"
+            fetched = {file: fetch(f"{mirror}{file}.gz", FILES[file], until) for file in missing}
+        except (OSError, HTTPException, EOFError, zlib.error) as error:
+            failures.append(f"{mirror}: {error or type(error).__name__}")
+            if isinstance(error, HTTPError):
+                error.close()
+            continue
+        with tempfile.TemporaryDirectory(dir=raw, prefix="download-") as beside:
+            for file, content in fetched.items():  # whole files only: nothing half done ever stands in raw
+                Path(beside, file).write_bytes(content)
+                os.replace(Path(beside, file), raw / file)
+        return
+    remedy = f"put {', '.join(missing)} there, or use --dataset digits ({'; '.join(failures)})"
     raise DataError(f"MNIST is not in {raw} and no mirror answered", remedy)
+
+
+def fetch(url: str, md5: str, until: float) -> bytes:
+    """What the gzip file at `url` holds, with this MD5. until: when time.monotonic() must not have passed.
+
+    Raises OSError, HTTPException, EOFError or zlib.error.
+    """
+    packed = bytearray()
+    with urlopen(url, timeout=TIMEOUT) as response:
+        while piece := response.read1(2**16):
+            packed += piece
+            if len(packed) > LARGEST:
+                raise OSError(f"{url} is longer than {LARGEST:,} bytes")
+            if time.monotonic() > until:
+                raise OSError(f"{url} had no end after {DEADLINE} s")
+    content = gzip.GzipFile(fileobj=io.BytesIO(packed)).read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise OSError(f"{url} holds more than {LARGEST:,} bytes")
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+        raise OSError(f"{url} holds something else, by its MD5")
+    return content
 
 
 def load_digits() -> Dataset:

@@ -5,12 +5,53 @@ torchrun --standalone --nproc-per-node=2 -m examples.train_mnist --device cpu
 
 import contextlib
 import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
 from multiprocessing.connection import Client, Listener
 from typing import Any
 
 import numpy as np
 
-RANK, COUNT = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+from examples.common.cli import fail
+
+
+def rank_and_count(environment: Mapping[str, str]) -> tuple[int, int]:
+    """This process's number and how many there are, as torchrun says: 0 and 1 without it.
+
+    Anything that cannot be ends the program in one line.
+    """
+    count = environment.get("WORLD_SIZE", "1")
+    rank = environment.get("RANK", "0" if count == "1" else "")
+    if not is_decimal(count) or int(count) < 1:
+        fail(f"WORLD_SIZE is {count!r}, expected a whole number >= 1, as torchrun sets it", all_say_so=True)
+    if not is_decimal(rank) or int(rank) >= int(count):
+        expected = f"expected a whole number from 0 to WORLD_SIZE - 1 = {int(count) - 1}, as torchrun sets it"
+        fail(f"RANK is {rank!r}, {expected}" if rank else f"RANK is not set, {expected}", all_say_so=True)
+    return int(rank), int(count)
+
+
+def is_decimal(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10
+
+
+RANK, COUNT = rank_and_count(os.environ)
+PARENT = os.getppid()
+
+
+def end_with_the_launcher() -> None:
+    """End this process when torchrun has ended, which cannot tell it if it was killed."""
+
+    def watch():
+        while os.getppid() == PARENT:
+            time.sleep(0.5)
+        with contextlib.suppress(OSError):
+            if RANK == 0:
+                print("error: torchrun has ended, and so does its run", file=sys.stderr, flush=True)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager
@@ -33,13 +74,19 @@ class Processes:
     def __init__(self, device: str):
         self.device = device
         self.pipes: list[Any] = []
+        if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun's
+            end_with_the_launcher()
         if COUNT == 1:
             return
         from torch import cuda, distributed
 
         if device.startswith("cuda"):
             cuda.set_device(device)
-        distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        try:
+            distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            fail(f"the {COUNT} processes cannot meet, start them with torchrun: {reason}", all_say_so=True)
         listener = Listener() if RANK == 0 else None
         addresses: list[Any] = [listener.address if listener else None]
         distributed.broadcast_object_list(addresses)

@@ -1,7 +1,7 @@
 """The one set-up of everything that trains here: a model of either package with its optimiser and loop.
 
-The chapter's recipe is Adam with learning rate 1e-3 and batches of 64. `train` is what train_mnist does,
-without its checkpoints, devices and processes: the same seed gives the same run.
+The chapter's recipe is Adam with learning rate LR and batches of BATCH_SIZE images. `train` is what
+train_mnist does, without its checkpoints, devices and processes: the same seed gives the same run.
 """
 
 from collections.abc import Callable
@@ -20,6 +20,8 @@ from examples.common.data import Dataset
 from examples.common.processes import Processes
 from parity.weights import Model
 
+LR, BATCH_SIZE = 1e-3, 64
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -34,7 +36,7 @@ class Backend:
 
 def backend_of(
     model: Model,
-    lr: float = 1e-3,
+    lr: float = LR,
     group: Processes | None = None,
     tf32: bool = False,
     stop_at_nan: bool = False,
@@ -99,13 +101,14 @@ def train(
     each_epoch  is called with each entry of the log, to show it
     """
     log: list[dict] = []
-    backend = backend_of(model)
+    backend = backend_of(model, LR)
     place = backend.place
     images, labels = place(dataset.train_images), place(dataset.train_labels)
     tests = place(dataset.test_images), place(dataset.test_labels)
     for epoch in range(1, epochs + 1):
         order = place(np.random.default_rng([seed, epoch]).permutation(len(images)))
-        loss = backend.train_epoch(images, labels, [order[i : i + 64] for i in range(0, len(order), 64)])
+        batches = [order[i : i + BATCH_SIZE] for i in range(0, len(order), BATCH_SIZE)]
+        loss = backend.train_epoch(images, labels, batches)
         log.append({"epoch": epoch, "train_loss": loss, "test_accuracy": backend.evaluate(*tests)})
         each_epoch(log[-1])
     return log

@@ -7,7 +7,6 @@ both: what each filter answers at every place of one image, after the ReLU.
 from pathlib import Path
 
 import numpy as np
-import safetensors.numpy
 import torch
 from matplotlib.figure import Figure
 from safetensors import SafetensorError, safe_open
@@ -18,7 +17,7 @@ from examples.common.cli import fail
 from examples.common.data import Dataset
 from examples.common.figures import image_grid
 from examples.experiments.shapes import outputs
-from parity import load_numpy_state, numpy_state
+from parity import load_numpy_state, load_weights, numpy_state
 from parity.weights import Model
 
 
@@ -55,15 +54,14 @@ def load_model(path: Path) -> tuple[tn.MNISTCNN, str]:
     """
     model = tn.MNISTCNN(rng=np.random.default_rng(0))
     try:
-        state = safetensors.numpy.load(path.read_bytes())
         with safe_open(path, "np") as file:
             trained_on = (file.metadata() or {}).get("dataset", "an unnamed data set")
-        load_numpy_state(model, state)
+        load_weights(model, path)
     except OSError as error:
         fail(f"--model {path} cannot be read: {error.strerror or error}")
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
         fail(f"--model {path} is no MNISTCNN of train_mnist: {error}")
-    if not all(np.isfinite(array).all() for array in state.values()):
+    if not all(np.isfinite(array).all() for array in model.state_dict().values()):
         fail(f"--model {path} has weights that are not finite")
     return model, trained_on
 

@@ -2,31 +2,39 @@
 
 Every finished run becomes a line of --results and is not trained again: a stopped program loses the run
 under way and no other, and whoever asks for the same runs (compare_mlp, exercises, audit) finds them there.
+The same runs are those of the same images, recipe, machine and versions: a run of another stays in the file
+and is not shown. A line that cannot be a run is left out, and named.
 """
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from examples.common import data
-from examples.common.cli import fail, in_words, machine
+from examples.common import data, training
+from examples.common.cli import fail, in_words, machine, note
 from examples.common.figures import AMBER, INDIGO, RED
+from examples.common.log import check_log, is_whole, shown
 from examples.common.models import start
 from examples.common.training import train
 
 PRINTED = 98.75  # percent: the chapter's one run of MNISTCNN on MNIST, after 5 epochs
-KEY = ("dataset", "model", "backend", "seed", "epochs")
 
 
 def introduction(dataset: data.Dataset, seed_count: int, epochs: int) -> str:
     """A line with the data set, the recipe and the machine."""
     recipe = f"Adam with learning rate 1e-3, batches of 64, {epochs_in_words(epochs)}"
-    return f"{dataset}, {recipe}, seeds 0 to {seed_count - 1}; {in_words(machine())}"
+    return f"{dataset}, {recipe}, seeds 0 to {seed_count - 1}; {in_words(of_training())}"
+
+
+def of_training() -> dict[str, Any]:
+    """The facts about this machine that a training run depends on."""
+    return {name: fact for name, fact in machine().items() if name not in ("jax", "flax")}
 
 
 def epochs_in_words(epochs: int) -> str:
@@ -104,7 +112,8 @@ def logs(
     known = finished(results)
     bar = tqdm(list(seeds), f"{dataset.name}: {model}, {backend}", unit="run", leave=False, disable=None)
     for seed in bar:
-        key = (dataset.name, model, backend, seed, epochs)
+        facts = facts_of(dataset, model, backend, seed, epochs)
+        key = key_of(facts)
         if key not in known:
             known = finished(results)  # another program may have been here meanwhile
         if key not in known:
@@ -119,29 +128,77 @@ def logs(
                 log = train(start(model, backend, seed), dataset, seed, epochs, each_epoch=bar.set_postfix)
             if not all(math.isfinite(entry["train_loss"]) for entry in log):
                 fail(f"{model}, {backend}, seed {seed}: the training loss is not finite", code=3)
-            keep(results, dict(zip(KEY, key, strict=True)) | {"log": log, "machine": machine()})
+            keep(results, facts | {"log": log})
             known[key] = log
         found.append(known[key])
     return found
 
 
-def finished(results: Path) -> dict[tuple, list[dict]]:
-    """The finished runs of a file, by KEY; a line that breaks off, as after a power cut, is left out."""
-    known = {}
+def is_counts(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(is_whole, value))
+
+
+EXPECTED: dict[str, tuple[Callable[[Any], bool], str]] = {  # all that tells one run from another
+    "dataset": (lambda value: isinstance(value, str), "a name"),
+    "images": (is_counts, "[training, test], two whole numbers"),
+    "model": (lambda value: isinstance(value, str), "a name"),
+    "backend": (lambda value: isinstance(value, str), "a name"),
+    "seed": (is_whole, "a whole number >= 0"),
+    "epochs": (lambda value: is_whole(value, at_least=1), "a whole number >= 1"),
+    "recipe": (lambda value: isinstance(value, dict), "settings by name"),
+    "machine": (lambda value: isinstance(value, dict), "facts by name"),
+}
+
+
+def facts_of(dataset: data.Dataset, model: str, backend: str, seed: int, epochs: int) -> dict[str, Any]:
+    """All that tells this run from another, as it stands in its line."""
+    return {
+        "dataset": dataset.name,
+        "images": [len(dataset.train_images), len(dataset.test_images)],
+        "model": model,
+        "backend": backend,
+        "seed": seed,
+        "epochs": epochs,
+        "recipe": {"optimizer": "Adam", "lr": training.LR, "batch_size": training.BATCH_SIZE},
+        "machine": of_training(),
+    }
+
+
+def key_of(entry: dict[str, Any]) -> str:
+    return json.dumps({name: entry[name] for name in EXPECTED}, sort_keys=True)
+
+
+def finished(results: Path) -> dict[str, list[dict]]:
+    """The finished runs of a file, by key_of. A line that cannot be one is left out, and named on stderr."""
+    known: dict[str, list[dict]] = {}
+    refused: dict[str, list[str]] = {}
     try:
         lines = results.read_text("utf-8", errors="replace").splitlines() if results.exists() else []
     except OSError as error:
         fail(f"--results {results} cannot be read: {error.strerror}")
-    for line in lines:
+    for number, line in enumerate(lines, 1):
         try:
             entry = json.loads(line)
-            log, key = entry["log"], tuple(entry[name] for name in KEY)
-            numbers = [row[name] for row in log for name in ("train_loss", "test_accuracy")]
-            if len(log) == entry["epochs"] and np.isfinite(numbers).all():
-                known[key] = log
-        except (ValueError, KeyError, TypeError):
-            continue
+            check_entry(entry)
+            known[key_of(entry)] = entry["log"]
+        except (ValueError, RecursionError) as error:
+            whole = not isinstance(error, json.JSONDecodeError | RecursionError)
+            refused.setdefault(str(error) if whole else "no whole line of JSON", []).append(str(number))
+    for reason, numbers in refused.items():
+        note(f"{results}, line {', '.join(numbers)}, is left out: {reason}")
     return known
+
+
+def check_entry(entry: Any) -> None:
+    """Raise ValueError, which names the value, unless this is what `logs` writes of a finished run."""
+    if not isinstance(entry, dict):
+        raise ValueError(f"it is {shown(entry)}, expected the facts of a run by name")
+    for name, (fits, expected) in EXPECTED.items():
+        if not fits(entry.get(name)):
+            raise ValueError(f"{name} is {shown(entry.get(name))}, expected {expected}")
+    check_log(entry.get("log"))
+    if len(entry["log"]) != entry["epochs"]:
+        raise ValueError(f"log has {len(entry['log'])} epochs, expected {entry['epochs']}")
 
 
 def keep(results: Path, entry: dict | None = None) -> None:

@@ -126,6 +126,8 @@ def main(argv: list[str]) -> int:
 
             drawn = heat_map(checkup, args.picture)
             print(f"picture: {args.picture}" if drawn else "no picture: nothing to draw")
+    except BrokenPipeError:  # nobody reads the table: see parity/__main__.py
+        raise
     except OSError as error:
         print(f"error: the results cannot be written: {error}", file=sys.stderr)
         return 3

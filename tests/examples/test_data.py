@@ -1,29 +1,18 @@
 """MNIST from a folder, a mirror, a second mirror, or from nowhere; and the digits that are always there."""
 
-import gc
 import gzip
 import hashlib
 import http.server
 import struct
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torchvision import datasets
 
 from examples.common import data
-
-# torchvision leaves the socket of a 404 to the garbage collector
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@pytest.fixture(autouse=True)
-def collect_its_garbage():
-    yield
-    gc.collect()
-
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
 
@@ -43,25 +32,30 @@ def tiny_mnist(monkeypatch):
         files[f"{part}-labels-idx1-ubyte"] = idx(rng.integers(10, size=count))
     zipped = {f"{name}.gz": gzip.compress(content) for name, content in files.items()}
     monkeypatch.setattr(data, "FILES", {n: hashlib.md5(c).hexdigest() for n, c in files.items()})
-    resources = [(n, hashlib.md5(c).hexdigest()) for n, c in zipped.items()]
-    monkeypatch.setattr(datasets.MNIST, "resources", resources)
     return files, zipped
 
 
 @pytest.fixture
 def serve():
-    """serve(files, broken_after=None) -> the address of a mirror on this machine; other names answer 404."""
+    """serve(files) -> the address of a mirror on this machine; other names answer 404.
+
+    broken_after  so many bytes of a file are sent, and no more
+    drop          so many at first come one by one, ten a second
+    """
     servers = []
 
-    def start(files, broken_after=None):
+    def start(files, broken_after=None, drop=0):
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 body = files.get(self.path.lstrip("/"))
                 self.send_response(404 if body is None else 200)
                 self.send_header("Content-Length", str(len(body or b"")))
                 self.end_headers()
-                self.wfile.write((body or b"")[:broken_after])
                 server.paths.append(self.path)
+                for byte in (body or b"")[:drop]:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(0.1)
+                self.wfile.write((body or b"")[drop:broken_after])
 
             def log_message(self, *_):
                 pass
@@ -138,6 +132,42 @@ def test_no_mirror_is_an_error_for_mnist_and_a_line_for_auto(tiny_mnist, tmp_pat
     dataset, note = data.load("auto", tmp_path)
     assert dataset.name == "digits" and "\n" not in note
     assert note.endswith("no mirror answered: training on the 1,797 embedded 8x8 digits instead")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (bytes(10**6), "is longer than 10,000 bytes"),
+        (gzip.compress(bytes(10**6)), "holds more than 10,000 bytes"),
+        (gzip.compress(b"something else"), "holds something else, by its MD5"),
+    ],
+    ids=["long", "bomb", "other"],
+)
+def test_a_mirror_that_sends_too_much_or_something_else_is_left(
+    body, said, tiny_mnist, tmp_path, monkeypatch, serve
+):
+    monkeypatch.setattr(data, "LARGEST", 10_000, raising=False)
+    monkeypatch.setattr(data, "MIRRORS", [serve(dict.fromkeys(tiny_mnist[1], body))[0]])
+    with pytest.raises(data.DataError, match=f"127.0.0.1.*ubyte.gz {said}") as error:
+        data.load("mnist", tmp_path)
+    assert "\n" not in str(error.value) and list((tmp_path / "MNIST" / "raw").iterdir()) == []
+
+
+def test_a_mirror_that_never_ends_is_left(tiny_mnist, tmp_path, monkeypatch, serve):
+    monkeypatch.setattr(data, "DEADLINE", 0.3, raising=False)
+    monkeypatch.setattr(data, "MIRRORS", [serve(tiny_mnist[1], drop=20)[0]])
+    with pytest.raises(data.DataError, match=r"ubyte.gz had no end after 0.3 s"):
+        data.load("mnist", tmp_path)
+
+
+def test_only_the_missing_files_are_fetched(tiny_mnist, tmp_path, monkeypatch, serve):
+    files, zipped = tiny_mnist
+    raw = write(tmp_path, files)
+    (raw / "t10k-labels-idx1-ubyte").unlink()
+    address, server = serve(zipped)
+    monkeypatch.setattr(data, "MIRRORS", [address])
+    assert data.load("mnist", tmp_path)[0].name == "mnist"
+    assert server.paths == ["/t10k-labels-idx1-ubyte.gz"]
 
 
 @pytest.mark.parametrize("content", [b"", b"something else"], ids=["empty", "altered"])

@@ -1,5 +1,6 @@
 """What users expect when something goes wrong: each fault is really caused, many in a child process."""
 
+import errno
 import json
 import os
 import pickle
@@ -15,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
+import torch
+from safetensors.torch import save as torch_save
 
 import tinycnn_numpy as tn
 from examples import train_mnist
@@ -26,6 +29,7 @@ HOUSE = Path(__file__).parents[2]
 EPOCHS = 12
 BACKENDS = pytest.mark.parametrize("backend", ["numpy", "torch"])
 KILLS = int(os.environ.get("KILLS", "1"))  # how many for each backend
+needs_flock = pytest.mark.skipif(sys.platform == "win32", reason="needs flock")
 needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's limits")
 
 
@@ -119,10 +123,11 @@ def test_a_kill_between_checkpoint_and_log_loses_no_line(uninterrupted, tmp_path
 def test_a_checkpoint_is_written_in_one_move(backend, tmp_path, monkeypatch):
     arguments = f"--dataset digits --backend {backend} --device cpu --output-dir {tmp_path} --epochs".split()
     train_mnist.main([*arguments, "1"])
-    before = state(tmp_path)
+    before, written = state(tmp_path), []
 
     def die_at_the_checkpoint(source, target, replace=os.replace):
         if Path(target).name == "checkpoint.safetensors":
+            written.append(Path(source).stat().st_size)
             raise KeyboardInterrupt
         replace(source, target)
 
@@ -130,7 +135,67 @@ def test_a_checkpoint_is_written_in_one_move(backend, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         train_mnist.main([*arguments, "2", "--resume"])
     assert state(tmp_path) == before
-    assert (tmp_path / "new-checkpoint.safetensors").stat().st_size > 100_000  # epoch 2 was on its way
+    assert written[0] > 100_000 and not list(tmp_path.glob("new-*"))  # epoch 2 was on its way
+
+
+# two runs want one folder: see test_writers.py
+
+
+@needs_flock
+def test_a_folder_in_which_a_run_is_under_way_is_refused(few_digits, tmp_path, monkeypatch, capsys):
+    from examples.common.checkpoint import Checkpoint
+
+    arguments = f"--dataset digits --backend numpy --quiet --epochs 2 --output-dir {tmp_path}".split()
+    codes, said, save = [], [], Checkpoint.save
+
+    def a_second_run(self, log, *more):
+        save(self, log, *more)
+        for flag in ("--resume", "--overwrite"):
+            with pytest.raises(SystemExit) as exit_:
+                train_mnist.main([*arguments, flag])
+            codes.append(exit_.value.code)
+            said.append(one_error(capsys.readouterr().err))
+
+    monkeypatch.setattr(Checkpoint, "save", a_second_run)
+    train_mnist.main(arguments)
+    in_use = f"error: --output-dir {tmp_path} is in use by another run: wait for its end"
+    assert codes == [2] * 4 and all(line.startswith(in_use) for line in said)
+    assert [row["epoch"] for row in metrics(tmp_path)] == [1, 2]
+    monkeypatch.undo()
+    train_mnist.main([*arguments, "--resume"])  # the lock has gone with the run
+
+
+def test_where_folders_cannot_be_locked_a_run_says_so(few_digits, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("examples.common.checkpoint.fcntl", None)
+    train_mnist.main(f"--dataset digits --backend numpy --quiet --epochs 1 --output-dir {tmp_path}".split())
+    assert "cannot be locked here: start no second run in it" in capsys.readouterr().err
+
+
+def test_a_link_that_waits_under_the_name_of_a_new_file_is_not_followed(few_digits, tmp_path, monkeypatch):
+    """Whatever name a run draws, it makes a new file; what a killed run has left is removed."""
+    from examples.common.checkpoint import replacing
+
+    target, run = tmp_path / "thesis", tmp_path / "run"
+    target.write_text("four years of work")
+    run.mkdir()
+    waiting = ["new-checkpoint.safetensors", "new-best-model.safetensors"]  # not of our making
+    for name in (*waiting, "new-0123abcd-metrics.jsonl"):
+        (run / name).symlink_to(target)
+    arguments = f"--dataset digits --backend numpy --quiet --epochs 1 --output-dir {run}"
+    train_mnist.main(arguments.split())
+    assert target.read_text() == "four years of work"
+    assert sorted(path.name for path in run.iterdir()) == sorted([*FILES, *waiting])
+    monkeypatch.setattr("secrets.token_hex", lambda _: "0")
+    (run / "new-0-metrics.jsonl").symlink_to(target)
+    with pytest.raises(FileExistsError), replacing(run / "metrics.jsonl") as path:
+        path.write_text("")
+    assert target.read_text() == "four years of work"
+
+
+def test_files_are_made_with_the_rights_of_the_others(few_digits, tmp_path):
+    train_mnist.main(f"--dataset digits --backend numpy --quiet --epochs 1 --output-dir {tmp_path}".split())
+    (tmp_path / "plain").touch()
+    assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1
 
 
 # Ctrl-C and SIGTERM
@@ -284,6 +349,76 @@ def test_a_checkpoint_that_cannot_be_read_is_not_called_damaged(tmp_path, capsys
 def test_a_safetensors_file_of_someone_else_is_refused(refused):
     said, _ = refused
     assert "is not a whole checkpoint" in said(safetensors.numpy.save({"a": np.zeros(3)}))
+    assert "is not a whole checkpoint" in said(torch_save({"a": torch.zeros(3, dtype=torch.bfloat16)}))
+
+
+def with_state(content, change, tensors=None):
+    """The checkpoint with other facts in its header, or other tensors, and a digest that fits them."""
+    from examples.common.checkpoint import digest
+
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    state = change(json.loads(header["__metadata__"]["state"].split(" ", 1)[1]))
+    tensors = safetensors.numpy.load(content) if tensors is None else tensors
+    text = json.dumps(state)
+    return safetensors.numpy.save(tensors, {"state": f"{digest(tensors, text)} {text}"})
+
+
+def log_with(**values):
+    return lambda s: s | {"log": [s["log"][0] | values, *s["log"][1:]]}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda s: [], "its format is [], expected 1"),
+        (lambda s: {name: value for name, value in s.items() if name != "format"}, "its format is missing"),
+        (lambda s: s | {"format": 2}, "its format is 2, expected 1"),
+        (lambda s: s | {"format": True}, "its format is true, expected 1"),
+        (lambda s: s | {"recipe": None}, "recipe is missing, expected settings by name"),
+        (lambda s: s | {"machine": "mine"}, 'machine is "mine", expected settings by name'),
+        (lambda s: s | {"log": 3}, "log is 3, expected a list with an entry for each epoch"),
+        (lambda s: s | {"log": ["one"]}, 'epoch 1 of the log is "one"'),
+        (lambda s: s | {"log": s["log"][1:]}, "epoch is 2 in the log, expected 1"),
+        (log_with(epoch=True), "epoch is true in the log, expected 1"),
+        (log_with(test_accuracy=998.7), "epoch 1: test_accuracy is 998.7, expected 0 to 100"),
+        (log_with(train_loss=None), "epoch 1: train_loss is missing, expected a finite number >= 0"),
+    ],
+)
+def test_a_checkpoint_of_another_schema_is_one_line(change, named, refused):
+    said, whole = refused
+    assert f"is none of this program's checkpoints: {named}" in said(with_state(whole, change))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda t: t | {"theirs.weight": np.zeros(1)}, "unexpected theirs.weight"),
+        (lambda t: t | {"optimizer.exp_avg.99": np.zeros(1)}, "unexpected exp_avg.99"),
+        (lambda t: {name: a for name, a in t.items() if "exp_avg.0" not in name}, "missing exp_avg.0"),
+        (
+            lambda t: t | {"optimizer.exp_avg.0": np.zeros((2, 2), "f")},
+            "exp_avg.0 has shape (2, 2), expected",
+        ),
+        (lambda t: {name: a for name, a in t.items() if "model" in name}, "holds nothing of the optimiser"),
+    ],
+)
+@BACKENDS
+def test_an_optimiser_state_that_does_not_fit_is_one_line(
+    backend, change, named, few_digits, tmp_path, capsys
+):
+    arguments = (
+        f"--dataset digits --device cpu --backend {backend} --quiet --epochs 1 --output-dir {tmp_path}"
+    )
+    train_mnist.main(arguments.split())
+    path = tmp_path / "checkpoint.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(with_state(content, lambda s: s, change(safetensors.numpy.load(content))))
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as exit_:
+        train_mnist.main([*arguments.split(), "--resume"])
+    assert exit_.value.code == 2
+    error = one_error(capsys.readouterr().err)
+    assert f"{path} does not fit: " in error and named in error
 
 
 @pytest.mark.parametrize(
@@ -398,16 +533,36 @@ def test_a_run_that_diverges_says_so_in_one_line(backend, tmp_path):
     assert not (tmp_path / "checkpoint.safetensors").exists()
 
 
-def test_weights_that_are_not_finite_are_not_saved(tmp_path, capsys):
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     from examples.common.checkpoint import Checkpoint
 
     model = tn.TinyCNN(rng=np.random.default_rng(0))
     model.conv.weight[0, 0, 0, 0] = np.inf
-    log = [{"epoch": 1, "train_loss": 0.1}]
-    with pytest.raises(SystemExit) as exit_:
+    log = [{"epoch": 1, "train_loss": 0.1, "test_accuracy": 9.8}]
+    with pytest.raises(FloatingPointError, match="the loss is nan in the first step after epoch 1"):
         Checkpoint(tmp_path, {"lr": 0.1}).save(log, model, tn.Adam(model.parameters()))
-    assert exit_.value.code == 3 and not list(tmp_path.iterdir())
-    assert "the loss is nan in the first step after epoch 1" in one_error(capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_is_not_called_intact_where_there_is_none(tmp_path, capsys, monkeypatch):
+    digits = data.load_digits()
+    digits.train_images[:] = np.nan
+    monkeypatch.setattr(data, "load_digits", lambda: digits)
+    arguments = f"--dataset digits --device cpu --quiet --output-dir {tmp_path}".split()
+    with pytest.raises(SystemExit) as exit_:
+        train_mnist.main(arguments)
+    error = one_error(capsys.readouterr().err)
+    assert exit_.value.code == 3 and error.endswith("begin anew with a smaller --lr")
+    monkeypatch.undo()
+    monkeypatch.setattr("os.fsync", lambda _: no_space())
+    with pytest.raises(SystemExit) as exit_:
+        train_mnist.main([*arguments, "--overwrite"])
+    error = one_error(capsys.readouterr().err)
+    assert exit_.value.code == 2 and error.endswith("cannot be written: No space left on device")
+
+
+def no_space():
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.mark.parametrize(
@@ -439,6 +594,16 @@ def test_nobody_reads_the_output_any_more(tmp_path):
     child.wait(timeout=60)
     assert (child.returncode, child.stderr.read()) == (141, "")
     child.stderr.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+@pytest.mark.parametrize("closed", ["2>&-", pytest.param("<&- >&- 2>&-", marks=pytest.mark.slow)])
+def test_a_closed_stream_stops_no_run(closed, tmp_path):
+    arguments = f"--dataset digits --backend numpy --epochs 1 --output-dir {tmp_path}".split()
+    program = [sys.executable, "-m", "examples.train_mnist", *arguments]
+    child = subprocess.Popen(["sh", "-c", f'exec "$@" {closed}', "sh", *program], cwd=HOUSE)
+    assert finish(child)[0] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
 
 
 @needs_linux

@@ -13,9 +13,86 @@ from gradients_of_processes import BATCHES, DTYPES, case
 
 import tinycnn_numpy as tn
 from examples import train_mnist
+from examples.common.processes import rank_and_count
 
 HOUSE = Path(__file__).parents[2]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "place"),
+    [({}, (0, 1)), ({"RANK": "0"}, (0, 1)), ({"WORLD_SIZE": "3", "RANK": "2"}, (2, 3))],
+)
+def test_the_environment_says_which_process_this_is(environment, place):
+    assert rank_and_count(environment) == place
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"RANK": "abc"}, "RANK is 'abc', expected a whole number from 0 to WORLD_SIZE - 1 = 0"),
+        ({"RANK": ""}, "RANK is not set, expected"),
+        ({"RANK": "-1"}, "RANK is '-1', expected"),
+        ({"RANK": "1"}, "RANK is '1', expected a whole number from 0 to WORLD_SIZE - 1 = 0"),
+        (
+            {"RANK": "5", "WORLD_SIZE": "2"},
+            "RANK is '5', expected a whole number from 0 to WORLD_SIZE - 1 = 1",
+        ),
+        ({"WORLD_SIZE": "2"}, "RANK is not set, expected"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE is 'two', expected a whole number >= 1"),
+        ({"WORLD_SIZE": "0", "RANK": "0"}, "WORLD_SIZE is '0', expected"),
+        ({"WORLD_SIZE": "1e3", "RANK": "0"}, "WORLD_SIZE is '1e3', expected"),
+        ({"WORLD_SIZE": "9" * 5000, "RANK": "0"}, "WORLD_SIZE is '999"),
+    ],
+)
+def test_an_odd_environment_is_one_line(environment, said, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        rank_and_count(environment)
+    lines = capsys.readouterr().err.splitlines()
+    assert exit_.value.code == 2 and len(lines) == 1 and lines[0].startswith(f"error: {said}")
+
+
+@pytest.mark.parametrize("odd", [{"RANK": "abc"}, {"WORLD_SIZE": "2", "RANK": "0"}], ids=str)
+def test_processes_that_cannot_meet_are_one_line_of_the_program(odd, tmp_path):
+    command = [sys.executable, "-m", "examples.train_mnist", "--dataset", "digits", "--output-dir", tmp_path]
+    child = subprocess.run(
+        command, cwd=HOUSE, env=os.environ | odd, capture_output=True, text=True, timeout=120
+    )
+    (line,) = child.stderr.splitlines()
+    assert child.returncode == 2 and line.startswith("error: ") and "torchrun" in line
+
+
+needs_orphans = pytest.mark.skipif(
+    sys.platform == "win32", reason="no new parent is given to an orphan there"
+)
+
+
+@needs_orphans
+def test_a_process_ends_with_its_launcher():
+    rank = "from examples.common.processes import Processes; Processes('cpu'); print('here', flush=True); "
+    rank += "import time; time.sleep(60); print('still here')"
+    launcher = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {rank!r}])"
+    environment = os.environ | {"TORCHELASTIC_RUN_ID": "1"}
+    child = subprocess.Popen(
+        [sys.executable, "-c", launcher], cwd=HOUSE, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout.readline() == "here\n"
+    child.kill()
+    assert child.communicate(timeout=100)[0] == ""  # the pipe ends with the last process that holds it
+
+
+@pytest.mark.slow
+@needs_orphans
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_a_run_ends_with_its_torchrun(backend, tmp_path):
+    flags = f"--dataset digits --device cpu --backend {backend} --epochs 200 --output-dir {tmp_path}".split()
+    program = [*TORCHRUN, "--nproc-per-node=2", "-m", "examples.train_mnist", *flags]
+    child = subprocess.Popen(program, cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert any("epoch 2/" in line for line in child.stdout)
+    child.kill()
+    out, err = child.communicate(timeout=300)
+    assert "epoch 200/" not in out and "Traceback" not in err
+    assert "error: torchrun has ended, and so does its run" in err
 
 
 def one_process(batch, dtype):

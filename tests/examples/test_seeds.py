@@ -20,15 +20,22 @@ def results(tmp_path):
     return tmp_path / "runs" / "seeds.jsonl"
 
 
+IMAGE, LABEL = np.zeros((1, 1, 28, 28), np.float32), np.zeros(1, np.int64)
+IMAGES = Dataset("mnist", IMAGE, LABEL, IMAGE.repeat(100, axis=0), LABEL.repeat(100))
+
+
 @pytest.fixture
 def mnist():
     """MNIST by name, with no images to speak of: whoever trains on it has missed the planted runs."""
-    images, labels = np.zeros((1, 1, 28, 28), np.float32), np.zeros(1, np.int64)
-    return Dataset("mnist", images, labels, images.repeat(100, axis=0), labels.repeat(100))
+    return IMAGES
 
 
-def plant(results, accuracies, model="MNISTCNN", backend="torch", name="mnist", epochs=5):
-    """Finished runs of seeds 0, 1, ... with these last accuracies."""
+def seeds_in(results):
+    return [json.loads(key)["seed"] for key in seeds.finished(results)]
+
+
+def plant(results, accuracies, model="MNISTCNN", backend="torch", name="mnist", epochs=5, **other):
+    """Finished runs of seeds 0, 1, ... with these last accuracies, of the images of the fixture mnist."""
     results.parent.mkdir(exist_ok=True, parents=True)
     with open(results, "a") as file:
         for seed, accuracy in enumerate(accuracies):
@@ -36,8 +43,8 @@ def plant(results, accuracies, model="MNISTCNN", backend="torch", name="mnist", 
                 {"epoch": epoch, "train_loss": 1 / epoch, "test_accuracy": accuracy - epochs + epoch}
                 for epoch in range(1, epochs + 1)
             ]
-            key = {"dataset": name, "model": model, "backend": backend, "seed": seed, "epochs": epochs}
-            file.write(json.dumps(key | {"log": log, "machine": {}}) + "\n")
+            facts = seeds.facts_of(IMAGES, model, backend, seed, epochs) | {"dataset": name, "log": log}
+            file.write(json.dumps(facts | other) + "\n")
 
 
 @pytest.fixture
@@ -72,8 +79,24 @@ def test_a_finished_run_is_returned_and_not_trained_again(results, mnist, no_tra
     assert seeds.last_accuracies(runs).tolist() == [98.9, 98.5] and len(runs[0]) == 5
 
 
+OTHER_VERSION = seeds.of_training() | {"numpy": "1.0"}
+OTHER_RECIPE = {"optimizer": "Adam", "lr": 0.01, "batch_size": 64}
+
+
 @pytest.mark.parametrize(
-    "other", [{"model": "MLP"}, {"backend": "numpy"}, {"name": "digits"}, {"epochs": 4}], ids=str
+    "other",
+    [
+        {"model": "MLP"},
+        {"backend": "numpy"},
+        {"name": "digits"},
+        {"epochs": 4},
+        {"images": [60_000, 100]},
+        {"images": [1, 10_000]},
+        {"recipe": OTHER_RECIPE},
+        {"machine": OTHER_VERSION},
+        {"machine": {}},
+    ],
+    ids=str,
 )
 def test_another_run_does_not_count(other, results, mnist, no_training):
     plant(results, [98.5], **other)
@@ -93,31 +116,92 @@ def test_what_is_trained_is_kept_as_json_that_any_reader_takes(results, few_digi
     assert list(seeds.finished(results).values()) == trained
 
 
+def test_a_run_of_another_batch_size_does_not_count(results, mnist, no_training, monkeypatch):
+    plant(results, [98.5])
+    monkeypatch.setattr("examples.common.training.BATCH_SIZE", 32)
+    with pytest.raises(AssertionError, match="trained what was finished"):
+        seeds.logs(results, mnist, "MNISTCNN", "torch", [0], 5)
+
+
+def test_other_frameworks_than_those_that_train_here_do_not_matter(results, mnist, no_training, monkeypatch):
+    plant(results, [98.5])
+    here = seeds.machine()
+    monkeypatch.setattr(seeds, "machine", lambda: here | {"jax": "9.9"})
+    assert len(seeds.logs(results, mnist, "MNISTCNN", "torch", [0], 5)) == 1
+
+
 @pytest.mark.parametrize(
-    "broken",
+    ("values", "said"),
     [
-        '{"dataset": "mnist", "model": "MNISTCNN", "backend": "torch", "seed": 2, "epochs": 5, "log": [{"ep',
-        '{"dataset": "mnist", "model": "MNISTCNN", "backend": "torch", "seed": 2, "epochs": 5, "log": []}',
-        '{"dataset": "mnist", "model": "MNISTCNN", "backend": "torch", "seed": [], "epochs": 0, "log": []}',
-        '{"dataset": "mnist", "model": "MNISTCNN", "backend": "torch", "seed": 2, "epochs": 1, '
-        '"log": [{"epoch": 1, "train_loss": NaN, "test_accuracy": 9.8}]}',
-        '{"seed": 2}',
-        "[]",
-        "\udcff\udcfe",
+        ({"seed": True}, "seed is true, expected a whole number >= 0"),
+        ({"seed": 2.0}, "seed is 2.0, expected a whole number >= 0"),
+        ({"seed": []}, "seed is [], expected a whole number >= 0"),
+        ({"seed": -1}, "seed is -1, expected a whole number >= 0"),
+        ({"epochs": 4}, "log has 5 epochs, expected 4"),
+        ({"epochs": 0, "log": []}, "epochs is 0, expected a whole number >= 1"),
+        ({"log": []}, "log has 0 epochs, expected 5"),
+        ({"log": "none"}, 'log is "none", expected a list'),
+        ({"model": None}, "model is missing, expected a name"),
+        ({"images": [60000]}, "images is [60000], expected [training, test], two whole numbers"),
+        ({"recipe": None}, "recipe is missing, expected settings by name"),
+        ({"machine": "mine"}, 'machine is "mine", expected facts by name'),
+        ({"test_accuracy": 998.7}, "epoch 5: test_accuracy is 998.7, expected 0 to 100"),
+        ({"test_accuracy": -0.1}, "epoch 5: test_accuracy is -0.1, expected 0 to 100"),
+        ({"test_accuracy": True}, "epoch 5: test_accuracy is true, expected 0 to 100"),
+        ({"test_accuracy": "98"}, 'epoch 5: test_accuracy is "98", expected 0 to 100'),
+        ({"train_loss": float("nan")}, "epoch 5: train_loss is NaN, expected a finite number >= 0"),
+        ({"train_loss": -1}, "epoch 5: train_loss is -1, expected a finite number >= 0"),
+        ({"epoch": 7}, "epoch is 7 in the log, expected 5"),
     ],
+    ids=str,
 )
-def test_a_broken_last_line_is_left_out_and_the_next_run_still_kept(broken, results, few_digits):
+def test_a_line_that_cannot_be_a_run_is_left_out_and_named(values, said, results, capsys):
+    plant(results, [98.5, 98.9, 98.7])
+    lines = results.read_text().splitlines()
+    entry = json.loads(lines[1])
+    in_the_log = {name: value for name, value in values.items() if name in entry["log"][-1]}
+    entry["log"][-1] |= in_the_log
+    lines[1] = json.dumps(entry | {name: value for name, value in values.items() if name not in in_the_log})
+    results.write_text("\n".join(lines) + "\n")
+    assert seeds_in(results) == [0, 2]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"note: {results}, line 2, is left out: {said}")
+    assert seeds_in(results) == [0, 2] and capsys.readouterr().err == ""  # said once
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ('{"dataset": "mnist", "model": "MNISTCNN", "log": [{"ep', "no whole line of JSON"),
+        ("[" * 100_000, "no whole line of JSON"),
+        ('{"seed": 2}', "dataset is missing, expected a name"),
+        ("[]", "it is [], expected the facts of a run by name"),
+        ("\udcff\udcfe", "no whole line of JSON"),
+    ],
+    ids=["torn", "deep", "short", "list", "bytes"],
+)
+def test_a_broken_last_line_is_left_out_and_the_next_run_still_kept(
+    broken, said, results, few_digits, capsys
+):
     plant(results, [98.5, 98.9])
     with open(results, "a", errors="surrogateescape") as file:
         file.write(broken)
-    assert [key[3] for key in seeds.finished(results)] == [0, 1]
+    assert seeds_in(results) == [0, 1]
+    assert capsys.readouterr().err == f"note: {results}, line 3, is left out: {said}\n"
     seeds.logs(results, few_digits, "SmallMLP", "torch", [0], 1)
-    assert [key[:2] for key in seeds.finished(results)][2:] == [("digits", "SmallMLP")]
+    assert [json.loads(key)["model"] for key in seeds.finished(results)][2:] == ["SmallMLP"]
+
+
+def test_many_lines_with_one_fault_are_one_note(results, capsys):
+    plant(results, [98.5, 98.9, 98.7], recipe=None)
+    assert seeds_in(results) == []
+    expected = "recipe is missing, expected settings by name"
+    assert capsys.readouterr().err == f"note: {results}, line 1, 2, 3, is left out: {expected}\n"
 
 
 def test_a_run_that_another_program_finished_meanwhile_is_taken_from_there(results, few_digits, monkeypatch):
     def train(*_, **__):
-        plant(results, [1.0, 2.0], "SmallMLP", "torch", "digits", epochs=1)
+        plant(results, [1.0, 2.0], "SmallMLP", "torch", "digits", epochs=1, images=[130, 360])
         return [{"epoch": 1, "train_loss": 1.0, "test_accuracy": 3.0}]
 
     monkeypatch.setattr(seeds, "train", train)
@@ -134,7 +218,7 @@ def test_ctrl_c_loses_the_run_under_way_alone(results, few_digits, monkeypatch):
     monkeypatch.setattr(seeds, "train", train)
     with pytest.raises(KeyboardInterrupt):
         seeds.logs(results, few_digits, "SmallMLP", "torch", range(3), 1)
-    assert [key[3] for key in seeds.finished(results)] == [0, 1]
+    assert seeds_in(results) == [0, 1]
 
 
 def test_results_that_cannot_be_written_are_one_line_before_any_training(

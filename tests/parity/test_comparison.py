@@ -10,7 +10,7 @@ import tinycnn_numpy as tn
 from parity.bounds import Exact, Witness
 from parity.comparison import LossTrial, Trial, compare_loss, diagnoses_of, rows_of
 from parity.exact import ExactRun
-from parity.record import Failure, Fault, Outcome, Remark, Run, run_loss
+from parity.record import Failure, Fault, Outcome, Remark, Run, run_loss, run_optimizer
 from parity.report import INHERITED, MATCH, MISMATCH, UNDECIDABLE, Diagnosis, Row
 
 
@@ -545,3 +545,29 @@ def test_the_module_of_the_caller_is_left_alone():
     layer.weight[...] = -layer.weight
     parity.compare(layer, np.ones((2, 3), np.float32), module)
     assert {str(p.dtype) for p in module.parameters()} == {"torch.float32"}
+
+
+def test_a_nan_that_was_given_is_not_called_modified():
+    logits, labels = np.array([[1.0, np.nan, 2.0], [3.0, 4.0, 5.0]]), np.array([0, 1])
+    assert compare_loss(tn.CrossEntropyLoss(), logits, labels).ok
+    model = tn.Dense(2, 2, rng=np.random.default_rng(0))
+    grads = {
+        str(i): np.full((1, *p.data.shape), np.nan, np.float32) for i, p in enumerate(model.parameters())
+    }
+    optimizer = tn.SGD(model.parameters(), lr=0.1)
+    assert run_optimizer(optimizer, optimizer.parameters, grads).remarks == {}
+
+
+@pytest.mark.parametrize("size", [1e100, 1e150, 1e200, 1e300])
+def test_right_code_is_not_accused_at_any_size(size):
+    rng = np.random.default_rng(0)
+    images, rows = size * rng.standard_normal((4, 3, 5, 5)), size * rng.standard_normal((4, 5))
+    float64 = {"rng": rng, "dtype": np.float64}
+    for layer in (tn.Conv2D(3, 2, 3, **float64), tn.AvgPool2D(2), tn.MaxPool2D(3, 2), tn.ReLU()):
+        assert parity.compare(layer, images).ok
+    assert parity.compare(tn.BatchNorm2D(3, dtype=np.float64), images).ok
+    dense = tn.Sequential(tn.Dense(5, 4, **float64), tn.ReLU(), tn.Dense(4, 3, **float64))
+    assert parity.compare(dense, rows).ok
+    assert parity.compare(dense, rows, labels=np.array([0, 1, 2, 0])).ok
+    assert compare_loss(tn.CrossEntropyLoss(), rows, np.array([0, 1, 2, 0])).ok
+    assert not parity.compare(MaskForgotten(), images).ok

@@ -1,6 +1,7 @@
 """python -m parity: what it prints, writes and refuses."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -59,3 +60,22 @@ def test_a_reader_that_goes_away_is_no_error():
     with subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         child.stdout.close()
         assert child.wait() == 141 and child.stderr.read() == b""
+
+
+def test_a_table_that_nobody_reads_is_no_error(tmp_path):
+    file = tmp_path / "right.py"
+    file.write_text("from tinycnn_numpy import ReLU as Right\n\n\nclass ReLU(Right):\n    pass\n")
+    read, write = os.pipe()
+    os.close(read)  # nobody reads from the first byte on
+    check = [sys.executable, "-m", "parity", "check", str(file)]
+    child = subprocess.run(check, cwd=HOUSE, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert (child.returncode, child.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-"])
+def test_a_closed_output_is_no_error(closed):
+    template = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-m", "parity", "template"]
+    child = subprocess.run(template, cwd=HOUSE, stderr=subprocess.PIPE)
+    assert (child.returncode, child.stderr) == (0, b"")

@@ -14,6 +14,7 @@ from parity.report import (
     INHERITED,
     MATCH,
     MISMATCH,
+    TOO_LARGE,
     UNDECIDABLE,
     Diagnosis,
     Report,
@@ -100,6 +101,16 @@ def test_the_dtype_that_was_due_is_named():
 def test_nan_in_the_bound_allows_nothing():
     right = Exact(np.array([1.0]), np.array([np.nan]), np.zeros(1))
     assert judge("fc", "out", np.array([1.1]), right, np.float64).verdict == MISMATCH
+
+
+def test_a_bound_that_has_overflowed_decides_nothing_but_an_infinity_must_be_one():
+    right = Exact(np.array([1e200, 1.0]), np.array([np.inf, 0.5]), np.zeros(2))
+    row = judge("fc", "out", np.array([1.1e200, 1.0]), right, np.float64)
+    assert (row.verdict, row.ratio, row.note) == (UNDECIDABLE, np.inf, TOO_LARGE)
+    assert judge("fc", "out", np.array([1e200, 1.0]), right, np.float64).verdict == MATCH
+    assert judge("fc", "out", np.array([1e200, 2.0]), right, np.float64).verdict == MISMATCH
+    infinite = Exact(np.array([np.inf, 1.0]), np.array([np.inf, 0.5]), np.zeros(2))
+    assert judge("fc", "out", np.array([1e200, 1.0]), infinite, np.float64).verdict == MISMATCH
 
 
 def test_within_holds_one_number_to_one_bound():

@@ -100,3 +100,55 @@ def test_a_numpy_optimiser_goes_on_from_its_own_arrays():
     first.step()
     parity.load_optimizer_state(second, parity.numpy_state(first))
     assert same(parity.numpy_state(second), parity.numpy_state(first)) and second.steps == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda s: s.pop("exp_avg.1"), "Adam: cannot load this state: missing exp_avg.1"),
+        (
+            lambda s: [s.pop(name) for name in list(s) if name.endswith(".0")],
+            "missing step.0; missing exp_avg.0",
+        ),
+        (lambda s: s.update({"exp_avg.7": s["exp_avg.1"]}), "unexpected exp_avg.7"),
+        (lambda s: s.update({"momentum": np.ones(1)}), "unexpected momentum"),
+        (
+            lambda s: s.update({"exp_avg.0": np.ones(())}),
+            r"exp_avg.0 has shape \(\), expected \(3, 2, 3, 2\)",
+        ),
+        (lambda s: s.update({"step.0": np.ones(3, "f")}), r"step.0 has shape \(3,\), expected \(\)"),
+        (
+            lambda s: s.update({"exp_avg.1": np.ones(3, complex)}),
+            "exp_avg.1 has dtype complex128, expected float32",
+        ),
+    ],
+)
+def test_what_does_not_fit_a_pytorch_optimiser_is_named_and_nothing_is_loaded(change, said):
+    module = torch.nn.Conv2d(2, 3, (3, 2))
+    optimizer = torch.optim.Adam(module.parameters())
+    steps(module, optimizer, 1)
+    state = parity.numpy_state(optimizer)
+    change(state)
+    other = torch.optim.Adam(module.parameters())
+    weights = copy.deepcopy(module.state_dict())
+    with pytest.raises(ValueError, match=said) as error:
+        parity.load_optimizer_state(other, state)
+    assert "\n" not in str(error.value) and not other.state
+    assert all(torch.equal(weights[name], tensor) for name, tensor in module.state_dict().items())
+
+
+def test_a_new_pytorch_optimiser_has_an_empty_state_which_can_be_loaded():
+    optimizer = torch.optim.Adam(torch.nn.Linear(2, 3).parameters())
+    assert parity.numpy_state(optimizer) == {}
+    parity.load_optimizer_state(optimizer, {})
+    assert parity.numpy_state(optimizer) == {}
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64, torch.float8_e5m2])
+def test_weights_of_another_precision_are_read_as_the_numbers_that_they_are(dtype, tmp_path):
+    module = tt.MLP().to(dtype)
+    torch_save_file(module.state_dict(), tmp_path / "weights")
+    for model in (tn.MLP(rng=np.random.default_rng(0)), tt.MLP()):
+        parity.load_weights(model, tmp_path / "weights")
+        for name, array in parity.numpy_state(model).items():
+            assert np.array_equal(array, module.state_dict()[name].float().numpy())
