@@ -36,6 +36,8 @@ def as_script(name: str) -> str:
     exported = ", ".join(name for _, name in EXPORT.findall(text))
     text = IMPORT.sub(lambda found: f"const {{{found[1]}}} = ${found[2]};\n", text)
     text = EXPORT.sub(r"\1 \2", text)
+    if left := re.search(r"^(import|export)\b.*", text, re.MULTILINE):
+        raise ValueError(f"{name}.js: {left[0]!r}, expected `import {{ a, b }} from` or `export const/function`")
     return f'const ${name} = (() => {{\n"use strict";\n{text}return {{ {exported} }};\n}})();\n'
 
 
@@ -43,14 +45,20 @@ def script(names: tuple[str, ...] | list[str]) -> str:
     return "\n".join(map(as_script, in_order(names)))
 
 
+def without_indents(text: str) -> str:
+    """Lines of JavaScript or CSS without their indents and comments, which only readers of web/ need."""
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
+
+
 def page(data: dict[str, Any]) -> str:
     """The HTML file. data: what web/main.js reads."""
     others = sorted(file.stem for file in WEB.glob("*.js") if file.stem not in COMPUTES)
     parts = {
-        "style": "\n".join(file.read_text("utf-8") for file in sorted(WEB.glob("*.css"))),
+        "style": without_indents((WEB / "style.css").read_text("utf-8")),
         "data": json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/"),
         "computes": script(COMPUTES),
-        "shows": script(others),
+        "shows": without_indents(script(others)),
     }
     text = (WEB / "page.html").read_text("utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], text)
