@@ -48,7 +48,7 @@ export const breakIt = {
     };
     const list = el("fieldset", { class: "mistakes" }, el("legend", {}, "one mistake"), ["", ...MISTAKES].map(choice));
     const said = el("section", {}), training = el("section", {});
-    replace(panel, el("div", { class: "columns" }, list, said, training));
+    replace(panel, el("div", { class: "columns breaking" }, list, said, training));
     built = { list, said, training };
   },
   render(app) {
@@ -77,11 +77,11 @@ export const breakIt = {
     training.key = [app.situation.state, mistake];
     clearTimeout(waiting);
     waiting = setTimeout(() => {
-      const right = losses(TINY, app.situation.state, 60, 0.5), broken = losses(networkWith(mistake), app.situation.state, 60, 0.5);
+      const right = losses(TINY, app.situation.state, 80, 0.2), broken = losses(networkWith(mistake), app.situation.state, 80, 0.2);
       const end = [right, broken].map((curve) => number(curve.at(-1)[1], 3));
       replace(training, chart({
         curves: [{ name: "right", kind: "plain", points: right }, { name: "with the mistake", kind: "broken", points: broken }],
-        words: `Loss over 60 steps: right ends at ${end[0]}, with the mistake at ${end[1]}`, xLabel: "step, 20 images, lr 0.5", yLabel: "loss",
+        words: `Loss over 80 steps: right ends at ${end[0]}, with the mistake at ${end[1]}`, xLabel: "step, 20 images, lr 0.2", yLabel: "loss",
       }), el("p", { class: "note" }, `From these weights the loss ends at ${end[0]} without and ${end[1]} with the mistake. A loss that falls proves nothing.`));
     }, 150);
   },

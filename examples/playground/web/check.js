@@ -29,8 +29,8 @@ export const check = {
       const [name, index] = select.value.split("~");
       change({ selected: { name, index: index.split(".").map(Number), side: "gradient" } });
     });
-    const said = el("div", {}), curve = el("div", {}), every = el("p", { class: "every" });
-    replace(panel, el("div", { class: "columns" },
+    const said = el("div", {}), curve = el("div", { class: "beside" }), every = el("p", { class: "every" });
+    replace(panel, el("div", { class: "columns checking" },
       el("section", {},
         el("p", {}, "The loss alone tells the slope: move one number a little up and down and see how the loss moves. No backward pass is needed, only two forward passes for each of the 178 numbers."),
         el("p", { class: "row-of-fields" }, el("label", { for: "which" }, "pixel or weight"), select),

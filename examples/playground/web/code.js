@@ -34,7 +34,7 @@ export const code = {
     replace(panelOf,
       el("h3", {}, `${stage}, ${pass}: ${facts.hand} by hand, ${facts.torch} in PyTorch`),
       el("div", { class: "columns code" },
-        el("table", { class: "aligned" }, el("caption", {}, "tinycnn_numpy, its mathematics beside its lines; black lines compute, grey ones check and remember"),
+        el("table", { class: "aligned" }, el("caption", {}, "tinycnn_numpy: beside an equation the lines that compute it; grey ones check and remember"),
           el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "mathematics"), el("th", { scope: "col" }, "NumPy"))), el("tbody", {}, rows)),
         el("section", {}, el("h4", {}, "PyTorch"), torch, el("h4", {}, "JavaScript, as this page runs it"), el("pre", {}, el("code", {}, own)))));
   },

@@ -1,6 +1,7 @@
 // The guide: twelve predictions, each entered before the page shows what is so.
 
 import { at, indicesOf, map, shapeOf } from "./arrays.js";
+import { cellOf } from "./cells.js";
 import { el, number, replace } from "./dom.js";
 import { windowOf, winner } from "./layers.js";
 import { TINY, run } from "./network.js";
@@ -76,6 +77,7 @@ function setUp(app) {
   started = true;
   change({ situation, mistake: "", selected: { name, index, side } });
   ask(app, step, tensors, index);
+  cellOf(name, side, index).scrollIntoView({ block: "nearest" });
 }
 
 const score = () => given.filter((entry) => entry?.right).length;
@@ -116,6 +118,7 @@ function ask(app, step, tensors, index) {
     if (step.after) {
       const [name, where, side] = step.after(store.situation);
       parts.selected = { name, index: where, side };
+      cellOf(name, side, where).scrollIntoView({ block: "nearest" });
     }
     if (step.mistake || step.after) change(parts);
     progress();

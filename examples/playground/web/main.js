@@ -12,7 +12,7 @@ import { beginTyping, fly, isEditable, lens, setCell } from "./lens.js";
 import { MISTAKES, networkWith } from "./mistakes.js";
 import { TINY, run } from "./network.js";
 import { asFragment, bytesOf, canUndo, change, data, fromFragment, images, isOwn, reset, stateFromJson, store, undo, weightsAsJson, whenChanged } from "./store.js";
-import { buildStrip, hasGradient, inWords, labelStrip, light, numberAt, paintStrip, SHOWN } from "./strip.js";
+import { buildLegend, buildStrip, hasGradient, inWords, labelStrip, light, numberAt, paintStrip, SHOWN } from "./strip.js";
 import { stop, train } from "./train.js";
 import { studentsView } from "./student.js";
 
@@ -84,7 +84,8 @@ function header() {
   notice = el("p", { class: "notice", role: "alert" });
   return el("header", {}, el("div", { class: "title" }, el("h1", {}, "Touch the backward pass"), proof),
     el("div", { class: "tools" },
-      el("label", { for: "preset" }, "image"), presets, el("label", { for: "label" }, "label"), labels,
+      el("span", { class: "pair" }, el("label", { for: "preset" }, "image"), presets),
+      el("span", { class: "pair" }, el("label", { for: "label" }, "label"), labels),
       undoButton, button("Reset", reset), button("Copy link", copyLink), button("Weights", () => openWeights())),
     notice);
 }
@@ -253,7 +254,7 @@ function begin() {
   app.chosen = store.selected;
   strip = buildStrip(app);
   const top = header();
-  document.body.append(top, el("main", {}, strip, el("div", { class: "ways" }, tabList(), Object.values(panels))), live, dialog);
+  document.body.append(top, el("main", {}, strip, el("div", { class: "ways" }, el("div", { class: "top-of-ways" }, tabList(), buildLegend()), Object.values(panels))), live, dialog);
   for (const [name, view] of Object.entries(VIEWS)) view.build(panels[name], app);
   listen();
   whenChanged(() => {

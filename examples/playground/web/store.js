@@ -13,7 +13,7 @@ export const images = shaped(tenths, [data.labels.length, 1, 8, 8]);
 
 const BEGIN = {
   situation: data.start, mistake: "", view: "lens", h: 1e-4, lr: 0.1, images: "all",
-  selected: { name: "conv.out", index: [0, 2, 2], side: "value" },
+  selected: { name: "conv.out", index: [1, 3, 1], side: "value" },
 };
 
 export const store = { ...BEGIN };
@@ -96,7 +96,7 @@ export function asFragment() {
 export function fromFragment(text, known) {
   const said = new URLSearchParams(text.replace(/^#/, ""));
   try {
-    const [name, index, side] = (said.get("s") ?? "conv.out~0.2.2~value").split("~");
+    const [name, index, side] = (said.get("s") ?? "conv.out~1.3.1~value").split("~");
     const label = said.get("y") === "1" ? 1 : 0;
     const parts = {
       situation: said.has("d") ? unpack(said.get("d"), label) : BEGIN.situation,

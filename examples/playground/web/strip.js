@@ -49,15 +49,18 @@ export function buildStrip(app) {
   const loss = el("section", { class: "station loss", "aria-label": "loss" }, el("h2", {}, "loss"),
     el("div", { class: "pass forward" }, tensor("loss.probs", "value", [2]), tensor("loss.loss", "value", [])),
     el("div", { class: "pass backward" }, el("p", { class: "starts" }, "dL/dL = 1: here the way back begins")));
-  const legend = el("p", { class: "legend" },
+  const rails = el("div", { class: "rails", "aria-hidden": "true" },
+    el("span", { class: "rail forward" }, "forward →"), el("span", { class: "rail backward" }, "← backward"));
+  return el("div", { class: "strip" }, el("div", { class: "stations" }, rails, STATIONS.map(station), loss));
+}
+
+export function buildLegend() {
+  return el("p", { class: "legend" },
     el("span", {}, el("span", { class: "cell pos", style: "--depth:.8" }), " above 0"),
     el("span", {}, el("span", { class: "cell neg", style: "--depth:.8" }), " below 0"),
     el("span", {}, el("span", { class: "cell nil" }), " exactly 0"),
     el("span", {}, el("span", { class: "cell nil lit" }), " is in the sum"),
     el("span", { class: "with-mistake" }, el("span", { class: "cell nil wrong" }), " differs from the right network"));
-  const rails = el("div", { class: "rails", "aria-hidden": "true" },
-    el("span", { class: "rail forward" }, "forward →"), el("span", { class: "rail backward" }, "← backward"));
-  return el("div", { class: "strip" }, el("div", { class: "stations" }, rails, STATIONS.map(station), loss), legend);
 }
 
 export function hasGradient(name) {
