@@ -10,6 +10,7 @@ WEB = Path(__file__).parent / "web"
 IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (const|function) (\w+)", re.MULTILINE)
 COMPUTES = "arrays", "layers", "network", "mistakes", "terms", "differences"  # without a page: Node runs them
+IN_THE_CODE_VIEW = "layers", "mistakes"  # whose functions the page shows as they stand
 
 
 def module_text(name: str) -> str:
@@ -42,23 +43,25 @@ def as_script(name: str) -> str:
 
 
 def script(names: tuple[str, ...] | list[str]) -> str:
-    return "\n".join(map(as_script, in_order(names)))
+    """Modules as the page carries them."""
+    texts = {name: without_comments(as_script(name), name in IN_THE_CODE_VIEW) for name in in_order(names)}
+    return "\n".join(texts.values())
 
 
-def without_indents(text: str) -> str:
-    """Lines of JavaScript or CSS without their indents and comments, which only readers of web/ need."""
-    lines = (line.strip() for line in text.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("//"))
+def without_comments(text: str, keep_indents: bool = False) -> str:
+    """JavaScript or CSS without the lines that are comments, and without indents: readers of web/ have them."""
+    lines = (line for line in text.splitlines() if line.strip() and not line.strip().startswith(("//", "/**")))
+    return "\n".join(line if keep_indents else line.strip() for line in lines)
 
 
 def page(data: dict[str, Any]) -> str:
     """The HTML file. data: what web/main.js reads."""
     others = sorted(file.stem for file in WEB.glob("*.js") if file.stem not in COMPUTES)
     parts = {
-        "style": without_indents((WEB / "style.css").read_text("utf-8")),
+        "style": without_comments((WEB / "style.css").read_text("utf-8")),
         "data": json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/"),
         "computes": script(COMPUTES),
-        "shows": without_indents(script(others)),
+        "shows": script(others),
     }
     text = (WEB / "page.html").read_text("utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], text)

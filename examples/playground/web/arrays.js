@@ -1,17 +1,27 @@
 // Nested arrays: x[c][h][w]. A shape is a list of lengths, an index a list of places.
 
 export function zeros([length, ...rest]) {
-  return Array.from({ length }, () => (rest.length ? zeros(rest) : 0));
+  const array = new Array(length);
+  for (let i = 0; i < length; i++) array[i] = rest.length ? zeros(rest) : 0;
+  return array;
 }
 
 export function shapeOf(array) {
   return Array.isArray(array) ? [array.length, ...shapeOf(array[0])] : [];
 }
 
-/** Every index of a shape, the last place fastest. */
-export function indicesOf([length, ...rest]) {
+const known = new Map(); // indices by shape: the same few shapes are asked for again and again
+
+/** Every index of a shape, the last place fastest. Nobody may change what this returns. */
+export function indicesOf(shape) {
+  const key = shape.join();
+  if (!known.has(key)) known.set(key, makeIndices(shape));
+  return known.get(key);
+}
+
+function makeIndices([length, ...rest]) {
   if (length === undefined) return [[]];
-  const inner = indicesOf(rest);
+  const inner = makeIndices(rest);
   return Array.from({ length }, (_, i) => inner.map((index) => [i, ...index])).flat();
 }
 
@@ -26,9 +36,10 @@ export function changed(array, [i, ...rest], value) {
   return copy;
 }
 
-export function map(f, ...arrays) {
-  const [first] = arrays;
-  return Array.isArray(first) ? first.map((_, i) => map(f, ...arrays.map((a) => a[i]))) : f(...arrays);
+/** f of every entry of one array, or of two of the same shape. */
+export function map(f, a, b) {
+  if (!Array.isArray(a)) return f(a, b);
+  return b === undefined ? a.map((part) => map(f, part)) : a.map((part, i) => map(f, part, b[i]));
 }
 
 export function flat(array) {

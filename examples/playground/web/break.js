@@ -24,15 +24,21 @@ export function wrongTensors(app) {
   return ORDER.filter(differs).map((name) => ({ name, own: after(name) }));
 }
 
-/** The losses of some steps on the images of the page. */
-function losses(network, state, count, lr) {
-  const found = [];
-  for (let i = 0; i < count; i++) {
-    const { loss, gradients } = batchGradients(network, state, images, data.labels);
-    found.push([i, loss]);
-    state = step(state, gradients, lr);
-  }
-  return found;
+/** The losses of some steps on the images of the page; `tell` gets them, unless somebody asks for others first. */
+function losses(networks, state, count, lr, tell) {
+  const states = networks.map(() => state), found = networks.map(() => []);
+  const some = (from) => {
+    for (let i = from; i < Math.min(count, from + 4); i++)
+      networks.forEach((network, n) => {
+        const { loss, gradients } = batchGradients(network, states[n], images, data.labels);
+        found[n].push([i, loss]);
+        states[n] = step(states[n], gradients, lr);
+      });
+    if (from + 4 < count) waiting = setTimeout(() => some(from + 4));
+    else tell(found);
+  };
+  clearTimeout(waiting);
+  waiting = setTimeout(() => some(0), 150);
 }
 
 let built = null, waiting = null;
@@ -57,10 +63,13 @@ export const breakIt = {
     if (!mistake) {
       replace(said, el("p", {}, "Choose one of the mistakes that people have really made. It takes the place of a layer, and the strip marks every number that is no longer what it should be with a corner."));
       replace(training);
-      training.key = null;
+      clearTimeout(waiting);
+      training.key = said.key = null;
       return;
     }
     const facts = data.mistakes[mistake], wrong = wrongTensors(app);
+    if (said.key?.[0] === app.situation && said.key?.[1] === mistake) return;
+    said.key = [app.situation, mistake];
     const all = checkAll(app.network, app.situation, app.tensors);
     const unseen = all.count - all.agree - all.crossed;
     replace(said, el("h3", {}, `${facts.layer}: ${facts.sentence}`),
@@ -75,14 +84,12 @@ export const breakIt = {
       el("p", { class: "note" }, el("code", {}, `python -m parity explain ${facts.cause}`)));
     if (training.key?.[0] === app.situation.state && training.key?.[1] === mistake) return;
     training.key = [app.situation.state, mistake];
-    clearTimeout(waiting);
-    waiting = setTimeout(() => {
-      const right = losses(TINY, app.situation.state, 80, 0.2), broken = losses(networkWith(mistake), app.situation.state, 80, 0.2);
+    losses([TINY, networkWith(mistake)], app.situation.state, 80, 0.2, ([right, broken]) => {
       const end = [right, broken].map((curve) => number(curve.at(-1)[1], 3));
       replace(training, chart({
         curves: [{ name: "right", kind: "plain", points: right }, { name: "with the mistake", kind: "broken", points: broken }],
         words: `Loss over 80 steps: right ends at ${end[0]}, with the mistake at ${end[1]}`, xLabel: "step, 20 images, lr 0.2", yLabel: "loss",
       }), el("p", { class: "note" }, `From these weights the loss ends at ${end[0]} without and ${end[1]} with the mistake. A loss that falls proves nothing.`));
-    }, 150);
+    });
   },
 };

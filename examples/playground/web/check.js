@@ -59,7 +59,12 @@ export const check = {
       el("p", { class: crossed.length ? "bad" : "good" }, crossed.length
         ? `✗ kink crossed between w − h and w + h: ${crossed.slice(0, 3).join("; ")}${crossed.length > 3 ? ` and ${crossed.length - 3} more` : ""}. The difference mixes two slopes.`
         : "✓ no kink between w − h and w + h."));
-    const points = errorCurve(app.network, situation, gradient, name, index);
+    const of = [app.tensors, name, `${index}`];
+    if (!curve.of?.every((part, i) => part === of[i])) {
+      curve.of = of;
+      curve.points = errorCurve(app.network, situation, gradient, name, index);
+    }
+    const { points } = curve;
     replace(curve, chart({
       curves: [{ name: "error", kind: "main", points: points.map((p) => [p.h, p.error]) }],
       words: `How far the difference is from backprop: smallest ${number(Math.min(...points.map((p) => p.error)), 2)}`,

@@ -8,16 +8,19 @@ import { zeros, shapeOf, indicesOf, shaped, flat, map } from "./arrays.js";
 export const conv2d = {
   // out[f,h,w] = bias[f] + sum_cij weight[f,c,i,j] * x[c,h+i,w+j]
   forward({ weight, bias }, x) {
-    const [F, C, KH, KW] = shapeOf(weight);
-    const [, H, W] = shapeOf(x);
+    const [F, C, KH, KW] = shapeOf(weight), [, H, W] = shapeOf(x);
     const out = zeros([F, H - KH + 1, W - KW + 1]);
-    for (const [f, h, w] of indicesOf(shapeOf(out))) {
-      let sum = bias[f];
-      for (let c = 0; c < C; c++)
-        for (let i = 0; i < KH; i++)
-          for (let j = 0; j < KW; j++) sum += weight[f][c][i][j] * x[c][h + i][w + j];
-      out[f][h][w] = sum;
-    }
+    for (let f = 0; f < F; f++)
+      for (let h = 0; h + KH <= H; h++)
+        for (let w = 0; w + KW <= W; w++) {
+          let sum = bias[f];
+          for (let c = 0; c < C; c++)
+            for (let i = 0; i < KH; i++) {
+              const weights = weight[f][c][i], pixels = x[c][h + i];
+              for (let j = 0; j < KW; j++) sum += weights[j] * pixels[w + j];
+            }
+          out[f][h][w] = sum;
+        }
     return out;
   },
 
@@ -25,17 +28,23 @@ export const conv2d = {
   // dweight[f,c,i,j]  = sum_hw dout[f,h,w] * x[c,h+i,w+j]
   // dx[c,h+i,w+j]    += sum_f  dout[f,h,w] * weight[f,c,i,j]
   backward({ weight, bias }, x, out, dout) {
-    const [, C, KH, KW] = shapeOf(weight);
+    const [, C, KH, KW] = shapeOf(weight), [F, OH, OW] = shapeOf(dout);
     const dx = zeros(shapeOf(x)), dweight = zeros(shapeOf(weight)), dbias = zeros(shapeOf(bias));
-    for (const [f, h, w] of indicesOf(shapeOf(dout))) {
-      dbias[f] += dout[f][h][w];
-      for (let c = 0; c < C; c++)
-        for (let i = 0; i < KH; i++)
-          for (let j = 0; j < KW; j++) {
-            dweight[f][c][i][j] += dout[f][h][w] * x[c][h + i][w + j];
-            dx[c][h + i][w + j] += dout[f][h][w] * weight[f][c][i][j];
-          }
-    }
+    for (let f = 0; f < F; f++)
+      for (let h = 0; h < OH; h++)
+        for (let w = 0; w < OW; w++) {
+          const d = dout[f][h][w];
+          dbias[f] += d;
+          for (let c = 0; c < C; c++)
+            for (let i = 0; i < KH; i++) {
+              const weights = weight[f][c][i], pixels = x[c][h + i];
+              const dweights = dweight[f][c][i], dpixels = dx[c][h + i];
+              for (let j = 0; j < KW; j++) {
+                dweights[j] += d * pixels[w + j];
+                dpixels[w + j] += d * weights[j];
+              }
+            }
+        }
     return { dx, dweight, dbias };
   },
 };

@@ -125,7 +125,7 @@ export const lens = {
       }
     });
     slider.addEventListener("input", () => setCell(app.chosen, Number(slider.value), "slide"));
-    slider.addEventListener("change", endOfSeries);
+    for (const type of ["pointerup", "blur"]) slider.addEventListener(type, endOfSeries);
     built = { field, slider, head, editor, sides };
   },
   render(app) {

@@ -64,6 +64,12 @@ function say(text) {
   live.textContent = text;
 }
 
+/** Speak of a cell as it is now, before the next frame has painted it. */
+function sayCell(place) {
+  compute();
+  say(inWords(app, place));
+}
+
 function button(text, onclick, attributes = {}) {
   return el("button", { type: "button", onclick, ...attributes }, text);
 }
@@ -161,7 +167,7 @@ function open(name) {
 
 function choose(place) {
   change({ selected: place });
-  say(inWords(app, place));
+  sayCell(place);
 }
 
 function listen() {
@@ -171,6 +177,7 @@ function listen() {
     for (const node of event.target.closest("[role=grid]").querySelectorAll("[tabindex='0']")) node.tabIndex = -1;
     event.target.tabIndex = 0;
     if (store.selected !== place) choose(place);
+    else sayCell(place);
   });
   strip.addEventListener("click", (event) => {
     if (!event.target.at) return;
@@ -182,11 +189,11 @@ function listen() {
   strip.addEventListener("keydown", (event) => {
     const place = event.target.at;
     if (!place || event.ctrlKey || event.metaKey || event.altKey) return;
-    const step = { "+": 0.1, "-": -0.1, ArrowUp: event.shiftKey && 0.1, ArrowDown: event.shiftKey && -0.1, PageUp: 1, PageDown: -1 }[event.key];
+    const step = { ArrowUp: event.shiftKey && 0.1, ArrowDown: event.shiftKey && -0.1, PageUp: 1, PageDown: -1 }[event.key];
     if (step && isEditable(place)) {
       setCell(place, Math.round((numberAt(app, place) + step) * 1e6) / 1e6, "keys");
-      say(inWords(app, place));
-    } else if (/^[0-9.]$/.test(event.key) && isEditable(place)) {
+      sayCell(place);
+    } else if (/^[-−0-9.]$/.test(event.key) && isEditable(place)) {
       if (store.view !== "lens") open("lens");
       render();
       beginTyping(event.key);
