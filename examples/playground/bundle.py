@@ -38,7 +38,9 @@ def as_script(name: str) -> str:
     text = IMPORT.sub(lambda found: f"const {{{found[1]}}} = ${found[2]};\n", text)
     text = EXPORT.sub(r"\1 \2", text)
     if left := re.search(r"^(import|export)\b.*", text, re.MULTILINE):
-        raise ValueError(f"{name}.js: {left[0]!r}, expected `import {{ a, b }} from` or `export const/function`")
+        raise ValueError(
+            f"{name}.js: {left[0]!r}, expected `import {{ a, b }} from` or `export const/function`"
+        )
     return f'const ${name} = (() => {{\n"use strict";\n{text}return {{ {exported} }};\n}})();\n'
 
 
@@ -49,8 +51,10 @@ def script(names: tuple[str, ...] | list[str]) -> str:
 
 
 def without_comments(text: str, keep_indents: bool = False) -> str:
-    """JavaScript or CSS without the lines that are comments, and without indents: readers of web/ have them."""
-    lines = (line for line in text.splitlines() if line.strip() and not line.strip().startswith(("//", "/**")))
+    """JavaScript or CSS without lines of comment and without indents, which readers of web/ have."""
+    lines = (
+        line for line in text.splitlines() if line.strip() and not line.strip().startswith(("//", "/**"))
+    )
     return "\n".join(line if keep_indents else line.strip() for line in lines)
 
 

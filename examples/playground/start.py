@@ -1,4 +1,4 @@
-"""What the page begins with: weights and images, NumPy's own numbers for the page to check itself, a digit's weights."""
+"""What the page begins with: weights, images, NumPy's numbers to check itself by, the network of digits."""
 
 import base64
 from pathlib import Path

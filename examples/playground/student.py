@@ -43,7 +43,8 @@ def examine(path: Path, state: dict[str, np.ndarray], x: np.ndarray, label: int)
     alone = IsolatedTrial(runs["isolated"], stages=stages, inputs=inputs) if "isolated" in runs else None
     rows = rows_of(trial, alone)
     said = {(d.stage, d.tensor): str(d) for d in diagnoses_of(rows, evidence_of([alone or trial], rows))}
-    arrays = runs["first"].arrays
+    wrong = {(row.stage, row.tensor) for row in rows if row.verdict != "match"}
+    arrays = {key: array for key, array in runs["first"].arrays.items() if key in wrong}
     return {
         "file": path.name,
         "error": str(runs["first"].failure or ""),

@@ -65,7 +65,7 @@ def packed(answer: dict[str, Any], arrays: Sequence[Array] = ()) -> bytes:
 def _as_safetensors_can(array: Array) -> Array:
     """In native byte order, and a longdouble as float64; the dtype that it had is told beside it."""
     native = array.dtype.newbyteorder("=")
-    return np.ascontiguousarray(array, np.float64 if array.dtype.itemsize > 8 else native)
+    return np.array(array, np.float64 if array.dtype.itemsize > 8 else native, order="C")  # 0-d stays 0-d
 
 
 def told(failure: Failure | None) -> list[str] | None:

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="the page's Jav
 
 NODE = """
 const { text, job } = JSON.parse(require("fs").readFileSync(0, "utf8"));
-const $ = new Function(text + "; return { ...$arrays, ...$layers, ...$network, ...$mistakes, ...$terms, ...$differences };")();
+const names = text.match(/^const [$]\\w+/gm).map((found) => `...${found.slice(6)}`);
+const $ = new Function(`${text}; return { ${names} };`)();
 console.log(JSON.stringify(new Function("$", "job", job.code)($, job)));
 """
 SHIPPED = bundle.script(bundle.COMPUTES)
@@ -111,7 +112,10 @@ def verdicts(cases, text=SHIPPED):
         whole, alone = Run(), Run()
         for stage in stages:
             for name in ("out", "dx", "dweight", "dbias"):
-                for run, given in ((whole, answer["all"].get(f"{stage}.{name}")), (alone, answer["alone"][stage].get(name))):
+                for run, given in (
+                    (whole, answer["all"].get(f"{stage}.{name}")),
+                    (alone, answer["alone"][stage].get(name)),
+                ):
                     if given is not None:
                         batch = name in ("out", "dx")  # the page has one image and no axis for it
                         run.keep((stage, name), np.array([given] if batch else given, np.float64))
@@ -150,14 +154,23 @@ MUTANTS = {
     "no ReLU": ("Math.max(value, 0)", "value"),
     "last of equals wins": ("if (image[i][j] > image", "if (image[i][j] >= image"),
     "smallest wins": ("if (image[i][j] > image", "if (image[i][j] < image"),
-    "window by columns": ("[2 * h, 2 * w + 1], [2 * h + 1, 2 * w],", "[2 * h + 1, 2 * w], [2 * h, 2 * w + 1],"),
+    "window by columns": (
+        "[2 * h, 2 * w + 1], [2 * h + 1, 2 * w],",
+        "[2 * h + 1, 2 * w], [2 * h, 2 * w + 1],",
+    ),
     "window one short": (", [2 * h + 1, 2 * w + 1]];", "];"),
     "gradient to the corner": ("dx[c][i][j] = dout[c][h][w];", "dx[c][2 * h][2 * w] = dout[c][h][w];"),
-    "folded otherwise": ("return { dx: shaped(dout, shapeOf(x)) };", "return { dx: shaped(dout.toReversed(), shapeOf(x)) };"),
+    "folded otherwise": (
+        "return { dx: shaped(dout, shapeOf(x)) };",
+        "return { dx: shaped(dout.toReversed(), shapeOf(x)) };",
+    ),
     "flattened otherwise": ("return flat(x);", "return flat(x.toReversed());"),
     "fc without bias": (", bias[m]));", ", 0));"),
     "fc bias of its neighbour": (", bias[m]));", ", bias[0]));"),
-    "fc dx of one output": ("dout.reduce((sum, d, m) => sum + d * weight[m][k], 0)", "dout.reduce((sum, d, m) => d * weight[m][k], 0)"),
+    "fc dx of one output": (
+        "dout.reduce((sum, d, m) => sum + d * weight[m][k], 0)",
+        "dout.reduce((sum, d, m) => d * weight[m][k], 0)",
+    ),
     "fc dweight doubled": ("x.map((value) => d * value)", "x.map((value) => 2 * d * value)"),
     "fc dbias negated": ("dbias: dout.slice()", "dbias: dout.map((d) => -d)"),
     "label not subtracted": ("(k === label ? 1 : 0)", "0"),
@@ -178,7 +191,11 @@ def test_a_mutant_is_rejected(name):
 
 def test_mnistcnn_is_within_paritys_bounds():
     rng = np.random.default_rng(3)
-    model, x, labels = tn.MNISTCNN(rng=rng, dtype=np.float64), rng.standard_normal((1, 1, 28, 28)), np.array([7])
+    model, x, labels = (
+        tn.MNISTCNN(rng=rng, dtype=np.float64),
+        rng.standard_normal((1, 1, 28, 28)),
+        np.array([7]),
+    )
     module = tt.MNISTCNN().double()
     load_numpy_state(module, numpy_state(model))
     stages = dict(module.named_children())
@@ -203,7 +220,8 @@ return job.cases.map(({ state, x, label }) => {
       const { terms } = $.termsOf(tensors, state, name, index);
       const size = terms.reduce((s, t) => s + Math.abs(t.value), 0);
       const sum = terms.reduce((s, t) => s + t.value, 0), is = $.at(tensors[name], index);
-      const factors = terms.every((t) => t.cells.every(([n, i]) => Number.isFinite($.valueOf(tensors, state, n, i))));
+      const there = ([n, i]) => Number.isFinite($.valueOf(tensors, state, n, i));
+      const factors = terms.every((t) => t.cells.every(there));
       found.push([name, terms.length, size, Math.abs(sum - is), factors]);
     }
   return found;
@@ -349,7 +367,11 @@ def test_kinks_are_named():
 
 def test_a_step_on_a_batch_is_numpys():
     rng = np.random.default_rng(9)
-    model, x, labels = tn.TinyCNN(rng=rng, dtype=np.float64), rng.standard_normal((5, 1, 8, 8)), rng.integers(2, size=5)
+    model, x, labels = (
+        tn.TinyCNN(rng=rng, dtype=np.float64),
+        rng.standard_normal((5, 1, 8, 8)),
+        rng.integers(2, size=5),
+    )
     before = model.state_dict()
     code = """
     const { loss, gradients } = $.batchGradients($.TINY, job.state, job.images, job.labels);

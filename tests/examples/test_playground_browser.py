@@ -13,7 +13,9 @@ import tinycnn_numpy as tn
 from examples.playground.build import build, page_data
 from parity.record import run_stages
 
-playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright and chromium")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="the browser tests need playwright and chromium"
+)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.slow,
@@ -21,6 +23,7 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
 ]
 
+MINUS = "\N{MINUS SIGN}"
 VIEWS = ("lens", "check", "break", "step", "code", "digits", "guide")
 WIDTHS = (400, 800, 1400)
 SCHEMES = ("light", "dark")
@@ -107,7 +110,7 @@ def far_from_numpy(page, given=None):
 
 def test_the_page_says_that_it_equals_numpy(open_page):
     page = open_page()
-    assert page.inner_text(".proof") == "✓ 16 tensors equal to NumPy’s"
+    assert page.inner_text(".proof") == "✓ 16 tensors equal to NumPy\N{RIGHT SINGLE QUOTATION MARK}s"
     assert far_from_numpy(page) == []
     other = page.evaluate("playground.tensors()")
     other["pool.dx"][1][2][3] += 1e-9
@@ -125,7 +128,7 @@ def test_what_is_written_in_the_lens_is_numpys(open_page):
     ):
         cell(page, name, index).click()
         settle(page)
-        said = [text.replace("−", "-") for text in page.locator(".head-of-lens dd").all_inner_texts()]
+        said = [text.replace(MINUS, "-") for text in page.locator(".head-of-lens dd").all_inner_texts()]
         for text, array in zip(said, (arrays[tensor], arrays[gradient]), strict=True):
             assert float(text) == pytest.approx(float(array[0][tuple(index)]), rel=1e-3)
 
@@ -146,7 +149,11 @@ def test_every_view_is_usable_and_axe_finds_nothing_serious(open_page, width, sc
         assert page.is_visible(f"#panel-{view}")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
         found = Axe().run(page).response["violations"]
-        bad = [f"{v['id']}: {v['nodes'][0]['html'][:160]}" for v in found if v["impact"] in ("serious", "critical")]
+        bad = [
+            f"{v['id']}: {v['nodes'][0]['html'][:160]}"
+            for v in found
+            if v["impact"] in ("serious", "critical")
+        ]
         assert bad == [], view
 
 
@@ -213,7 +220,9 @@ def test_numbers_are_changed_by_keyboard_alone(open_page, width):
 def test_arrows_walk_over_all_cells_of_a_tensor(open_page, width):
     page = open_page(width)
     for name, side in (("conv.out", "value"), ("fc.weight", "gradient"), ("pool.out", "value")):
-        cells = page.evaluate(f"document.querySelectorAll('[data-name=\"{name}\"]')[0].querySelectorAll('.cell').length")
+        cells = page.evaluate(
+            f"document.querySelectorAll('[data-name=\"{name}\"]')[0].querySelectorAll('.cell').length"
+        )
         tab_to(page, f"(node) => node.at?.name === '{name}' && node.at.side === '{side}'")
         press(page, "Home")
         seen, left = {tuple(focused(page)[2])}, 0
@@ -242,7 +251,9 @@ def test_the_lens_lights_what_is_in_the_sum(open_page, width):
     page = open_page(width)
     cell(page, "conv.out", [2, 1, 4]).click()
     settle(page)
-    lit = page.evaluate("[...document.querySelectorAll('.stations .cell.lit')].map(({ at }) => [at.name, ...at.index].join())")
+    lit = page.evaluate(
+        "[...document.querySelectorAll('.stations .cell.lit')].map(({ at }) => [at.name, ...at.index].join())"
+    )
     kernel = {(i, j) for i in range(3) for j in range(3)}
     expected = {f"conv.weight,2,0,{i},{j}" for i, j in kernel} | {f"x,0,{1 + i},{4 + j}" for i, j in kernel}
     assert set(lit) == expected | {"conv.bias,2"}
@@ -263,8 +274,10 @@ def test_check_by_keyboard(open_page, width):
     assert page.inner_text("#panel-check h3") == "fc.bias[1]"
     tab_to(page, "(node) => node.id === 'h'")
     press(page, "Home")
-    assert page.inner_text("#panel-check output").startswith("1e−12")
-    backprop, difference = (float(t.replace("−", "-")) for t in page.locator(".ledger .figure").all_inner_texts())
+    assert page.inner_text("#panel-check output").startswith(f"1e{MINUS}12")
+    backprop, difference = (
+        float(t.replace(MINUS, "-")) for t in page.locator(".ledger .figure").all_inner_texts()
+    )
     assert backprop == pytest.approx(float(numpys(page)["fc.dbias"][1]), rel=1e-8)
     assert 0 < abs(backprop - difference) < 1e-2
     page.select_option("#which", "x~0.3.3")
