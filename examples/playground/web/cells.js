@@ -53,17 +53,22 @@ function nearest(from, all, right, down) {
   return best;
 }
 
+const DEPTHS = 24;
+
+/** A rule of style for each sign and depth of colour; classes repaint faster than a style of each cell's own. */
+export function shades() {
+  const rule = (sign, depth) => `.${sign}.d${depth}{background-color:color-mix(in oklab,var(--${sign}) ${Math.round((88 * depth) / DEPTHS)}%,var(--cell))}`;
+  const depths = Array.from({ length: DEPTHS + 1 }, (_, depth) => depth);
+  return el("style", {}, ["pos", "neg"].flatMap((sign) => depths.map((depth) => rule(sign, depth))).join("\n"));
+}
+
 /** Sign by colour and by mark, size by depth of colour, against the largest of the tensor. */
 export function paint(node, value, scale, wrong) {
-  const depth = scale > 0 ? Math.round(24 * Math.min(1, Math.abs(value) / scale)) / 24 : 0;
-  const kind = `cell ${signed(value)}${wrong ? " wrong" : ""}`;
+  const depth = scale > 0 ? Math.round(DEPTHS * Math.min(1, Math.abs(value) / scale)) : 0;
+  const kind = `cell ${signed(value)} d${depth}${wrong ? " wrong" : ""}`;
   if (node.kind !== kind) {
     node.kind = kind;
     node.className = kind + (node.marks ?? "");
-  }
-  if (node.depth !== depth) {
-    node.depth = depth;
-    node.style.setProperty("--depth", depth.toFixed(3));
   }
 }
 

@@ -27,24 +27,30 @@ const dead = () => ({ ...base(), state: { ...base().state, "conv.bias": [-100, .
 /** ask(tensors, index) -> { question, options, answer } or { question, answer: a number }; why(...) comes after. */
 const STEPS = [
   { cell: (s) => ["conv.out", shut(s), "value"],
+    hide: ["relu.out value"],
     ask: (t, index) => ({ question: `The convolution gives ${number(at(t["conv.out"], index), 3)} in the chosen cell. What does the ReLU make of it?`, options: ["the same number", "0", "its size without the sign"], answer: "0" }),
     why: () => "A ReLU lets pass what is above 0 and gives 0 for the rest." },
   { cell: (s) => ["conv.out", shut(s), "gradient"],
+    hide: ["conv.out gradient"],
     ask: () => ({ question: "Suppose this cell moved a little. Its output is 0 before and after. Which gradient does it get?", options: ["0", "what the ReLU got from behind", "something below 0"], answer: "0" }),
     why: () => "The gate is shut, so the cell moves nothing, and what moves nothing has gradient 0. That is dx = dout * [x > 0]." },
   { cell: (s) => ["pool.out", busyWindow(s), "value"],
+    hide: ["relu.out gradient"],
     ask: (t, [c, h, w]) => ({ question: `One window of the pool holds ${windowOf(h, w).map(([i, j]) => number(t["relu.out"][c][i][j], 3)).join(", ")}. Its output has a gradient of ${number(t["flatten.dx"][c][h][w], 3)}. Which of the four gets it?`,
       options: windowOf(h, w).map(([i, j]) => `row ${i}, column ${j}`).concat("a quarter each"), answer: `row ${winner(t["relu.out"][c], h, w)[0]}, column ${winner(t["relu.out"][c], h, w)[1]}` }),
     after: (s) => { const [c, h, w] = busyWindow(s), t = run(TINY, s.state, s.x, s.label); return ["relu.out", [c, ...winner(t["relu.out"][c], h, w)], "gradient"]; },
     why: () => "Only the largest number moved the output; the others could move a little and nothing would happen. The winner takes all." },
   { situation: allEqual, cell: () => ["pool.out", [0, 1, 1], "value"],
+    hide: ["relu.out gradient", "conv.out gradient"],
     ask: () => ({ question: "Now every pixel is 1, so the four numbers of each window are equal. Who gets the gradient?", options: ["all four, a quarter each", "the first in reading order", "all four, the whole of it"], answer: "the first in reading order" }),
     after: () => ["relu.out", [0, 2, 2], "gradient"],
     why: () => "At a tie there is no derivative, and a rule must choose. PyTorch and this library take the first; other frameworks choose otherwise." },
   { cell: (s) => ["fc.out", [s.label], "gradient"],
+    hide: ["fc.out gradient", "fc.bias gradient"],
     ask: (t) => ({ question: `The right class has probability ${number(t["loss.probs"][t.label], 3)}. What is the gradient of its logit? Enter a number.`, answer: t["loss.dlogits"][t.label] }),
     why: (t) => `It is the probability minus 1: ${number(t["loss.probs"][t.label], 3)} − 1. Below 0, for a larger logit of the right class lowers the loss.` },
   { cell: (s) => ["fc.bias", [1 - s.label], "gradient"],
+    hide: ["fc.out gradient", "fc.bias gradient"],
     ask: (t) => ({ question: `And the gradient of the bias of the other class? Its probability is ${number(t["loss.probs"][1 - t.label], 3)}.`, answer: t["fc.dbias"][1 - t.label] }),
     why: () => "A bias is added to the logit as it is, so it has the logit's gradient; of a class that is not the label that is its probability." },
   { cell: () => ["x", [0, 0, 0], "gradient"],
@@ -54,6 +60,7 @@ const STEPS = [
     ask: () => ({ question: "A weight of a filter is used again in every window. From how many places does its gradient collect a term?", answer: 36, exact: true }),
     why: () => "The output has 6 × 6 places, so 36. Most terms are 0 here: the pool sends its gradient to one cell in four, and a shut ReLU stops it." },
   { situation: dead, cell: () => ["conv.weight", [0, 0, 0, 0], "gradient"],
+    hide: ["conv.weight gradient", "conv.bias gradient"],
     ask: () => ({ question: "The bias of filter 0 was set to −100, so that its ReLUs are all shut. Which gradient do its weights get?", answer: 0, exact: true }),
     why: () => "0, and so no step will ever change them: the filter is dead. (Other images could open it, if its bias were not so far off.)" },
   { mistake: "DoutReturned", cell: () => ["relu.out", [0, 0, 0], "value"],
@@ -62,6 +69,7 @@ const STEPS = [
     why: () => "Backward runs from right to left: what lies to the left of the mistake is wrong. The loss is right, and so it tells you nothing. Look at Break it." },
   { ask: (t, [m, k]) => ({ question: `This weight multiplies ${number(t["flatten.out"][k], 3)}, and the gradient of its logit is ${number(t["loss.dlogits"][m], 3)}. What is the weight's gradient?`, answer: t["fc.dweight"][m][k] }),
     pick: (t) => { const k = t["flatten.out"].findIndex((value) => value > 0.3); return ["fc.weight", [0, Math.max(k, 0)], "gradient"]; },
+    hide: ["fc.weight gradient"],
     why: () => "The product of the two: what came in, times what comes back. All weights of all layers follow this rule." },
   { cell: () => ["fc.bias", [0], "value"],
     ask: (t) => ({ question: `The gradient of this bias is ${number(t["fc.dbias"][0], 3)}. In which direction does a step of training move it?`, options: ["up", "down", "not at all"], answer: t["fc.dbias"][0] > 0 ? "down" : "up" }),
@@ -75,9 +83,16 @@ function setUp(app) {
   const tensors = run(TINY, situation.state, situation.x, situation.label);
   const [name, index, side] = step.pick?.(tensors) ?? step.cell(situation);
   started = true;
+  veil(app, step.hide ?? []);
   change({ situation, mistake: "", selected: { name, index, side } });
   ask(app, step, tensors, index);
   cellOf(name, side, index).scrollIntoView({ block: "nearest" });
+}
+
+/** Cover the tensors that would give the answer away, "conv.out gradient" and the like. */
+export function veil(app, hidden) {
+  app.veiled = new Set(hidden);
+  for (const figure of document.querySelectorAll(".tensor")) figure.classList.toggle("veiled", app.veiled.has(figure.dataset.tensor));
 }
 
 const score = () => given.filter((entry) => entry?.right).length;
@@ -102,6 +117,7 @@ function ask(app, step, tensors, index) {
     }
     error.textContent = "";
     form.answered = true;
+    veil(app, []);
     const right = options ? said === answer : exact ? Number(said) === answer : Math.abs(Number(said) - answer) <= 0.02 * Math.abs(answer) + 0.005;
     given[now] = { said, right };
     for (const node of form.querySelectorAll("input, button[type=submit]")) node.disabled = true;
@@ -158,4 +174,7 @@ export const guide = {
     progress();
   },
   render() {},
+  leave(app) {
+    veil(app, []);
+  },
 };

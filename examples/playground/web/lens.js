@@ -169,7 +169,7 @@ export function fly(app) {
       const a = from?.getBoundingClientRect(), b = chip.getBoundingClientRect();
       if (!a || !b.width || b.top > innerHeight) continue;
       const ghost = el("div", { class: `${from.className} ghost`, "aria-hidden": "true",
-        style: `--depth:${from.depth};left:${a.x}px;top:${a.y}px;width:${a.width}px;height:${a.height}px` });
+        style: `left:${a.x}px;top:${a.y}px;width:${a.width}px;height:${a.height}px` });
       document.body.append(ghost);
       const move = `translate(${b.x + b.width / 2 - a.x - a.width / 2}px, ${b.y + b.height / 2 - a.y - a.height / 2}px)`;
       const flight = ghost.animate([{ transform: "none", opacity: 0.9 }, { transform: move, opacity: 0.2 }], { duration: 420, easing: "cubic-bezier(.3,0,.2,1)" });

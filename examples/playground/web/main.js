@@ -2,7 +2,7 @@
 
 import { at, flat, shapeOf } from "./arrays.js";
 import { breakIt } from "./break.js";
-import { cellOf } from "./cells.js";
+import { cellOf, shades } from "./cells.js";
 import { check } from "./check.js";
 import { code } from "./code.js";
 import { digits } from "./digits.js";
@@ -13,7 +13,7 @@ import { MISTAKES, networkWith } from "./mistakes.js";
 import { TINY, run } from "./network.js";
 import { asFragment, bytesOf, canUndo, change, data, fromFragment, images, isOwn, reset, stateFromJson, store, undo, weightsAsJson, whenChanged } from "./store.js";
 import { buildLegend, buildStrip, hasGradient, inWords, labelStrip, light, numberAt, paintStrip, SHOWN } from "./strip.js";
-import { stop, train } from "./train.js";
+import { train } from "./train.js";
 import { studentsView } from "./student.js";
 
 const ofClass = (label) => images.flatMap((x, n) => (data.labels[n] === label ? [x] : []));
@@ -159,7 +159,7 @@ function tabList() {
 }
 
 function open(name) {
-  if (name !== "step") stop();
+  if (name !== store.view) VIEWS[store.view].leave?.(app);
   change({ view: name });
 }
 
@@ -236,8 +236,8 @@ function render() {
   waiting = 0;
   compute();
   app.chosen = store.selected;
-  document.body.dataset.view = store.view;
-  document.body.classList.toggle("broken", Boolean(store.mistake));
+  if (document.body.dataset.view !== store.view) document.body.dataset.view = store.view;
+  if (document.body.classList.contains("broken") !== Boolean(store.mistake)) document.body.classList.toggle("broken");
   paintStrip(app);
   light(app, app.chosen);
   const { name, side, index } = app.chosen, cell = cellOf(name, side, index);
@@ -251,7 +251,10 @@ function render() {
   VIEWS[store.view].render(app);
   undoButton.disabled = !canUndo();
   labels.value = String(store.situation.label);
-  presets.value = String(PRESETS.findIndex(({ x }) => `${x}` === `${store.situation.x}`)).replace("-1", "");
+  if (presets.of !== store.situation.x) {
+    presets.of = store.situation.x;
+    presets.value = String(PRESETS.findIndex(({ x }) => `${x}` === `${presets.of}`)).replace("-1", "");
+  }
   clearTimeout(labelling);
   labelling = setTimeout(() => labelStrip(app), 200);
 }
@@ -261,6 +264,7 @@ function begin() {
   app.chosen = store.selected;
   strip = buildStrip(app);
   const top = header();
+  document.head.append(shades());
   document.body.append(top, el("main", {}, strip, el("div", { class: "ways" }, el("div", { class: "top-of-ways" }, tabList(), buildLegend()), Object.values(panels))), live, dialog);
   for (const [name, view] of Object.entries(VIEWS)) view.build(panels[name], app);
   listen();

@@ -32,10 +32,10 @@ function mapsOf(name, shape) {
 const captions = new Map();
 
 function tensor(name, side, shape) {
-  const caption = el("figcaption", {}, el("span", { class: "name" }, tensorOf({ name, side })));
-  captions.set(`${name} ${side}`, caption);
+  const head = el("figcaption", {}, el("span", { class: "name" }, tensorOf({ name, side })));
+  captions.set(`${name} ${side}`, head);
   const label = `${titleOf(name)}, ${side === "value" ? "values" : "gradients"}, ${shape.join(" by ") || "one number"}`;
-  return el("figure", { class: `tensor ${name.replace(".", "-")} ${side}` }, caption, grid(name, side, mapsOf(name, shape), label));
+  return el("figure", { class: `tensor ${name.replace(".", "-")} ${side}`, "data-tensor": `${name} ${side}` }, head, grid(name, side, mapsOf(name, shape), label));
 }
 
 /** The strip as an element; `app` has tensors and the store's situation. */
@@ -56,8 +56,8 @@ export function buildStrip(app) {
 
 export function buildLegend() {
   return el("p", { class: "legend" },
-    el("span", {}, el("span", { class: "cell pos", style: "--depth:.8" }), " above 0"),
-    el("span", {}, el("span", { class: "cell neg", style: "--depth:.8" }), " below 0"),
+    el("span", {}, el("span", { class: "cell pos d20" }), " above 0"),
+    el("span", {}, el("span", { class: "cell neg d20" }), " below 0"),
     el("span", {}, el("span", { class: "cell nil" }), " exactly 0"),
     el("span", {}, el("span", { class: "cell nil lit" }), " is in the sum"),
     el("span", { class: "with-mistake" }, el("span", { class: "cell nil wrong" }), " differs from the right network"));
@@ -76,27 +76,36 @@ export function numberAt(app, { name, side, index }) {
   return valueOf(app.tensors, app.situation.state, tensorOf({ name, side }), index);
 }
 
+const painted = new Map(); // "conv.out value" -> [[cell, index], ...]
+
+function cellsOf(name, side, array) {
+  const key = `${name} ${side}`;
+  if (!painted.has(key)) painted.set(key, indicesOf(shapeOf(array)).map((index) => [cellOf(name, side, index), index]));
+  return painted.get(key);
+}
+
 /** Repaint all cells; mark those that differ from the right network. */
 export function paintStrip(app) {
   for (const name of SHOWN)
     for (const side of hasGradient(name) ? ["value", "gradient"] : ["value"]) {
-      const found = tensorOf({ name, side });
-      const array = app.situation.state[found] ?? app.tensors[found];
-      const right = app.situation.state[found] ?? app.right[found];
+      const found = tensorOf({ name, side }), { state } = app.situation;
+      const array = state[found] ?? app.tensors[found], right = state[found] ?? app.right[found];
       const scale = Math.max(...flat(array).map(Math.abs));
       let wrong = 0;
-      for (const index of indicesOf(shapeOf(array))) {
-        const value = at(array, index), differs = Math.abs(value - at(right, index)) > 1e-12 * scale;
+      for (const [node, index] of cellsOf(name, side, array)) {
+        const value = at(array, index), differs = array !== right && Math.abs(value - at(right, index)) > 1e-12 * scale;
         if (differs) wrong++;
-        paint(cellOf(name, side, index), value, scale, differs);
+        paint(node, value, scale, differs);
       }
-      const text = wrong ? `${wrong} wrong` : `±${number(scale, 2)}`;
-      const caption = captions.get(`${name} ${side}`);
-      if (caption.said !== text) {
-        caption.said = text;
-        replace(caption, caption.firstChild, el("span", { class: wrong ? "scale bad" : "scale" }, text));
-      }
+      caption(`${name} ${side}`, wrong ? `${wrong} wrong` : `±${number(scale, 2)}`, wrong);
     }
+}
+
+function caption(key, text, wrong) {
+  const node = captions.get(key);
+  if (node.said === text) return;
+  node.said = text;
+  replace(node, node.firstChild, el("span", { class: wrong ? "scale bad" : "scale" }, text));
 }
 
 /** Every cell says its place and number to those who cannot see it. */
@@ -108,6 +117,7 @@ export function inWords(app, { name, side, index }) {
   const value = number(valueOf(app.tensors, app.situation.state, name, index));
   const gradient = hasGradient(name) ? number(valueOf(app.tensors, app.situation.state, gradientOf(name), index)) : "";
   const place = [titleOf(name), placeOf(name, index)].filter(Boolean).join(", ");
+  if (app.veiled?.has(`${name} value`) || app.veiled?.has(`${name} gradient`)) return `${place}: predict first`;
   if (!gradient) return `${place}: ${value}`;
   return side === "value" ? `${place}: ${value}, gradient ${gradient}` : `gradient of ${place}: ${gradient}, value ${value}`;
 }

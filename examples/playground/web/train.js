@@ -46,7 +46,7 @@ function say(text) {
   built.live.textContent = text;
 }
 
-export function stop() {
+function stop() {
   if (!playing) return;
   clearInterval(playing);
   playing = null;
@@ -114,8 +114,5 @@ export const train = {
     replace(movers, el("table", {}, el("caption", {}, last ? "What the last step moved most" : "What a step will move most"),
       el("thead", {}, el("tr", {}, ["weight", "before", "gradient", "after"].map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, rows)));
   },
+  leave: stop,
 };
-
-export function forgetSteps() {
-  last = null;
-}
