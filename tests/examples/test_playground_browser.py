@@ -29,6 +29,23 @@ WIDTHS = (400, 800, 1400)
 SCHEMES = ("light", "dark")
 
 
+STUDENT = """
+import numpy as np
+import tinycnn_numpy as tn
+
+
+class MyReLU(tn.ReLU):
+    def backward(self, dout):
+        return dout
+
+
+class TinyCNN(tn.TinyCNN):
+    def __init__(self, **arguments):
+        super().__init__(rng=np.random.default_rng(0), dtype=np.float64)
+        self.stages["relu"] = MyReLU()
+"""
+
+
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     return build(tmp_path_factory.mktemp("page"), page_data())
@@ -157,6 +174,28 @@ def test_every_view_is_usable_and_axe_finds_nothing_serious(open_page, width, sc
         assert bad == [], view
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_students_model_has_a_view_of_its_own(open_page, tmp_path, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    file = tmp_path / "mine.py"
+    file.write_text(STUDENT)
+    page = open_page(width, page_at=build(tmp_path, page_data(model=file, with_mnist=False)))
+    page.click("#tab-student")
+    settle(page)
+    said = page.inner_text("#panel-student")
+    assert "4 of 16 tensors differ" in said and "mask-missing" in said
+    assert page.locator("#panel-student tbody tr").count() == 4
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert not [v for v in Axe().run(page).response["violations"] if v["impact"] in ("serious", "critical")]
+    page.click("#panel-student tbody tr:nth-child(1) button")
+    settle(page)
+    assert page.inner_text(".head-of-lens h3").startswith("conv.out[")
+    page.click("#tab-digits")
+    settle(page)
+    assert "made without the weights" in page.inner_text("#panel-digits")
+
+
 def test_axe_sees_what_is_planted(open_page):
     from axe_playwright_python.sync_playwright import Axe
 
@@ -262,6 +301,44 @@ def test_the_lens_lights_what_is_in_the_sum(open_page, width):
     assert page.locator(".stations .cell.strong").count() == 2
     press(page, "Escape")
     assert focused(page) == ["conv.out", "value", [2, 1, 4]]
+
+
+def test_a_gradient_is_followed_back_to_the_loss(open_page):
+    page = open_page()
+    cell(page, "conv.weight", [1, 0, 1, 1], "gradient").click()
+    for name, side in (
+        ("conv.out", "gradient"),
+        ("relu.out", "gradient"),
+        ("pool.out", "gradient"),
+        ("fc.out", "gradient"),
+    ):
+        settle(page)
+        page.locator(".side.gradient .term:not(.none)").first.focus()
+        press(page, "Enter")
+        assert focused(page)[:2] == [name, side]
+    settle(page)
+    assert page.locator(".side.gradient .term").count() in (1, 2)
+    cell(page, "x", [0, 0, 0], "gradient").click()
+    settle(page)
+    assert "send nothing back: 3 have a shut ReLU, 1 lost their window" in page.inner_text(".side.gradient")
+
+
+COUNT_GHOSTS = """
+globalThis.flown = 0;
+const count = (node) => (flown += node.classList?.contains("ghost") ? 1 : 0);
+new MutationObserver((all) => all.forEach((one) => one.addedNodes.forEach(count)))
+  .observe(document.body, { childList: true });
+"""
+
+
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_numbers_fly_to_their_terms_unless_motion_is_unwelcome(open_page, motion):
+    page = open_page(motion=motion)
+    page.evaluate(f"() => {{ {COUNT_GHOSTS} }}")
+    cell(page, "conv.out", [1, 3, 2]).click()
+    page.wait_for_timeout(900)
+    assert (page.evaluate("flown") > 10) == (motion == "no-preference")
+    assert page.locator(".ghost").count() == 0
 
 
 @pytest.mark.parametrize("width", WIDTHS)

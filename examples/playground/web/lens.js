@@ -40,19 +40,28 @@ function groupsOf(name, terms) {
   return [columns, groups, heads[name] ?? (() => "")];
 }
 
+/** Choose a cell and go there. */
+export function goTo(place) {
+  change({ selected: place });
+  cellOf(place.name, place.side, place.index).focus();
+}
+
 /** The terms of the sum behind a tensor's cell, in words and numbers. */
 export function explanation(app, name, index) {
   const { terms, rule, note } = termsOf(app.tensors, app.situation.state, name, index);
   const value = valueOf(app.tensors, app.situation.state, name, index);
   const read = (cell) => valueOf(app.tensors, app.situation.state, ...cell);
   const chip = (term) => {
-    const factors = term.cells.map(([n, i]) => el("span", { title: written(n, i) }, number(read([n, i]), 3)));
+    const factors = term.cells.map((from) => el("span", {}, number(read(from), 3)));
     const from = factors.length > 1 ? [factors[0], " × ", factors[1]] : factors.length ? SINGLE[term.cells[0][0]] ?? term.cells[0][0] : "the label";
-    const node = el("li", { class: `term${term.value === 0 ? " none" : ""}`, tabindex: "0" }, el("span", { class: "factors" }, from), figure(term.value, 3));
+    const node = el("li", { class: `term${term.value === 0 ? " none" : ""}`, tabindex: "0", title: `follow ${term.cells.map((c) => written(...c)).join(" × ")}` }, el("span", { class: "factors" }, from), figure(term.value, 3));
     const show = () => lightCells(app.chosen, term.cells);
     const hide = () => light(app, app.chosen);
     for (const type of ["pointerenter", "focus"]) node.addEventListener(type, show);
     for (const type of ["pointerleave", "blur"]) node.addEventListener(type, hide);
+    const follow = () => term.cells.length && goTo(shownAs(...term.cells[0]));
+    node.addEventListener("click", follow);
+    node.addEventListener("keydown", (event) => event.key === "Enter" && follow());
     node.cells = term.cells;
     return node;
   };
@@ -146,6 +155,7 @@ export const lens = {
         slider.value = value;
       }
     }
+    sides.className = `sides ${editable ? "given" : app.chosen.side}`;
     replace(sides, side(app, "value"), side(app, "gradient"));
   },
 };

@@ -24,6 +24,14 @@ function reading(tensors, state) {
 
 const unfold = (k) => [Math.floor(k / 9), Math.floor(k / 3) % 3, k % 3]; // of fc's inputs: c, h, w
 
+/** Why nothing came back to some places of the convolution: a shut ReLU, or a lost window of the pool. */
+function whyZero(tensors, places) {
+  const silent = places.filter((place) => at(tensors["relu.dx"], place) === 0);
+  const shut = silent.filter((place) => !(at(tensors["conv.out"], place) > 0)).length, lost = silent.length - shut;
+  const reasons = [shut && `${shut} have a shut ReLU`, lost && `${lost} lost their window of the pool`].filter(Boolean);
+  return silent.length ? `Of the ${places.length} places that use it ${silent.length} send nothing back: ${reasons.join(", ")}.` : "";
+}
+
 const RULES = {
   "conv.out"({ state, index: [f, h, w], product }) {
     const kernel = indicesOf(shapeOf(state["conv.weight"][f]));
@@ -88,13 +96,13 @@ const RULES = {
       note: open ? "x is above 0: the gate is open and the gradient passes." : "x is not above 0: the gate is shut, nothing passes." };
   },
   "conv.dbias"({ tensors, index: [f], product }) {
-    return { rule: "sum_hw dout[f,h,w]",
-      terms: indicesOf(shapeOf(tensors["relu.dx"][f])).map(([h, w]) => product(["relu.dx", [f, h, w]])) };
+    const places = indicesOf(shapeOf(tensors["relu.dx"][f])).map((place) => [f, ...place]);
+    return { rule: "sum_hw dout[f,h,w]", terms: places.map((place) => product(["relu.dx", place])), note: whyZero(tensors, places) };
   },
   "conv.dweight"({ tensors, index: [f, c, i, j], product }) {
-    return { rule: "sum_hw dout[f,h,w] * x[c,h+i,w+j]",
-      terms: indicesOf(shapeOf(tensors["relu.dx"][f])).map(([h, w]) =>
-        product(["relu.dx", [f, h, w]], ["x", [c, h + i, w + j]])) };
+    const places = indicesOf(shapeOf(tensors["relu.dx"][f])).map((place) => [f, ...place]);
+    return { rule: "sum_hw dout[f,h,w] * x[c,h+i,w+j]", note: whyZero(tensors, places),
+      terms: places.map(([, h, w]) => product(["relu.dx", [f, h, w]], ["x", [c, h + i, w + j]])) };
   },
   "conv.dx"({ tensors, state, index: [c, y, x], product }) {
     const terms = [], [, OH, OW] = shapeOf(tensors["relu.dx"]);
@@ -103,7 +111,8 @@ const RULES = {
       if (h >= 0 && h < OH && w >= 0 && w < OW)
         terms.push(product(["relu.dx", [f, h, w]], ["conv.weight", [f, c, i, j]]));
     }
-    return { rule: "sum_fij dout[f,h,w] * weight[f,c,i,j], over all windows that read it", terms };
+    return { rule: "sum_fij dout[f,h,w] * weight[f,c,i,j], over all windows that read it", terms,
+      note: whyZero(tensors, terms.map(({ cells }) => cells[0][1])) };
   },
 };
 

@@ -3,6 +3,7 @@
 import { at, flat, indicesOf, shapeOf } from "./arrays.js";
 import { chart } from "./chart.js";
 import { el, figure, number, replace, written } from "./dom.js";
+import { goTo } from "./lens.js";
 import { batchGradients, forward, step } from "./network.js";
 import { change, data, endOfSeries, images, store } from "./store.js";
 
@@ -108,7 +109,7 @@ export const train = {
     found.sort((a, b) => Math.abs(b.grad) - Math.abs(a.grad));
     const rows = found.slice(0, 6).map(({ name, index, grad }) => {
       const old = at(before[name], index);
-      return el("tr", {}, el("th", { scope: "row" }, el("code", {}, written(name, index))),
+      return el("tr", {}, el("th", { scope: "row" }, el("button", { type: "button", class: "link", onclick: () => goTo({ name, index, side: "gradient" }) }, written(name, index))),
         [old, grad, old - rate * grad].map((value) => el("td", {}, figure(value))));
     });
     replace(movers, el("table", {}, el("caption", {}, last ? "What the last step moved most" : "What a step will move most"),
