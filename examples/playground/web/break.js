@@ -84,6 +84,7 @@ export const breakIt = {
       el("p", { class: "note" }, el("code", {}, `python -m parity explain ${facts.cause}`)));
     if (training.key?.[0] === app.situation.state && training.key?.[1] === mistake) return;
     training.key = [app.situation.state, mistake];
+    replace(training, el("p", { class: "note" }, "Training both from here, 80 steps …"));
     losses([TINY, networkWith(mistake)], app.situation.state, 80, 0.2, ([right, broken]) => {
       const end = [right, broken].map((curve) => number(curve.at(-1)[1], 3));
       replace(training, chart({

@@ -93,6 +93,7 @@ function header() {
       el("span", { class: "pair" }, el("label", { for: "preset" }, "image"), presets),
       el("span", { class: "pair" }, el("label", { for: "label" }, "label"), labels),
       undoButton, button("Reset", reset), button("Copy link", copyLink), button("Weights", () => openWeights())),
+    el("p", { class: "lead" }, "A whole network: one image, 114 weights. Click a number to see where it comes from; change a pixel or a weight, and every gradient follows."),
     notice);
 }
 

@@ -78,7 +78,7 @@ const RULES = {
   },
   "flatten.dx"({ state, index: [c, h, w], product }) {
     const k = (c * 3 + h) * 3 + w;
-    return { rule: "sum_m dout[m] * weight[m,k]",
+    return { rule: "sum_m dout[m] * weight[m,k]", note: "fc.dx, put back into maps: flatten computes nothing.",
       terms: state["fc.weight"].map((_, m) => product(["loss.dlogits", [m]], ["fc.weight", [m, k]])) };
   },
   "pool.dx"({ tensors, index: [c, i, j], product }) {

@@ -112,7 +112,7 @@ export const train = {
       return el("tr", {}, el("th", { scope: "row" }, el("button", { type: "button", class: "link", onclick: () => goTo({ name, index, side: "gradient" }) }, written(name, index))),
         [old, grad, old - rate * grad].map((value) => el("td", {}, figure(value))));
     });
-    replace(movers, el("table", {}, el("caption", {}, last ? "What the last step moved most" : "What a step will move most"),
+    replace(movers, el("table", {}, el("caption", {}, `What ${last ? "the last step moved" : "a step will move"} most${store.images === "all" ? " (mean over 20 images, of which the strip shows one)" : ""}`),
       el("thead", {}, el("tr", {}, ["weight", "before", "gradient", "after"].map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, rows)));
   },
   leave: stop,
