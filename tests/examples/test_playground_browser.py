@@ -3,6 +3,7 @@
 Debian's chromium (apt-get install chromium), pip install playwright axe-playwright-python.
 """
 
+import base64
 import json
 import shutil
 
@@ -132,6 +133,46 @@ def test_the_page_says_that_it_equals_numpy(open_page):
     other = page.evaluate("playground.tensors()")
     other["pool.dx"][1][2][3] += 1e-9
     assert far_from_numpy(page, other) == ["pool.dx"]
+
+
+def test_the_page_says_when_it_does_not(open_page, tmp_path):
+    facts = page_data(with_mnist=False)
+    case = facts["case"]["numpy"]["relu.dx"]
+    values = np.frombuffer(base64.b64decode(case["values"])).copy()
+    values[values != 0] *= 1 + 1e-13
+    case["values"] = base64.b64encode(values.tobytes()).decode()
+    page = open_page(page_at=build(tmp_path, facts))
+    assert page.inner_text(".proof").startswith("✗ relu.dx differ")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("value > 0 ? d : 0", "d", "relu.dx, conv.dweight, conv.dbias, conv.dx"),
+        ("-logProbs[label]", "logProbs[label]", "loss.loss"),
+        ("dpixels[w + j] += d", "dpixels[w + j] = d", "conv.dx"),
+    ],
+)
+def test_the_page_finds_a_mutant_in_itself(open_page, path, tmp_path, right, wrong, said):
+    text = path.read_text("utf-8")
+    assert text.count(right) == 1
+    (tmp_path / "mutant.html").write_text(text.replace(right, wrong), "utf-8")
+    found = open_page(page_at=tmp_path / "mutant.html").inner_text(".proof")
+    assert found.startswith("✗") and {*said.split(", ")} <= {*found[2:].partition(" differ")[0].split(", ")}
+
+
+def test_the_page_could_not_ask_anybody(browser, path):
+    context = browser.new_context()
+    page, refused, answered = context.new_page(), [], []
+    page.on("console", lambda message: refused.append(message.text))
+    page.on("requestfinished", lambda request: answered.append(request.url))
+    page.goto(path.as_uri())
+    page.evaluate("fetch('https://example.org/').catch(() => {})")
+    page.evaluate("document.body.append(Object.assign(new Image(), { src: 'https://example.org/a.png' }))")
+    page.wait_for_timeout(300)
+    context.close()
+    assert len([words for words in refused if "Content Security Policy" in words]) >= 2
+    assert answered == [path.as_uri()]
 
 
 def test_what_is_written_in_the_lens_is_numpys(open_page):
@@ -387,8 +428,13 @@ def test_steps_by_keyboard_are_numpys(open_page, width):
     before = page.evaluate("playground.situation().state")
     to_view(page, "step")
     tab_to(page, "(node) => node.id === 'lr'")
+    page.keyboard.type("fast")
+    press(page, "Enter")
+    assert "learning rate is fast, expected a number from 0 to 100" in page.inner_text("#panel-step .error")
+    press(page, "Control+a")
     page.keyboard.type("0.25")
     press(page, "Tab", "Tab")
+    assert page.inner_text("#panel-step .error") == ""
     page.select_option("#images", "one")
     press(page, "Enter", "Enter", "Enter")
     situation = page.evaluate("playground.situation()")
