@@ -29,7 +29,7 @@ def page_data(
         "labels": labels.tolist(),
         "stages": quotes.stages(),
         "mistakes": quotes.mistakes(quotes.names_in_javascript(bundle.module_text("mistakes"))),
-        "case": start.case(state, x, label),
+        "numpy": start.by_numpy(state, x, label),
         "mnist": start.mnist(digits_of) if with_mnist else None,
         "student": examine(model, state, x, label) if model else None,
     }

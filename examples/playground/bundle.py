@@ -62,7 +62,9 @@ def page(data: dict[str, Any]) -> str:
     """The HTML file. data: what web/main.js reads."""
     others = sorted(file.stem for file in WEB.glob("*.js") if file.stem not in COMPUTES)
     parts = {
-        "style": without_comments((WEB / "style.css").read_text("utf-8")),
+        "style": re.sub(
+            "^([a-z-]+): ", r"\1:", without_comments((WEB / "style.css").read_text("utf-8")), flags=re.M
+        ),
         "data": json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/"),
         "computes": script(COMPUTES),
         "shows": script(others),

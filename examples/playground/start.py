@@ -54,8 +54,8 @@ def half_exponents(bounds: np.ndarray) -> np.ndarray:
         return np.floor(2 * np.log2(bounds)).clip(-128, 127)
 
 
-def case(state: State, x: np.ndarray, label: int) -> dict[str, Any]:
-    """One situation (x without the axis of images) with every tensor that tinycnn_numpy gives for it.
+def by_numpy(state: State, x: np.ndarray, label: int) -> dict[str, dict[str, str]]:
+    """Every tensor that tinycnn_numpy gives for one situation, x without the axis of images.
 
     bounds: how far another right answer may lie from NumPy's: each has parity's bound on its rounding.
     """
@@ -65,14 +65,13 @@ def case(state: State, x: np.ndarray, label: int) -> dict[str, Any]:
     labels, stages = np.array([label]), dict(model.named_layers())
     ours = run_stages(model, stages, x[None], labels=labels, loss_fn=tn.CrossEntropyLoss()).arrays
     exact = exact_run(dict(module.named_children()), x[None], labels=labels).tensors
-    numpy = {
+    return {
         f"{stage}.{name}": {
             "values": packed(ours[stage, name], "<f8"),
             "bounds": packed(half_exponents(2 * (exact[stage, name].bound + exact[stage, name].slack)), "i1"),
         }
         for stage, name in exact
     }
-    return {"x": x.tolist(), "state": lists(state), "label": label, "numpy": numpy}
 
 
 def read_weights(path: Path) -> tuple[str, State]:

@@ -158,10 +158,10 @@ MUTANTS = {
     "last of equals wins": ("if (image[i][j] > image", "if (image[i][j] >= image"),
     "smallest wins": ("if (image[i][j] > image", "if (image[i][j] < image"),
     "window by columns": (
-        "[2 * h, 2 * w + 1], [2 * h + 1, 2 * w],",
-        "[2 * h + 1, 2 * w], [2 * h, 2 * w + 1],",
+        "[2 * h, 2 * w + 1],\n    [2 * h + 1, 2 * w],",
+        "[2 * h + 1, 2 * w],\n    [2 * h, 2 * w + 1],",
     ),
-    "window one short": (", [2 * h + 1, 2 * w + 1]];", "];"),
+    "window one short": ("    [2 * h + 1, 2 * w + 1],\n", ""),
     "gradient to the corner": ("dx[c][i][j] = dout[c][h][w];", "dx[c][2 * h][2 * w] = dout[c][h][w];"),
     "folded otherwise": (
         "return { dx: shaped(dout, shapeOf(x)) };",

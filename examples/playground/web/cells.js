@@ -17,7 +17,11 @@ export function grid(name, side, maps, label) {
   };
   const row = (indices) => el("div", { role: "row", class: "row" }, indices.map(cell));
   const map = (rows) => el("div", { role: "rowgroup", class: "map" }, rows.map(row));
-  const node = el("div", { role: "grid", class: "maps", "aria-label": label, "data-name": name }, maps.map(map));
+  const node = el(
+    "div",
+    { role: "grid", class: "maps", "aria-label": label, "data-name": name },
+    maps.map(map),
+  );
   node.querySelector(".cell").tabIndex = 0;
   node.addEventListener("keydown", walk);
   return node;
@@ -43,11 +47,14 @@ function nearest(from, all, right, down) {
     const box = node.getBoundingClientRect();
     return [box.x + box.width / 2, box.y + box.height / 2];
   };
-  const [x, y] = middle(from), size = from.offsetWidth / 2;
-  let best = null, least = Infinity;
+  const [x, y] = middle(from),
+    size = from.offsetWidth / 2;
+  let best = null,
+    least = Infinity;
   for (const node of all) {
     const [a, b] = middle(node);
-    const along = right ? (a - x) * right : (b - y) * down, aside = Math.abs(right ? b - y : a - x);
+    const along = right ? (a - x) * right : (b - y) * down,
+      aside = Math.abs(right ? b - y : a - x);
     if (along > size && aside < size && along < least) [best, least] = [node, along];
   }
   return best;
@@ -57,9 +64,14 @@ const DEPTHS = 24;
 
 /** A rule of style for each sign and depth of colour; classes repaint faster than a style of each cell's own. */
 export function shades() {
-  const rule = (sign, depth) => `.${sign}.d${depth}{background-color:color-mix(in oklab,var(--${sign}) ${Math.round((88 * depth) / DEPTHS)}%,var(--cell))}`;
+  const rule = (sign, depth) =>
+    `.${sign}.d${depth}{background-color:color-mix(in oklab,var(--${sign}) ${Math.round((88 * depth) / DEPTHS)}%,var(--cell))}`;
   const depths = Array.from({ length: DEPTHS + 1 }, (_, depth) => depth);
-  return el("style", {}, ["pos", "neg"].flatMap((sign) => depths.map((depth) => rule(sign, depth))).join("\n"));
+  return el(
+    "style",
+    {},
+    ["pos", "neg"].flatMap((sign) => depths.map((depth) => rule(sign, depth))).join("\n"),
+  );
 }
 
 /** Sign by colour and by mark, size by depth of colour, against the largest of the tensor. */

@@ -31,7 +31,9 @@ export function kinks(network, situation, name, index, h) {
   }
   for (const [c, i, j] of indicesOf(shapeOf(here["pool.out"]))) {
     const winners = [minus, here, plus].map((t) => `${winner(t["relu.out"][c], i, j)}`);
-    const alive = [minus, here, plus].some((t) => windowOf(i, j).some(([a, b]) => t["relu.out"][c][a][b] > 0));
+    const alive = [minus, here, plus].some((t) =>
+      windowOf(i, j).some(([a, b]) => t["relu.out"][c][a][b] > 0),
+    );
     if (alive && new Set(winners).size > 1) crossed.push(`pool [${c},${i},${j}] changes its winner`);
   }
   return crossed;
@@ -51,11 +53,19 @@ export function errorCurve(network, situation, gradient, name, index) {
 /** How many of all pixels and weights agree with their difference to 1e-6, and which is the farthest off. */
 export function checkAll(network, situation, tensors, h = 1e-5) {
   const all = { x: situation.x, ...situation.state };
-  const scale = Math.max(1, ...Object.keys(all).flatMap((name) => flat(tensors[gradientOf(name)]).map(Math.abs)));
-  let agree = 0, count = 0, crossed = 0, worst = { gap: 0, name: "x", index: [0, 0, 0] };
+  const scale = Math.max(
+    1,
+    ...Object.keys(all).flatMap((name) => flat(tensors[gradientOf(name)]).map(Math.abs)),
+  );
+  let agree = 0,
+    count = 0,
+    crossed = 0,
+    worst = { gap: 0, name: "x", index: [0, 0, 0] };
   for (const [name, array] of Object.entries(all))
     for (const index of indicesOf(shapeOf(array))) {
-      const gap = Math.abs(centralDifference(network, situation, name, index, h) - at(tensors[gradientOf(name)], index));
+      const gap = Math.abs(
+        centralDifference(network, situation, name, index, h) - at(tensors[gradientOf(name)], index),
+      );
       count++;
       if (gap <= 1e-6 * scale) agree++;
       else if (kinks(network, situation, name, index, h).length) crossed++;

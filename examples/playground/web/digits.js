@@ -5,8 +5,13 @@ import { el, number, replace } from "./dom.js";
 import { MNIST, run } from "./network.js";
 import { bytesOf, data } from "./store.js";
 
-const MEAN = 0.1307, STD = 0.3081; // of MNIST's training pixels
-let built = null, pixels = new Float64Array(784), pen = [14, 14], label = null, waiting = 0;
+const MEAN = 0.1307,
+  STD = 0.3081; // of MNIST's training pixels
+let built = null,
+  pixels = new Float64Array(784),
+  pen = [14, 14],
+  label = null,
+  waiting = 0;
 
 let weights = null;
 
@@ -21,20 +26,28 @@ function state() {
 
 /** What the network gives for the pixels, 0 to 1, as they stand. */
 export function look(given, asLabel = 0) {
-  const x = [shaped([...given].map((value) => (value - MEAN) / STD), [28, 28])];
+  const x = [
+    shaped(
+      [...given].map((value) => (value - MEAN) / STD),
+      [28, 28],
+    ),
+  ];
   return run(MNIST, state(), x, asLabel);
 }
 
 /** Moved so that the ink's centre of mass is the field's, as MNIST's makers did. */
 function centred(given) {
-  let mass = 0, y = 0, x = 0;
+  let mass = 0,
+    y = 0,
+    x = 0;
   given.forEach((value, k) => {
     mass += value;
     y += value * Math.floor(k / 28);
     x += value * (k % 28);
   });
   if (!mass) return given;
-  const [dy, dx] = [Math.round(14 - y / mass - 0.5), Math.round(14 - x / mass - 0.5)], moved = new Float64Array(784);
+  const [dy, dx] = [Math.round(14 - y / mass - 0.5), Math.round(14 - x / mass - 0.5)],
+    moved = new Float64Array(784);
   given.forEach((value, k) => {
     const [h, w] = [Math.floor(k / 28) + dy, (k % 28) + dx];
     if (value && h >= 0 && h < 28 && w >= 0 && w < 28) moved[h * 28 + w] = value;
@@ -46,15 +59,18 @@ function centred(given) {
 function ink(y, x) {
   for (let h = 0; h < 28; h++)
     for (let w = 0; w < 28; w++) {
-      const far = Math.hypot(h + 0.5 - y, w + 0.5 - x), dark = Math.max(0, Math.min(1, 1.9 - far));
+      const far = Math.hypot(h + 0.5 - y, w + 0.5 - x),
+        dark = Math.max(0, Math.min(1, 1.9 - far));
       pixels[h * 28 + w] = Math.max(pixels[h * 28 + w], dark);
     }
 }
 
 function paintMap(canvas, map, scale, style) {
-  const [H, W] = shapeOf(map), picture = new ImageData(W, H);
+  const [H, W] = shapeOf(map),
+    picture = new ImageData(W, H);
   map.flat().forEach((value, k) => {
-    const size = scale ? Math.min(1, Math.abs(value) / scale) : 0, end = value > 0 ? style.pos : style.neg;
+    const size = scale ? Math.min(1, Math.abs(value) / scale) : 0,
+      end = value > 0 ? style.pos : style.neg;
     for (let c = 0; c < 3; c++) picture.data[4 * k + c] = style.paper[c] + size * (end[c] - style.paper[c]);
     picture.data[4 * k + 3] = 255;
   });
@@ -74,8 +90,10 @@ function colours() {
 
 function show() {
   waiting = 0;
-  const style = colours(), empty = !pixels.some(Boolean);
-  const tensors = look(pixels, label ?? 0), probs = tensors["loss.probs"];
+  const style = colours(),
+    empty = !pixels.some(Boolean);
+  const tensors = look(pixels, label ?? 0),
+    probs = tensors["loss.probs"];
   const best = probs.indexOf(Math.max(...probs));
   paintMap(built.field, shaped([...pixels], [28, 28]), 1, { ...style, pos: style.ink });
   built.field.getContext("2d").fillStyle = "transparent";
@@ -84,11 +102,24 @@ function show() {
     text.textContent = empty ? "" : number(probs[k], 3);
     row.classList.toggle("best", !empty && k === best);
   });
-  replace(built.verdict, empty ? "Nothing is drawn yet." : `${best}, with probability ${number(probs[best], 3)}`
-    + (label === null ? "" : `; the label is ${label}: loss ${number(tensors["loss.loss"], 3)}`));
+  replace(
+    built.verdict,
+    empty
+      ? "Nothing is drawn yet."
+      : `${best}, with probability ${number(probs[best], 3)}` +
+          (label === null ? "" : `; the label is ${label}: loss ${number(tensors["loss.loss"], 3)}`),
+  );
   for (const [name, canvases] of Object.entries(built.maps)) {
-    const maps = tensors[name], scale = Math.max(...maps.flat(2).map(Math.abs));
-    canvases.forEach((canvas, c) => paintMap(canvas, empty && name !== "conv1.out" ? maps[c].map((row) => row.map(() => 0)) : maps[c], scale, style));
+    const maps = tensors[name],
+      scale = Math.max(...maps.flat(2).map(Math.abs));
+    canvases.forEach((canvas, c) =>
+      paintMap(
+        canvas,
+        empty && name !== "conv1.out" ? maps[c].map((row) => row.map(() => 0)) : maps[c],
+        scale,
+        style,
+      ),
+    );
   }
   built.gradient.hidden = label === null;
 }
@@ -103,21 +134,48 @@ function movePen(y, x) {
   built.pen.style.setProperty("--x", pen[1]);
 }
 
-const ROWS = [["conv1.out", 16, "convolution 1: 16 maps of 26 × 26"], ["pool1.out", 16, "after ReLU and pooling: 13 × 13"],
-  ["conv2.out", 32, "convolution 2: 32 maps of 11 × 11"], ["pool2.out", 32, "after ReLU and pooling: 5 × 5"]];
+const ROWS = [
+  ["conv1.out", 16, "convolution 1: 16 maps of 26 × 26"],
+  ["pool1.out", 16, "after ReLU and pooling: 13 × 13"],
+  ["conv2.out", 32, "convolution 2: 32 maps of 11 × 11"],
+  ["pool2.out", 32, "after ReLU and pooling: 5 × 5"],
+];
 
 export const digits = {
   title: "Digits",
   build(panel) {
     if (!data.mnist) {
-      replace(panel, el("p", {}, "This page was made without the weights of MNIST: ", el("code", {}, "python -m examples.playground"), " makes it with them."));
+      replace(
+        panel,
+        el(
+          "p",
+          {},
+          "This page was made without the weights of MNIST: ",
+          el("code", {}, "python -m examples.playground"),
+          " makes it with them.",
+        ),
+      );
       return;
     }
-    const field = el("canvas", { width: 28, height: 28, "aria-hidden": "true" }), cursor = el("span", { class: "pen", "aria-hidden": "true" });
-    const area = el("div", { class: "drawing", tabindex: "0", role: "application", "aria-label": "field of 28 by 28 pixels: arrow keys move the pen, Space draws, Delete wipes" }, field, cursor);
+    const field = el("canvas", { width: 28, height: 28, "aria-hidden": "true" }),
+      cursor = el("span", { class: "pen", "aria-hidden": "true" });
+    const area = el(
+      "div",
+      {
+        class: "drawing",
+        tabindex: "0",
+        role: "application",
+        "aria-label": "field of 28 by 28 pixels: arrow keys move the pen, Space draws, Delete wipes",
+      },
+      field,
+      cursor,
+    );
     const draw = (event) => {
       const box = area.getBoundingClientRect();
-      const [y, x] = [((event.clientY - box.y) / box.height) * 28, ((event.clientX - box.x) / box.width) * 28];
+      const [y, x] = [
+        ((event.clientY - box.y) / box.height) * 28,
+        ((event.clientX - box.x) / box.width) * 28,
+      ];
       ink(y, x);
       movePen(Math.floor(y), Math.floor(x));
       label = null;
@@ -155,30 +213,90 @@ export const digits = {
       label = data.mnist.labels[n];
       soon();
     };
-    const samples = el("p", { class: "buttons samples" }, "test images ", data.mnist.labels.map((k, n) => el("button", { type: "button", onclick: () => take(n), "aria-label": `test image of a ${k}` }, String(k))));
+    const samples = el(
+      "p",
+      { class: "buttons samples" },
+      "test images ",
+      data.mnist.labels.map((k, n) =>
+        el(
+          "button",
+          { type: "button", onclick: () => take(n), "aria-label": `test image of a ${k}` },
+          String(k),
+        ),
+      ),
+    );
     const bars = Array.from({ length: 10 }, (_, k) => {
-      const bar = el("span", { class: "bar" }), text = el("span", { class: "share" });
+      const bar = el("span", { class: "bar" }),
+        text = el("span", { class: "share" });
       return { bar, text, row: el("li", {}, el("span", { class: "class" }, String(k)), bar, text) };
     });
-    const verdict = el("p", { class: "verdict", role: "status" }), maps = {};
+    const verdict = el("p", { class: "verdict", role: "status" }),
+      maps = {};
     const strips = ROWS.map(([name, count, said]) => {
-      maps[name] = Array.from({ length: count }, () => el("canvas", { width: 1, height: 1, "aria-hidden": "true" }));
+      maps[name] = Array.from({ length: count }, () =>
+        el("canvas", { width: 1, height: 1, "aria-hidden": "true" }),
+      );
       return el("figure", { class: "feature-maps" }, el("figcaption", {}, said), el("div", {}, maps[name]));
     });
     maps["conv1.dx"] = [el("canvas", { width: 1, height: 1, "aria-hidden": "true" })];
-    const gradient = el("figure", { class: "feature-maps slope" }, el("figcaption", {}, "gradient of every pixel: red, more ink raises the loss; blue lowers it"), el("div", {}, maps["conv1.dx"]));
+    const gradient = el(
+      "figure",
+      { class: "feature-maps slope" },
+      el("figcaption", {}, "gradient of every pixel: red, more ink raises the loss; blue lowers it"),
+      el("div", {}, maps["conv1.dx"]),
+    );
     const { accuracy, dataset, command } = data.mnist;
-    replace(panel, el("div", { class: "columns digits" },
-      el("section", {}, area, el("p", { class: "buttons" },
-        el("button", { type: "button", onclick: () => {
-          pixels = centred(pixels);
-          soon();
-        } }, "Centre"), el("button", { type: "button", onclick: wipe }, "Wipe")), samples, gradient),
-      el("section", {}, verdict, el("ul", { class: "bars" }, bars.map(({ row }) => row)),
-        el("p", { class: "note" }, accuracy
-          ? [`MNISTCNN, 12,810 weights, ${accuracy} % right on the 10,000 test images of ${dataset}. The weights were made by `, el("code", {}, command)]
-          : `MNISTCNN with the weights of ${command}`)),
-      el("section", { class: "all-maps" }, strips)));
+    replace(
+      panel,
+      el(
+        "div",
+        { class: "columns digits" },
+        el(
+          "section",
+          {},
+          area,
+          el(
+            "p",
+            { class: "buttons" },
+            el(
+              "button",
+              {
+                type: "button",
+                onclick: () => {
+                  pixels = centred(pixels);
+                  soon();
+                },
+              },
+              "Centre",
+            ),
+            el("button", { type: "button", onclick: wipe }, "Wipe"),
+          ),
+          samples,
+          gradient,
+        ),
+        el(
+          "section",
+          {},
+          verdict,
+          el(
+            "ul",
+            { class: "bars" },
+            bars.map(({ row }) => row),
+          ),
+          el(
+            "p",
+            { class: "note" },
+            accuracy
+              ? [
+                  `MNISTCNN, 12,810 weights, ${accuracy} % right on the 10,000 test images of ${dataset}. The weights were made by `,
+                  el("code", {}, command),
+                ]
+              : `MNISTCNN with the weights of ${command}`,
+          ),
+        ),
+        el("section", { class: "all-maps" }, strips),
+      ),
+    );
     built = { field, bars, verdict, maps, pen: cursor, gradient };
     movePen(14, 14);
     take(3);

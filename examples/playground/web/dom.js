@@ -29,7 +29,9 @@ export function number(value, digits = 4) {
   const size = Math.abs(value);
   if (size === 0) return "0";
   const small = size < 1e-3 || size >= 1e5;
-  const text = small ? value.toExponential(Math.max(0, digits - 3)) : String(Number(value.toPrecision(digits)));
+  const text = small
+    ? value.toExponential(Math.max(0, digits - 3))
+    : String(Number(value.toPrecision(digits)));
   return text.replace(/-/g, "−").replace("e+", "e");
 }
 
@@ -43,10 +45,17 @@ export function figure(value, digits) {
 }
 
 const TITLES = {
-  x: "the image", "conv.weight": "convolution weight", "conv.bias": "convolution bias",
-  "conv.out": "convolution", "relu.out": "ReLU", "pool.out": "max pool",
-  "fc.weight": "dense weight", "fc.bias": "dense bias", "fc.out": "logit",
-  "loss.probs": "probability", "loss.loss": "the loss",
+  x: "the image",
+  "conv.weight": "convolution weight",
+  "conv.bias": "convolution bias",
+  "conv.out": "convolution",
+  "relu.out": "ReLU",
+  "pool.out": "max pool",
+  "fc.weight": "dense weight",
+  "fc.bias": "dense bias",
+  "fc.out": "logit",
+  "loss.probs": "probability",
+  "loss.loss": "the loss",
 };
 
 export function titleOf(name) {

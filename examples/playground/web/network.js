@@ -10,9 +10,14 @@ export const TINY = {
 
 export const MNIST = {
   stages: {
-    conv1: conv2d, relu1: relu, pool1: maxPool2d,
-    conv2: conv2d, relu2: relu, pool2: maxPool2d,
-    flatten, fc: dense,
+    conv1: conv2d,
+    relu1: relu,
+    pool1: maxPool2d,
+    conv2: conv2d,
+    relu2: relu,
+    pool2: maxPool2d,
+    flatten,
+    fc: dense,
   },
   loss: crossEntropy,
 };
@@ -39,7 +44,8 @@ export function run(network, state, x, label, N = 1) {
   const tensors = forward(network, state, x, label);
   let dout = (tensors["loss.dlogits"] = network.loss.backward(tensors["loss.probs"], label, N));
   for (const [stage, layer] of Object.entries(network.stages).reverse()) {
-    const given = tensors[`${stage}.x`], out = tensors[`${stage}.out`];
+    const given = tensors[`${stage}.x`],
+      out = tensors[`${stage}.out`];
     const gradients = layer.backward(parametersOf(state, stage), given, out, dout);
     for (const [name, array] of Object.entries(gradients)) tensors[`${stage}.${name}`] = array;
     dout = gradients.dx;
@@ -50,7 +56,8 @@ export function run(network, state, x, label, N = 1) {
 /** The mean loss of several images, and the gradient of every weight: the sum over the images. */
 export function batchGradients(network, state, images, labels) {
   const N = images.length;
-  let loss = 0, gradients = null;
+  let loss = 0,
+    gradients = null;
   for (let n = 0; n < N; n++) {
     const tensors = run(network, state, images[n], labels[n], N);
     loss += tensors["loss.loss"] / N;

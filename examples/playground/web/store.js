@@ -12,7 +12,12 @@ const tenths = [...new Int8Array(bytesOf(data.images).buffer)].map((value) => va
 export const images = shaped(tenths, [data.labels.length, 1, 8, 8]);
 
 const BEGIN = {
-  situation: data.start, mistake: "", view: "lens", h: 1e-4, lr: 0.1, images: "all",
+  situation: data.start,
+  mistake: "",
+  view: "lens",
+  h: 1e-4,
+  lr: 0.1,
+  images: "all",
   selected: { name: "conv.out", index: [1, 3, 1], side: "value" },
 };
 
@@ -100,9 +105,16 @@ export function fromFragment(text, known) {
     const label = said.get("y") === "1" ? 1 : 0;
     const parts = {
       situation: said.has("d") ? unpack(said.get("d"), label) : BEGIN.situation,
-      mistake: said.get("m") ?? "", view: said.get("v") ?? BEGIN.view, images: said.get("i") ?? BEGIN.images,
-      h: Number(said.get("h") ?? BEGIN.h), lr: Number(said.get("lr") ?? BEGIN.lr),
-      selected: { name, index: index ? index.split(".").map(Number) : [], side: side === "gradient" ? side : "value" },
+      mistake: said.get("m") ?? "",
+      view: said.get("v") ?? BEGIN.view,
+      images: said.get("i") ?? BEGIN.images,
+      h: Number(said.get("h") ?? BEGIN.h),
+      lr: Number(said.get("lr") ?? BEGIN.lr),
+      selected: {
+        name,
+        index: index ? index.split(".").map(Number) : [],
+        side: side === "gradient" ? side : "value",
+      },
     };
     const fits = known(parts) && parts.h > 0 && parts.h <= 1 && parts.lr >= 0 && parts.lr <= 100;
     if (!fits) throw new Error("a part is unknown");
@@ -113,7 +125,8 @@ export function fromFragment(text, known) {
   }
 }
 
-let later = null, ownFragment = "";
+let later = null,
+  ownFragment = "";
 
 /** Whether a fragment is the one that the page itself wrote. */
 export function isOwn(fragment) {
@@ -140,11 +153,12 @@ export function stateFromJson(text) {
   try {
     given = JSON.parse(text);
   } catch {
-    throw new Error("this is no JSON, expected {\"conv.weight\": [...], ...}");
+    throw new Error('this is no JSON, expected {"conv.weight": [...], ...}');
   }
   const own = BEGIN.situation.state;
   for (const name of NAMES) {
-    const shape = shapeOf(given?.[name] ?? null), wanted = shapeOf(own[name]);
+    const shape = shapeOf(given?.[name] ?? null),
+      wanted = shapeOf(own[name]);
     if (!given || !(name in given)) throw new Error(`${name} is missing`);
     if (`${shape}` !== `${wanted}` || flat(given[name]).length !== flat(own[name]).length)
       throw new Error(`${name} has shape (${shape.join(", ")}), expected (${wanted.join(", ")})`);

@@ -7,7 +7,8 @@ import { goTo } from "./lens.js";
 import { batchGradients, forward, step } from "./network.js";
 import { change, data, endOfSeries, images, store } from "./store.js";
 
-let built = null, playing = null;
+let built = null,
+  playing = null;
 let last = null; // { before, gradients, lr }: of the step that was taken last
 let losses = [];
 
@@ -34,7 +35,10 @@ export function takeStep(app, kind = null) {
 
 function meanLoss(app, state) {
   const [given, labels] = batch();
-  return given.reduce((sum, image, n) => sum + forward(app.network, state, image, labels[n])["loss.loss"], 0) / given.length;
+  return (
+    given.reduce((sum, image, n) => sum + forward(app.network, state, image, labels[n])["loss.loss"], 0) /
+    given.length
+  );
 }
 
 function correct(app, state) {
@@ -63,57 +67,139 @@ export const train = {
     lr.addEventListener("change", () => {
       const value = Number(lr.value.replace(",", "."));
       const fine = lr.value.trim() !== "" && value >= 0 && value <= 100;
-      error.textContent = fine ? "" : `learning rate is ${lr.value || "empty"}, expected a number from 0 to 100`;
+      error.textContent = fine
+        ? ""
+        : `learning rate is ${lr.value || "empty"}, expected a number from 0 to 100`;
       if (fine) change({ lr: value });
     });
-    const which = el("select", { id: "images" }, el("option", { value: "all" }, "20 images of lines"), el("option", { value: "one" }, "this image alone"));
+    const which = el(
+      "select",
+      { id: "images" },
+      el("option", { value: "all" }, "20 images of lines"),
+      el("option", { value: "one" }, "this image alone"),
+    );
     which.addEventListener("change", () => {
       losses = [];
       change({ images: which.value });
     });
     const one = el("button", { type: "button", onclick: () => takeStep(app) }, "One step");
-    const play = el("button", { type: "button", onclick: () => {
-      if (playing) return stop();
-      endOfSeries();
-      play.textContent = "Stop";
-      playing = setInterval(() => takeStep(app, "play"), 60);
-      return null;
-    } }, "Play");
-    const clear = el("button", { type: "button", onclick: () => {
-      losses = [];
-      last = null;
-      train.render(app);
-    } }, "Clear curve");
+    const play = el(
+      "button",
+      {
+        type: "button",
+        onclick: () => {
+          if (playing) return stop();
+          endOfSeries();
+          play.textContent = "Stop";
+          playing = setInterval(() => takeStep(app, "play"), 60);
+          return null;
+        },
+      },
+      "Play",
+    );
+    const clear = el(
+      "button",
+      {
+        type: "button",
+        onclick: () => {
+          losses = [];
+          last = null;
+          train.render(app);
+        },
+      },
+      "Clear curve",
+    );
     const live = el("p", { class: "note", role: "status" });
-    const curve = el("section", {}), movers = el("section", {});
-    replace(panel, el("div", { class: "columns" }, el("section", {},
-      el("p", { class: "formula" }, "weight −= lr × gradient"),
-      el("p", { class: "row-of-fields" }, el("label", { for: "lr" }, "learning rate"), lr, error),
-      el("p", { class: "row-of-fields" }, el("label", { for: "images" }, "on"), which),
-      el("p", { class: "buttons" }, one, play, clear), live), curve, movers));
+    const curve = el("section", {}),
+      movers = el("section", {});
+    replace(
+      panel,
+      el(
+        "div",
+        { class: "columns" },
+        el(
+          "section",
+          {},
+          el("p", { class: "formula" }, "weight −= lr × gradient"),
+          el("p", { class: "row-of-fields" }, el("label", { for: "lr" }, "learning rate"), lr, error),
+          el("p", { class: "row-of-fields" }, el("label", { for: "images" }, "on"), which),
+          el("p", { class: "buttons" }, one, play, clear),
+          live,
+        ),
+        curve,
+        movers,
+      ),
+    );
     built = { lr, which, curve, movers, live, play };
   },
   render(app) {
     const { lr, which, curve, movers } = built;
     if (document.activeElement !== lr) lr.value = String(store.lr);
     which.value = store.images;
-    const { state } = app.situation, [right, count] = correct(app, state);
-    replace(curve, losses.length > 1
-      ? chart({ curves: [{ name: "loss", kind: "plain", points: losses.map((loss, i) => [i, loss]) }],
-        words: `loss over ${losses.length - 1} steps, from ${number(losses[0], 3)} to ${number(losses.at(-1), 3)}`, xLabel: "step", yLabel: "mean loss" })
-      : el("p", { class: "note" }, "No step yet: the loss curve begins with the first."),
-    el("p", {}, `mean loss ${number(meanLoss(app, state), 5)}, ${right} of ${count} right`));
-    const { before, gradients, rate } = last ? { ...last, rate: last.lr }
-      : { before: state, gradients: batchGradients(app.network, state, ...batch()).gradients, rate: store.lr };
-    const found = Object.keys(state).flatMap((name) => indicesOf(shapeOf(state[name])).map((index) => ({ name, index, grad: at(gradients[name], index) })));
+    const { state } = app.situation,
+      [right, count] = correct(app, state);
+    replace(
+      curve,
+      losses.length > 1
+        ? chart({
+            curves: [{ name: "loss", kind: "plain", points: losses.map((loss, i) => [i, loss]) }],
+            words: `loss over ${losses.length - 1} steps, from ${number(losses[0], 3)} to ${number(losses.at(-1), 3)}`,
+            xLabel: "step",
+            yLabel: "mean loss",
+          })
+        : el("p", { class: "note" }, "No step yet: the loss curve begins with the first."),
+      el("p", {}, `mean loss ${number(meanLoss(app, state), 5)}, ${right} of ${count} right`),
+    );
+    const { before, gradients, rate } = last
+      ? { ...last, rate: last.lr }
+      : {
+          before: state,
+          gradients: batchGradients(app.network, state, ...batch()).gradients,
+          rate: store.lr,
+        };
+    const found = Object.keys(state).flatMap((name) =>
+      indicesOf(shapeOf(state[name])).map((index) => ({ name, index, grad: at(gradients[name], index) })),
+    );
     found.sort((a, b) => Math.abs(b.grad) - Math.abs(a.grad));
     const rows = found.slice(0, 6).map(({ name, index, grad }) => {
       const old = at(before[name], index);
-      return el("tr", {}, el("th", { scope: "row" }, el("button", { type: "button", class: "link", onclick: () => goTo({ name, index, side: "gradient" }) }, written(name, index))),
-        [old, grad, old - rate * grad].map((value) => el("td", {}, figure(value))));
+      return el(
+        "tr",
+        {},
+        el(
+          "th",
+          { scope: "row" },
+          el(
+            "button",
+            { type: "button", class: "link", onclick: () => goTo({ name, index, side: "gradient" }) },
+            written(name, index),
+          ),
+        ),
+        [old, grad, old - rate * grad].map((value) => el("td", {}, figure(value))),
+      );
     });
-    replace(movers, el("table", {}, el("caption", {}, `What ${last ? "the last step moved" : "a step will move"} most${store.images === "all" ? " (mean over 20 images, of which the strip shows one)" : ""}`),
-      el("thead", {}, el("tr", {}, ["weight", "before", "gradient", "after"].map((head) => el("th", { scope: "col" }, head)))), el("tbody", {}, rows)));
+    replace(
+      movers,
+      el(
+        "table",
+        {},
+        el(
+          "caption",
+          {},
+          `What ${last ? "the last step moved" : "a step will move"} most${store.images === "all" ? " (mean over 20 images, of which the strip shows one)" : ""}`,
+        ),
+        el(
+          "thead",
+          {},
+          el(
+            "tr",
+            {},
+            ["weight", "before", "gradient", "after"].map((head) => el("th", { scope: "col" }, head)),
+          ),
+        ),
+        el("tbody", {}, rows),
+      ),
+    );
   },
   leave: stop,
 };
