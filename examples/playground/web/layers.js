@@ -8,8 +8,8 @@ import { zeros, shapeOf, indicesOf, shaped, flat, map } from "./arrays.js";
 export const conv2d = {
   // out[f,h,w] = bias[f] + sum_cij weight[f,c,i,j] * x[c,h+i,w+j]
   forward({ weight, bias }, x) {
-    const [F, C, KH, KW] = shapeOf(weight),
-      [, H, W] = shapeOf(x);
+    const [F, C, KH, KW] = shapeOf(weight);
+    const [, H, W] = shapeOf(x);
     const out = zeros([F, H - KH + 1, W - KW + 1]);
     for (let f = 0; f < F; f++)
       for (let h = 0; h + KH <= H; h++)
@@ -17,8 +17,8 @@ export const conv2d = {
           let sum = bias[f];
           for (let c = 0; c < C; c++)
             for (let i = 0; i < KH; i++) {
-              const weights = weight[f][c][i],
-                pixels = x[c][h + i];
+              const weights = weight[f][c][i];
+              const pixels = x[c][h + i];
               for (let j = 0; j < KW; j++) sum += weights[j] * pixels[w + j];
             }
           out[f][h][w] = sum;
@@ -30,11 +30,11 @@ export const conv2d = {
   // dweight[f,c,i,j]  = sum_hw dout[f,h,w] * x[c,h+i,w+j]
   // dx[c,h+i,w+j]    += sum_f  dout[f,h,w] * weight[f,c,i,j]
   backward({ weight, bias }, x, out, dout) {
-    const [, C, KH, KW] = shapeOf(weight),
-      [F, OH, OW] = shapeOf(dout);
-    const dx = zeros(shapeOf(x)),
-      dweight = zeros(shapeOf(weight)),
-      dbias = zeros(shapeOf(bias));
+    const [, C, KH, KW] = shapeOf(weight);
+    const [F, OH, OW] = shapeOf(dout);
+    const dx = zeros(shapeOf(x));
+    const dweight = zeros(shapeOf(weight));
+    const dbias = zeros(shapeOf(bias));
     for (let f = 0; f < F; f++)
       for (let h = 0; h < OH; h++)
         for (let w = 0; w < OW; w++) {
@@ -42,10 +42,10 @@ export const conv2d = {
           dbias[f] += d;
           for (let c = 0; c < C; c++)
             for (let i = 0; i < KH; i++) {
-              const weights = weight[f][c][i],
-                pixels = x[c][h + i];
-              const dweights = dweight[f][c][i],
-                dpixels = dx[c][h + i];
+              const weights = weight[f][c][i];
+              const pixels = x[c][h + i];
+              const dweights = dweight[f][c][i];
+              const dpixels = dx[c][h + i];
               for (let j = 0; j < KW; j++) {
                 dweights[j] += d * pixels[w + j];
                 dpixels[w + j] += d * weights[j];
