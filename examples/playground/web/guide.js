@@ -15,6 +15,8 @@ function cellWhere(situation, fits) {
   return indicesOf(shapeOf(tensors["conv.out"])).find((index) => fits(tensors, index)) ?? [0, 0, 0];
 }
 
+const leak = (situation) =>
+  cellWhere(situation, (t, index) => at(t["conv.out"], index) <= 0 && at(t["pool.dx"], index) !== 0);
 const shut = (situation) => cellWhere(situation, (t, index) => at(t["conv.out"], index) < -0.05);
 const busyWindow = (situation) => {
   const tensors = run(TINY, situation.state, situation.x, situation.label);
@@ -163,7 +165,7 @@ const STEPS = [
       ],
       answer: "the gradients of the convolution and of the image",
     }),
-    after: (s) => ["conv.out", shut(s), "gradient"],
+    after: (s) => ["conv.out", leak(s), "gradient"],
     why: () =>
       "Backward runs from right to left: what lies to the left of the mistake is wrong. The loss is right, and so it tells you nothing. Look at Break it.",
   },
