@@ -31,6 +31,7 @@ def test_the_page_is_small_and_asks_nobody(facts, with_mnist):
     assert text.count("<script") == text.count("</script>") == 3
     assert not re.search(r"""(src|href)=|@import|url\(|fetch\(|XMLHttpRequest|WebSocket|import\(""", text)
     assert "default-src 'none'" in text
+    assert bundle.script(bundle.COMPUTES) in text  # what Node runs in test_playground.py
 
 
 def test_modules_share_no_scope(tmp_path, monkeypatch):
