@@ -6,7 +6,17 @@ from pathlib import Path
 from examples.common.cli import run
 
 PROGRAMS = (
-    *("side_by_side", "train_tinycnn", "shapes", "train_mnist", "chapter", "seeds", "compare_mlp", "ladder"),
+    *(
+        "side_by_side",
+        "playground",
+        "train_tinycnn",
+        "shapes",
+        "train_mnist",
+        "chapter",
+        "seeds",
+        "compare_mlp",
+        "ladder",
+    ),
     *("benchmark", "features", "edges", "zoo", "transfer", "frameworks", "exercises", "museum", "lessons"),
     "audit",
 )

@@ -23,6 +23,7 @@ FLOORS = [  # each part of the house imports parts that stand above it in this l
     "examples.frameworks",
     "examples.experiments",
     "examples.side_by_side",
+    "examples.playground",
     "examples.museum",
     "examples.exercises",
     "examples.lessons",

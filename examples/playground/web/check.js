@@ -1,0 +1,143 @@
+// Check: the gradient of one weight or pixel against central differences, over every h.
+
+import { indicesOf, shapeOf } from "./arrays.js";
+import { chart } from "./chart.js";
+import { centralDifference, checkAll, errorCurve, kinks } from "./differences.js";
+import { el, figure, number, replace, written } from "./dom.js";
+import { gradientOf, forward } from "./network.js";
+import { EDITABLE } from "./lens.js";
+import { change, store } from "./store.js";
+import { valueOf } from "./terms.js";
+
+let built = null;
+
+/** The pixel or weight that is looked at; of another cell the first weight that it was made from. */
+export function checked(app) {
+  const { name, index } = app.chosen;
+  return EDITABLE.includes(name) ? { name, index } : { name: "conv.weight", index: [0, 0, 1, 1] };
+}
+
+export const check = {
+  title: "Check",
+  build(panel) {
+    const slider = el("input", { type: "range", min: "-12", max: "-1", step: "0.25", id: "h" });
+    slider.addEventListener("input", () => change({ h: 10 ** Number(slider.value) }));
+    const options = EDITABLE.flatMap((name) =>
+      indicesOf(shapeOf(name === "x" ? store.situation.x : store.situation.state[name])).map((index) =>
+        el("option", { value: `${name}~${index.join(".")}` }, written(name, index)),
+      ),
+    );
+    const select = el("select", { id: "which" }, options);
+    select.addEventListener("change", () => {
+      const [name, index] = select.value.split("~");
+      change({ selected: { name, index: index.split(".").map(Number), side: "gradient" } });
+    });
+    const said = el("div", {}),
+      curve = el("div", { class: "beside" }),
+      every = el("p", { class: "every" });
+    replace(
+      panel,
+      el(
+        "div",
+        { class: "columns checking" },
+        el(
+          "section",
+          {},
+          el(
+            "p",
+            {},
+            "The loss alone tells the slope: move one number a little up and down and see how the loss moves. No backward pass is needed, only two forward passes for each of the 178 numbers.",
+          ),
+          el("p", { class: "row-of-fields" }, el("label", { for: "which" }, "pixel or weight"), select),
+          el(
+            "p",
+            { class: "row-of-fields" },
+            el("label", { for: "h" }, "h"),
+            slider,
+            el("output", { for: "h" }),
+          ),
+          every,
+        ),
+        said,
+        curve,
+      ),
+    );
+    built = { slider, select, said, curve, every, panel };
+  },
+  render(app) {
+    const { slider, select, said, curve, every, panel } = built,
+      { h } = store;
+    const { name, index } = checked(app);
+    slider.value = Math.log10(h);
+    panel.querySelector("output").textContent = `1e${number(Math.log10(h), 3)} = ${number(h, 3)}`;
+    select.value = `${name}~${index.join(".")}`;
+    const situation = app.situation,
+      gradient = valueOf(app.tensors, situation.state, gradientOf(name), index);
+    const difference = centralDifference(app.network, situation, name, index, h);
+    const crossed = kinks(app.network, situation, name, index, h);
+    const loss = forward(app.network, situation.state, situation.x, situation.label)["loss.loss"];
+    const gap = Math.abs(difference - gradient);
+    replace(
+      said,
+      el("h3", {}, written(name, index)),
+      el(
+        "dl",
+        { class: "ledger" },
+        el("dt", {}, "backprop"),
+        el("dd", {}, figure(gradient, 10)),
+        el("dt", {}, "(L(w + h) − L(w − h)) / 2h"),
+        el("dd", {}, figure(difference, 10)),
+        el("dt", {}, "they differ by"),
+        el("dd", {}, number(gap, 3)),
+        el("dt", {}, "the loss"),
+        el("dd", {}, number(loss, 6)),
+      ),
+      el(
+        "p",
+        { class: crossed.length ? "bad" : "good" },
+        crossed.length
+          ? `✗ kink crossed between w − h and w + h: ${crossed.slice(0, 3).join("; ")}${crossed.length > 3 ? ` and ${crossed.length - 3} more` : ""}. The difference mixes two slopes.`
+          : "✓ no kink between w − h and w + h.",
+      ),
+    );
+    const of = [app.tensors, name, `${index}`];
+    if (!curve.of?.every((part, i) => part === of[i])) {
+      curve.of = of;
+      curve.points = errorCurve(app.network, situation, gradient, name, index);
+    }
+    const { points } = curve;
+    replace(
+      curve,
+      chart({
+        curves: [{ name: "error", kind: "main", points: points.map((p) => [p.h, p.error]) }],
+        words: `How far the difference is from backprop: smallest ${number(Math.min(...points.map((p) => p.error)), 2)}`,
+        xLabel: "h",
+        yLabel: "error of the difference over h",
+        logX: true,
+        logY: true,
+        mark: h,
+        hollow: ([x]) => points.find((p) => p.h === x).kinked,
+      }),
+      el(
+        "p",
+        { class: "note" },
+        "On the right the curve bends (h too large, error falls with h²), on the left rounding takes over (error grows with 1/h). Hollow: a kink was crossed.",
+      ),
+    );
+    const key = [situation, app.network];
+    if (every.key?.[0] !== key[0] || every.key?.[1] !== key[1]) {
+      every.key = key;
+      const all = checkAll(app.network, situation, app.tensors);
+      const wrong = all.count - all.agree - all.crossed;
+      replace(
+        every,
+        el(
+          "strong",
+          { class: wrong ? "bad" : "good" },
+          `${wrong ? "✗" : "✓"} ${all.agree} of ${all.count} agree`,
+        ),
+        ` with h = 1e−5${all.crossed ? `; ${all.crossed} lie on a kink` : ""}${wrong ? `; ${wrong} do not, farthest off ${written(all.worst.name, all.worst.index)} by ${number(all.worst.gap, 2)}` : ""}.`,
+      );
+    }
+  },
+};

@@ -1,0 +1,98 @@
+// Code: the stage in the lens, four times: its mathematics, by hand in NumPy, in PyTorch, and on this page.
+
+import { el, replace } from "./dom.js";
+import { data } from "./store.js";
+import { tensorOf } from "./strip.js";
+
+let panelOf = null;
+
+/** The stage that made the chosen number, and which of its passes. */
+export function stageOfCell(chosen) {
+  const found = tensorOf(chosen);
+  if (found === "x" || /\.(weight|bias)$/.test(found))
+    return [found === "x" ? "conv" : found.split(".")[0], "forward"];
+  const [stage, tensor] = found.split(".");
+  return [stage, tensor.startsWith("d") ? "backward" : "forward"];
+}
+
+export const code = {
+  title: "Code",
+  build(panel) {
+    panelOf = panel;
+  },
+  render(app) {
+    const [stage, pass] = stageOfCell(app.chosen),
+      facts = data.stages[stage];
+    const layer = stage === "loss" ? app.network.loss : app.network.stages[stage];
+    const wanted = tensorOf(app.chosen).split(".")[1] ?? "out";
+    const lines = (list) => el("code", {}, list.join("\n"));
+    const rows = facts[pass].map(({ maths, code: made }) =>
+      el(
+        "tr",
+        { class: maths.length ? "maths" : "rest" },
+        el(
+          "td",
+          {},
+          maths.map((text) =>
+            el(
+              "code",
+              { class: text.startsWith(`${wanted} `) || text.startsWith(`${wanted}[`) ? "wanted" : "" },
+              text,
+            ),
+          ),
+        ),
+        el("td", {}, el("pre", {}, lines(made))),
+      ),
+    );
+    const torch =
+      pass === "forward"
+        ? [
+            el("pre", {}, lines([facts.lines[1]])),
+            el("p", { class: "note" }, "forward: nothing more to write"),
+          ]
+        : [el("p", { class: "note" }, "no line: autograd finds the backward pass by itself")];
+    const own = dedent(layer[pass].toString());
+    replace(
+      panelOf,
+      el("h3", {}, `${stage}, ${pass}: ${facts.hand} by hand, ${facts.torch} in PyTorch`),
+      el(
+        "div",
+        { class: "columns code" },
+        el(
+          "table",
+          { class: "aligned" },
+          el(
+            "caption",
+            {},
+            "tinycnn_numpy: beside an equation the lines that compute it; grey ones check and remember",
+          ),
+          el(
+            "thead",
+            {},
+            el("tr", {}, el("th", { scope: "col" }, "mathematics"), el("th", { scope: "col" }, "NumPy")),
+          ),
+          el("tbody", {}, rows),
+        ),
+        el(
+          "section",
+          {},
+          el("h4", {}, "PyTorch"),
+          torch,
+          el("h4", {}, "JavaScript, as this page runs it"),
+          el("pre", {}, el("code", {}, own)),
+        ),
+      ),
+    );
+  },
+};
+
+function dedent(text) {
+  const lines = text.split("\n"),
+    deep = Math.min(
+      ...lines
+        .slice(1)
+        .filter((l) => l.trim())
+        .map((l) => l.search(/\S/)),
+    );
+  return [lines[0], ...lines.slice(1).map((line) => line.slice(deep))].join("\n");
+}

@@ -1,0 +1,307 @@
+// Draw a digit: MNISTCNN, trained by this library on the real MNIST, run on what stands in the field.
+
+import { shaped, shapeOf } from "./arrays.js";
+import { el, number, replace } from "./dom.js";
+import { MNIST, run } from "./network.js";
+import { bytesOf, data } from "./store.js";
+
+const MEAN = 0.1307,
+  STD = 0.3081; // of MNIST's training pixels
+let built = null,
+  pixels = new Float64Array(784),
+  pen = [14, 14],
+  label = null,
+  waiting = 0;
+
+let weights = null;
+
+function state() {
+  if (!weights) {
+    weights = {};
+    for (const [name, { shape, base64 }] of Object.entries(data.mnist.weights))
+      weights[name] = shaped([...new Float32Array(bytesOf(base64).buffer)], shape);
+  }
+  return weights;
+}
+
+/** What the network gives for the pixels, 0 to 1, as they stand. */
+export function look(given, asLabel = 0) {
+  const x = [
+    shaped(
+      [...given].map((value) => (value - MEAN) / STD),
+      [28, 28],
+    ),
+  ];
+  return run(MNIST, state(), x, asLabel);
+}
+
+/** Moved so that the ink's centre of mass is the field's, as MNIST's makers did. */
+function centred(given) {
+  let mass = 0,
+    y = 0,
+    x = 0;
+  given.forEach((value, k) => {
+    mass += value;
+    y += value * Math.floor(k / 28);
+    x += value * (k % 28);
+  });
+  if (!mass) return given;
+  const [dy, dx] = [Math.round(14 - y / mass - 0.5), Math.round(14 - x / mass - 0.5)],
+    moved = new Float64Array(784);
+  given.forEach((value, k) => {
+    const [h, w] = [Math.floor(k / 28) + dy, (k % 28) + dx];
+    if (value && h >= 0 && h < 28 && w >= 0 && w < 28) moved[h * 28 + w] = value;
+  });
+  return moved;
+}
+
+/** Ink around a point, in pixels of the field. */
+function ink(y, x) {
+  for (let h = 0; h < 28; h++)
+    for (let w = 0; w < 28; w++) {
+      const far = Math.hypot(h + 0.5 - y, w + 0.5 - x),
+        dark = Math.max(0, Math.min(1, 1.9 - far));
+      pixels[h * 28 + w] = Math.max(pixels[h * 28 + w], dark);
+    }
+}
+
+function paintMap(canvas, map, scale, style) {
+  const [H, W] = shapeOf(map),
+    picture = new ImageData(W, H);
+  map.flat().forEach((value, k) => {
+    const size = scale ? Math.min(1, Math.abs(value) / scale) : 0,
+      end = value > 0 ? style.pos : style.neg;
+    for (let c = 0; c < 3; c++) picture.data[4 * k + c] = style.paper[c] + size * (end[c] - style.paper[c]);
+    picture.data[4 * k + 3] = 255;
+  });
+  Object.assign(canvas, { width: W, height: H });
+  canvas.getContext("2d").putImageData(picture, 0, 0);
+}
+
+function colours() {
+  const of = (name) => {
+    const context = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
+    context.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name);
+    context.fillRect(0, 0, 1, 1);
+    return [...context.getImageData(0, 0, 1, 1).data];
+  };
+  return { pos: of("--pos"), neg: of("--neg"), paper: of("--cell"), ink: of("--ink") };
+}
+
+function show() {
+  waiting = 0;
+  const style = colours(),
+    empty = !pixels.some(Boolean);
+  const tensors = look(pixels, label ?? 0),
+    probs = tensors["loss.probs"];
+  const best = probs.indexOf(Math.max(...probs));
+  paintMap(built.field, shaped([...pixels], [28, 28]), 1, { ...style, pos: style.ink });
+  built.field.getContext("2d").fillStyle = "transparent";
+  built.bars.forEach(({ bar, text, row }, k) => {
+    bar.style.setProperty("--share", empty ? 0 : probs[k]);
+    text.textContent = empty ? "" : number(probs[k], 3);
+    row.classList.toggle("best", !empty && k === best);
+  });
+  replace(
+    built.verdict,
+    empty
+      ? "Nothing is drawn yet."
+      : `${best}, with probability ${number(probs[best], 3)}` +
+          (label === null ? "" : `; the label is ${label}: loss ${number(tensors["loss.loss"], 3)}`),
+  );
+  for (const [name, canvases] of Object.entries(built.maps)) {
+    const maps = tensors[name],
+      scale = Math.max(...maps.flat(2).map(Math.abs));
+    canvases.forEach((canvas, c) =>
+      paintMap(
+        canvas,
+        empty && name !== "conv1.out" ? maps[c].map((row) => row.map(() => 0)) : maps[c],
+        scale,
+        style,
+      ),
+    );
+  }
+  built.gradient.hidden = label === null;
+}
+
+export function soon() {
+  if (!waiting) waiting = requestAnimationFrame(show);
+}
+
+function movePen(y, x) {
+  pen = [Math.max(0, Math.min(27, y)), Math.max(0, Math.min(27, x))];
+  built.pen.style.setProperty("--y", pen[0]);
+  built.pen.style.setProperty("--x", pen[1]);
+}
+
+const ROWS = [
+  ["conv1.out", 16, "convolution 1: 16 maps of 26 × 26"],
+  ["pool1.out", 16, "after ReLU and pooling: 13 × 13"],
+  ["conv2.out", 32, "convolution 2: 32 maps of 11 × 11"],
+  ["pool2.out", 32, "after ReLU and pooling: 5 × 5"],
+];
+
+export const digits = {
+  title: "Digits",
+  build(panel) {
+    if (!data.mnist) {
+      replace(
+        panel,
+        el(
+          "p",
+          {},
+          "This page was made without the weights of MNIST: ",
+          el("code", {}, "python -m examples.playground"),
+          " makes it with them.",
+        ),
+      );
+      return;
+    }
+    const field = el("canvas", { width: 28, height: 28, "aria-hidden": "true" }),
+      cursor = el("span", { class: "pen", "aria-hidden": "true" });
+    const area = el(
+      "div",
+      {
+        class: "drawing",
+        tabindex: "0",
+        role: "application",
+        "aria-label": "field of 28 by 28 pixels: arrow keys move the pen, Space draws, Delete wipes",
+      },
+      field,
+      cursor,
+    );
+    const draw = (event) => {
+      const box = area.getBoundingClientRect();
+      const [y, x] = [
+        ((event.clientY - box.y) / box.height) * 28,
+        ((event.clientX - box.x) / box.width) * 28,
+      ];
+      ink(y, x);
+      movePen(Math.floor(y), Math.floor(x));
+      label = null;
+      soon();
+    };
+    area.addEventListener("pointerdown", (event) => {
+      area.setPointerCapture(event.pointerId);
+      draw(event);
+    });
+    area.addEventListener("pointermove", (event) => event.buttons && draw(event));
+    const arrows = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+    let down = false;
+    area.addEventListener("keydown", (event) => {
+      if (event.key === " ") down = true;
+      else if (event.key === "Delete" || event.key === "Backspace") wipe();
+      else if (arrows[event.key]) movePen(pen[0] + arrows[event.key][0], pen[1] + arrows[event.key][1]);
+      else return;
+      event.preventDefault();
+      if (down) {
+        ink(pen[0] + 0.5, pen[1] + 0.5);
+        label = null;
+      }
+      soon();
+    });
+    area.addEventListener("keyup", (event) => event.key === " " && (down = false));
+    area.addEventListener("blur", () => (down = false));
+    const wipe = () => {
+      pixels = new Float64Array(784);
+      label = null;
+      soon();
+    };
+    const images = bytesOf(data.mnist.images);
+    const take = (n) => {
+      pixels = Float64Array.from(images.slice(784 * n, 784 * (n + 1)), (value) => value / 255);
+      label = data.mnist.labels[n];
+      soon();
+    };
+    const samples = el(
+      "p",
+      { class: "buttons samples" },
+      "test images ",
+      data.mnist.labels.map((k, n) =>
+        el(
+          "button",
+          { type: "button", onclick: () => take(n), "aria-label": `test image of a ${k}` },
+          String(k),
+        ),
+      ),
+    );
+    const bars = Array.from({ length: 10 }, (_, k) => {
+      const bar = el("span", { class: "bar" }),
+        text = el("span", { class: "share" });
+      return { bar, text, row: el("li", {}, el("span", { class: "class" }, String(k)), bar, text) };
+    });
+    const verdict = el("p", { class: "verdict", role: "status" }),
+      maps = {};
+    const strips = ROWS.map(([name, count, said]) => {
+      maps[name] = Array.from({ length: count }, () =>
+        el("canvas", { width: 1, height: 1, "aria-hidden": "true" }),
+      );
+      return el("figure", { class: "feature-maps" }, el("figcaption", {}, said), el("div", {}, maps[name]));
+    });
+    maps["conv1.dx"] = [el("canvas", { width: 1, height: 1, "aria-hidden": "true" })];
+    const gradient = el(
+      "figure",
+      { class: "feature-maps slope" },
+      el("figcaption", {}, "gradient of every pixel: red, more ink raises the loss; blue lowers it"),
+      el("div", {}, maps["conv1.dx"]),
+    );
+    const { accuracy, dataset, command } = data.mnist;
+    replace(
+      panel,
+      el(
+        "div",
+        { class: "columns digits" },
+        el(
+          "section",
+          {},
+          area,
+          el(
+            "p",
+            { class: "buttons" },
+            el(
+              "button",
+              {
+                type: "button",
+                onclick: () => {
+                  pixels = centred(pixels);
+                  soon();
+                },
+              },
+              "Centre",
+            ),
+            el("button", { type: "button", onclick: wipe }, "Wipe"),
+          ),
+          samples,
+          gradient,
+        ),
+        el(
+          "section",
+          {},
+          verdict,
+          el(
+            "ul",
+            { class: "bars" },
+            bars.map(({ row }) => row),
+          ),
+          el(
+            "p",
+            { class: "note" },
+            accuracy
+              ? [
+                  `MNISTCNN, 12,810 weights, ${accuracy} % right on the 10,000 test images of ${dataset}. The weights were made by `,
+                  el("code", {}, command),
+                ]
+              : `MNISTCNN with the weights of ${command}`,
+          ),
+        ),
+        el("section", { class: "all-maps" }, strips),
+      ),
+    );
+    built = { field, bars, verdict, maps, pen: cursor, gradient };
+    movePen(14, 14);
+    take(3);
+  },
+  render() {
+    if (built) soon();
+  },
+};

@@ -1,0 +1,224 @@
+// The strip: every tensor of the network from left to right, and below each its gradient.
+
+import { at, flat, indicesOf, shapeOf } from "./arrays.js";
+import { cellOf, everyCell, grid, keyOf, mark, paint } from "./cells.js";
+import { el, number, placeOf, replace, titleOf } from "./dom.js";
+import { gradientOf } from "./network.js";
+import { termsOf, valueOf } from "./terms.js";
+
+const STATIONS = [
+  { title: "image", stage: "", names: ["x"] },
+  { title: "filters", stage: "conv", names: ["conv.weight", "conv.bias"] },
+  { title: "convolution", stage: "conv", names: ["conv.out"] },
+  { title: "ReLU", stage: "relu", names: ["relu.out"] },
+  { title: "max pool", stage: "pool", names: ["pool.out"] },
+  { title: "dense weights", stage: "fc", names: ["fc.weight", "fc.bias"] },
+  { title: "logits", stage: "fc", names: ["fc.out"] },
+];
+
+export const SHOWN = [...STATIONS.flatMap((station) => station.names), "loss.probs", "loss.loss"];
+
+/** Rows of indices of a tensor, map by map. */
+function mapsOf(name, shape) {
+  const rows = (prefix, [H, W]) =>
+    Array.from({ length: H }, (_, h) => Array.from({ length: W }, (_, w) => [...prefix, h, w]));
+  if (name === "fc.weight") {
+    const block = (m, c) => [0, 1, 2].map((h) => [0, 1, 2].map((w) => [m, (c * 3 + h) * 3 + w]));
+    return indicesOf([shape[0], 4]).map(([m, c]) => block(m, c));
+  }
+  if (shape.length < 2) return [indicesOf(shape).map((index) => [index])];
+  return indicesOf(shape.slice(0, -2)).map((prefix) => rows(prefix, shape.slice(-2)));
+}
+
+const captions = new Map();
+
+function tensor(name, side, shape) {
+  const head = el("figcaption", {}, el("span", { class: "name" }, tensorOf({ name, side })));
+  captions.set(`${name} ${side}`, head);
+  const label = `${titleOf(name)}, ${side === "value" ? "values" : "gradients"}, ${shape.join(" by ") || "one number"}`;
+  return el(
+    "figure",
+    { class: `tensor ${name.replace(".", "-")} ${side}`, "data-tensor": `${name} ${side}` },
+    head,
+    grid(name, side, mapsOf(name, shape), label),
+  );
+}
+
+/** The strip as an element; `app` has tensors and the store's situation. */
+export function buildStrip(app) {
+  const shape = (name) => shapeOf(app.situation.state[name] ?? app.tensors[name]);
+  const station = ({ title, stage, names }) =>
+    el(
+      "section",
+      { class: `station ${stage || "image"}`, "aria-label": title },
+      el("h2", {}, title),
+      el(
+        "div",
+        { class: "pass forward" },
+        names.map((name) => tensor(name, "value", shape(name))),
+      ),
+      el(
+        "div",
+        { class: "pass backward" },
+        names.map((name) => tensor(name, "gradient", shape(name))),
+      ),
+    );
+  const loss = el(
+    "section",
+    { class: "station loss", "aria-label": "loss" },
+    el("h2", {}, "loss"),
+    el(
+      "div",
+      { class: "pass forward" },
+      tensor("loss.probs", "value", [2]),
+      tensor("loss.loss", "value", []),
+    ),
+    el(
+      "div",
+      { class: "pass backward" },
+      el("p", { class: "starts" }, "dL/dL = 1: here the way back begins"),
+    ),
+  );
+  const rails = el(
+    "div",
+    { class: "rails", "aria-hidden": "true" },
+    el("span", { class: "rail forward" }, "forward →"),
+    el("span", { class: "rail backward" }, "← backward"),
+  );
+  return el("div", { class: "strip" }, el("div", { class: "stations" }, rails, STATIONS.map(station), loss));
+}
+
+export function buildLegend() {
+  return el(
+    "p",
+    { class: "legend" },
+    el("span", {}, el("span", { class: "cell pos d20" }), " above 0"),
+    el("span", {}, el("span", { class: "cell neg d20" }), " below 0"),
+    el("span", {}, el("span", { class: "cell nil" }), " exactly 0"),
+    el("span", {}, el("span", { class: "cell nil lit" }), " is in the sum"),
+    el(
+      "span",
+      { class: "with-mistake" },
+      el("span", { class: "cell nil wrong" }),
+      " differs from the right network",
+    ),
+  );
+}
+
+export function hasGradient(name) {
+  return !name.startsWith("loss");
+}
+
+/** The tensor that a side of a cell is found in: "conv.out" or "relu.dx". */
+export function tensorOf({ name, side }) {
+  return side === "value" ? name : gradientOf(name);
+}
+
+export function numberAt(app, { name, side, index }) {
+  return valueOf(app.tensors, app.situation.state, tensorOf({ name, side }), index);
+}
+
+const painted = new Map(); // "conv.out value" -> [[cell, index], ...]
+
+function cellsOf(name, side, array) {
+  const key = `${name} ${side}`;
+  if (!painted.has(key))
+    painted.set(
+      key,
+      indicesOf(shapeOf(array)).map((index) => [cellOf(name, side, index), index]),
+    );
+  return painted.get(key);
+}
+
+/** Repaint all cells; mark those that differ from the right network. */
+export function paintStrip(app) {
+  for (const name of SHOWN)
+    for (const side of hasGradient(name) ? ["value", "gradient"] : ["value"]) {
+      const found = tensorOf({ name, side }),
+        { state } = app.situation;
+      const array = state[found] ?? app.tensors[found],
+        right = state[found] ?? app.right[found];
+      const scale = Math.max(...flat(array).map(Math.abs));
+      let wrong = 0;
+      for (const [node, index] of cellsOf(name, side, array)) {
+        const value = at(array, index),
+          differs = array !== right && Math.abs(value - at(right, index)) > 1e-12 * scale;
+        if (differs) wrong++;
+        paint(node, value, scale, differs);
+      }
+      caption(`${name} ${side}`, wrong ? `${wrong} wrong` : `±${number(scale, 2)}`, wrong);
+    }
+}
+
+function caption(key, text, wrong) {
+  const node = captions.get(key);
+  if (node.said === text) return;
+  node.said = text;
+  replace(node, node.firstChild, el("span", { class: wrong ? "scale bad" : "scale" }, text));
+}
+
+/** Every cell says its place and number to those who cannot see it. */
+export function labelStrip(app) {
+  for (const node of everyCell()) node.setAttribute("aria-label", inWords(app, node.at));
+}
+
+export function inWords(app, { name, side, index }) {
+  const value = number(valueOf(app.tensors, app.situation.state, name, index));
+  const gradient = hasGradient(name)
+    ? number(valueOf(app.tensors, app.situation.state, gradientOf(name), index))
+    : "";
+  const place = [titleOf(name), placeOf(name, index)].filter(Boolean).join(", ");
+  if (app.veiled?.has(`${name} value`) || app.veiled?.has(`${name} gradient`))
+    return `${place}: predict first`;
+  if (!gradient) return `${place}: ${value}`;
+  return side === "value"
+    ? `${place}: ${value}, gradient ${gradient}`
+    : `gradient of ${place}: ${gradient}, value ${value}`;
+}
+
+const PLACE = {
+  // where the strip shows a tensor of the network
+  "loss.dlogits": ["fc.out", "gradient"],
+  "flatten.dx": ["pool.out", "gradient"],
+  "pool.dx": ["relu.out", "gradient"],
+  "relu.dx": ["conv.out", "gradient"],
+  "conv.dx": ["x", "gradient"],
+};
+
+export function shownAs(name, index) {
+  const weight = name.replace(/\.d(weight|bias)$/, ".$1");
+  const [shown, side] = PLACE[name] ?? (weight === name ? [name, "value"] : [weight, "gradient"]);
+  return { name: shown, side, index };
+}
+
+/** Light the cells that a number was made from. */
+export function light(app, chosen, of = chosen) {
+  const marks = new Map();
+  const put =
+    (text) =>
+    ([name, index]) => {
+      const place = shownAs(name, index);
+      marks.set(keyOf(place.name, place.side, place.index), text);
+    };
+  const name = tensorOf(of);
+  if (app.tensors[name] !== undefined && !(name in app.situation.state) && name !== "x") {
+    const { terms, also = [] } = termsOf(app.tensors, app.situation.state, name, of.index);
+    also.forEach(put(" also"));
+    terms.forEach(({ cells }) => cells.forEach(put(" lit")));
+  }
+  const chosenKey = keyOf(chosen.name, chosen.side, chosen.index);
+  marks.set(chosenKey, `${marks.get(chosenKey) ?? ""} chosen`);
+  mark(marks);
+}
+
+export function lightCells(chosen, cells) {
+  const marks = new Map(
+    cells.map(([name, index]) => {
+      const place = shownAs(name, index);
+      return [keyOf(place.name, place.side, place.index), " lit strong"];
+    }),
+  );
+  const chosenKey = keyOf(chosen.name, chosen.side, chosen.index);
+  marks.set(chosenKey, `${marks.get(chosenKey) ?? ""} chosen`);
+  mark(marks);
+}

@@ -1,0 +1,97 @@
+// Your model: what the student's own layers gave for the page's first situation, beside what is right.
+
+import { at, flat, indicesOf, shapeOf, shaped } from "./arrays.js";
+import { el, figure, replace, written } from "./dom.js";
+import { TINY, run } from "./network.js";
+import { change, data } from "./store.js";
+import { shownAs } from "./strip.js";
+
+let panelOf = null;
+
+export const studentsView = {
+  title: "Your model",
+  build(panel) {
+    panelOf = panel;
+  },
+  render() {
+    const { x, state, label } = data.start,
+      right = run(TINY, state, x, label),
+      { file, tensors, error, verdicts } = data.student;
+    const cells = (name) => {
+      const own = shaped(flat(tensors[name]), shapeOf(right[name]));
+      const scale = Math.max(1e-300, ...flat(right[name]).map(Math.abs));
+      return indicesOf(shapeOf(right[name]))
+        .map((index) => ({ index, own: at(own, index), right: at(right[name], index) }))
+        .filter((entry) => !(Math.abs(entry.own - entry.right) <= 1e-9 * scale))
+        .sort((a, b) => Math.abs(b.own - b.right) - Math.abs(a.own - a.right));
+    };
+    const wrong = verdicts.filter(({ verdict }) => verdict !== "match"),
+      fine = verdicts.filter(({ verdict }) => verdict === "match");
+    const rows = wrong.map(({ name, verdict, said }) => {
+      const off = tensors[name] ? cells(name) : [],
+        [first] = off,
+        place = first && shownAs(name, first.index);
+      return el(
+        "tr",
+        {},
+        el("th", { scope: "row" }, el("code", {}, name)),
+        el("td", { class: "bad" }, `✗ ${verdict}`),
+        el("td", {}, off.length ? `${off.length} of ${flat(right[name]).length}` : ""),
+        el(
+          "td",
+          {},
+          first
+            ? [
+                el(
+                  "button",
+                  {
+                    type: "button",
+                    class: "link",
+                    onclick: () =>
+                      change({ situation: data.start, mistake: "", view: "lens", selected: place }),
+                  },
+                  written(name, first.index),
+                ),
+                " yours ",
+                figure(first.own),
+                ", right ",
+                figure(first.right),
+              ]
+            : "",
+        ),
+        el("td", {}, said),
+      );
+    });
+    replace(
+      panelOf,
+      el("h3", {}, `${file} against the right TinyCNN, on the image and weights that the page begins with`),
+      error && el("p", { class: "bad" }, error),
+      el(
+        "p",
+        { class: wrong.length ? "bad" : "good" },
+        wrong.length
+          ? `✗ ${wrong.length} of ${verdicts.length} tensors differ`
+          : `✓ all ${verdicts.length} tensors are right`,
+      ),
+      wrong.length > 0 &&
+        el(
+          "table",
+          { class: "students" },
+          el("caption", {}, "What differs, in the order of computation"),
+          el(
+            "thead",
+            {},
+            el(
+              "tr",
+              {},
+              ["tensor", "verdict", "differ", "farthest off", "the doctor"].map((head) =>
+                el("th", { scope: "col" }, head),
+              ),
+            ),
+          ),
+          el("tbody", {}, rows),
+        ),
+      fine.length > 0 && el("p", { class: "note" }, "Right: ", fine.map(({ name }) => name).join(", ")),
+    );
+  },
+};

@@ -1,0 +1,183 @@
+// Where a number comes from: the terms of the sum that made it, each with the cells that it was read from.
+//
+//   termsOf(tensors, state, name, index) -> { terms: [{ value, cells: [[name, index], ...] }], rule }
+//
+// The terms add up to the number. A cell that is a constant (the 1 that the loss subtracts) has no name.
+
+import { at, indicesOf, shapeOf } from "./arrays.js";
+import { windowOf, winner } from "./layers.js";
+
+export function termsOf(tensors, state, name, index) {
+  return RULES[name]({ tensors, state, index, ...reading(tensors, state) });
+}
+
+/** The value of a cell of any tensor or weight. */
+export function valueOf(tensors, state, name, index) {
+  return at(state[name] ?? tensors[name], index);
+}
+
+function reading(tensors, state) {
+  const value = (name, index) => valueOf(tensors, state, name, index);
+  const product = (...cells) => ({
+    cells,
+    value: cells.reduce((p, [name, index]) => p * value(name, index), 1),
+  });
+  return { value, product };
+}
+
+const unfold = (k) => [Math.floor(k / 9), Math.floor(k / 3) % 3, k % 3]; // of fc's inputs: c, h, w
+
+/** Why nothing came back to some places of the convolution: a shut ReLU, or a lost window of the pool. */
+function whyZero(tensors, places) {
+  const silent = places.filter((place) => at(tensors["relu.dx"], place) === 0);
+  const shut = silent.filter((place) => !(at(tensors["conv.out"], place) > 0)).length,
+    lost = silent.length - shut;
+  const reasons = [
+    shut && `${shut} have a shut ReLU`,
+    lost && `${lost} lost their window of the pool`,
+  ].filter(Boolean);
+  return silent.length
+    ? `Of the ${places.length} places that use it ${silent.length} send nothing back: ${reasons.join(", ")}.`
+    : "";
+}
+
+const RULES = {
+  "conv.out"({ state, index: [f, h, w], product }) {
+    const kernel = indicesOf(shapeOf(state["conv.weight"][f]));
+    const terms = kernel.map(([c, i, j]) => product(["conv.weight", [f, c, i, j]], ["x", [c, h + i, w + j]]));
+    return {
+      rule: "bias[f] + sum weight[f,c,i,j] * x[c,h+i,w+j]",
+      terms: [...terms, product(["conv.bias", [f]])],
+    };
+  },
+  "relu.out"({ index, value }) {
+    const x = value("conv.out", index);
+    return {
+      rule: "max(x, 0)",
+      terms: [{ value: Math.max(x, 0), cells: [["conv.out", index]] }],
+      note: x > 0 ? "x is above 0: it passes as it is." : "x is not above 0: the gate is shut and gives 0.",
+    };
+  },
+  "pool.out"({ tensors, index: [c, h, w], value }) {
+    const won = winner(tensors["relu.out"][c], h, w);
+    const others = windowOf(h, w).filter(([i, j]) => i !== won[0] || j !== won[1]);
+    const tied = others.some(([i, j]) => value("relu.out", [c, i, j]) === value("relu.out", [c, ...won]));
+    return {
+      rule: "the largest of four",
+      terms: [{ value: value("relu.out", [c, ...won]), cells: [["relu.out", [c, ...won]]] }],
+      also: others.map(([i, j]) => ["relu.out", [c, i, j]]),
+      note: tied
+        ? "A tie: of equal numbers the first in reading order wins."
+        : "The other three are smaller and leave no trace.",
+    };
+  },
+  "fc.out"({ state, index: [m], product }) {
+    const terms = state["fc.weight"][m].map((_, k) =>
+      product(["fc.weight", [m, k]], ["pool.out", unfold(k)]),
+    );
+    return { rule: "bias[m] + sum x[k] * weight[m,k]", terms: [...terms, product(["fc.bias", [m]])] };
+  },
+  "loss.probs"({ tensors, index: [k] }) {
+    return {
+      rule: "exp(logits[k]) / sum exp(logits)",
+      terms: [{ value: tensors["loss.probs"][k], cells: [["fc.out", [k]]] }],
+      also: tensors["fc.out"].map((_, j) => ["fc.out", [j]]).filter(([, [j]]) => j !== k),
+    };
+  },
+  "loss.loss"({ tensors, label }) {
+    const k = label ?? tensors.label;
+    return {
+      rule: "-log probs[label]",
+      terms: [{ value: tensors["loss.loss"], cells: [["loss.probs", [k]]] }],
+    };
+  },
+  "loss.dlogits"({ tensors, index: [k], product }) {
+    const right = k === tensors.label;
+    const terms = [product(["loss.probs", [k]])];
+    if (right) terms.push({ value: -1, cells: [] });
+    return {
+      rule: "probs[k] - [k is label]",
+      terms,
+      note: right ? "k is the label: 1 is taken off." : "k is not the label: nothing is taken off.",
+    };
+  },
+  "fc.dbias"({ index: [m], product }) {
+    return { rule: "dout[m]", terms: [product(["loss.dlogits", [m]])] };
+  },
+  "fc.dweight"({ index: [m, k], product }) {
+    return { rule: "dout[m] * x[k]", terms: [product(["loss.dlogits", [m]], ["pool.out", unfold(k)])] };
+  },
+  "flatten.dx"({ state, index: [c, h, w], product }) {
+    const k = (c * 3 + h) * 3 + w;
+    return {
+      rule: "sum_m dout[m] * weight[m,k]",
+      note: "fc.dx, put back into maps: flatten computes nothing.",
+      terms: state["fc.weight"].map((_, m) => product(["loss.dlogits", [m]], ["fc.weight", [m, k]])),
+    };
+  },
+  "pool.dx"({ tensors, index: [c, i, j], product }) {
+    const [h, w] = [i >> 1, j >> 1],
+      won = winner(tensors["relu.out"][c], h, w);
+    const wins = won[0] === i && won[1] === j;
+    return {
+      rule: "dout[c,h,w] * [i,j is the winner]",
+      terms: wins ? [product(["flatten.dx", [c, h, w]])] : [],
+      also: [
+        ["relu.out", [c, ...won]],
+        ["pool.out", [c, h, w]],
+      ],
+      note: wins
+        ? "This pixel won its window, so it takes all of the gradient."
+        : "Another pixel won this window: this one did not move the output, so it gets 0.",
+    };
+  },
+  "relu.dx"({ index, value, product }) {
+    const open = value("conv.out", index) > 0;
+    return {
+      rule: "dout * [x > 0]",
+      terms: open ? [product(["pool.dx", index])] : [],
+      also: [
+        ["conv.out", index],
+        ["pool.dx", index],
+      ],
+      note: open
+        ? "x is above 0: the gate is open and the gradient passes."
+        : "x is not above 0: the gate is shut, nothing passes.",
+    };
+  },
+  "conv.dbias"({ tensors, index: [f], product }) {
+    const places = indicesOf(shapeOf(tensors["relu.dx"][f])).map((place) => [f, ...place]);
+    return {
+      rule: "sum_hw dout[f,h,w]",
+      terms: places.map((place) => product(["relu.dx", place])),
+      note: whyZero(tensors, places),
+    };
+  },
+  "conv.dweight"({ tensors, index: [f, c, i, j], product }) {
+    const places = indicesOf(shapeOf(tensors["relu.dx"][f])).map((place) => [f, ...place]);
+    return {
+      rule: "sum_hw dout[f,h,w] * x[c,h+i,w+j]",
+      note: whyZero(tensors, places),
+      terms: places.map(([, h, w]) => product(["relu.dx", [f, h, w]], ["x", [c, h + i, w + j]])),
+    };
+  },
+  "conv.dx"({ tensors, state, index: [c, y, x], product }) {
+    const terms = [],
+      [, OH, OW] = shapeOf(tensors["relu.dx"]);
+    for (const [f, i, j] of indicesOf([state["conv.weight"].length, 3, 3])) {
+      const [h, w] = [y - i, x - j]; // the window that reads this pixel with its entry i,j
+      if (h >= 0 && h < OH && w >= 0 && w < OW)
+        terms.push(product(["relu.dx", [f, h, w]], ["conv.weight", [f, c, i, j]]));
+    }
+    return {
+      rule: "sum_fij dout[f,h,w] * weight[f,c,i,j], over all windows that read it",
+      terms,
+      note: whyZero(
+        tensors,
+        terms.map(({ cells }) => cells[0][1]),
+      ),
+    };
+  },
+};
+
+export const EXPLAINED = Object.keys(RULES);

@@ -1,0 +1,205 @@
+// Step: against the gradient, once or many times.
+
+import { at, flat, indicesOf, shapeOf } from "./arrays.js";
+import { chart } from "./chart.js";
+import { el, figure, number, replace, written } from "./dom.js";
+import { goTo } from "./lens.js";
+import { batchGradients, forward, step } from "./network.js";
+import { change, data, endOfSeries, images, store } from "./store.js";
+
+let built = null,
+  playing = null;
+let last = null; // { before, gradients, lr }: of the step that was taken last
+let losses = [];
+
+function batch() {
+  const { x, label } = store.situation;
+  return store.images === "all" ? [images, data.labels] : [[x], [label]];
+}
+
+/** One step of SGD from where the network stands; in a row of steps all are undone together. */
+export function takeStep(app, kind = null) {
+  const { x, state, label } = store.situation;
+  const { loss, gradients } = batchGradients(app.network, state, ...batch());
+  last = { before: state, gradients, lr: store.lr };
+  if (!losses.length) losses.push(loss);
+  const after = step(state, gradients, store.lr);
+  if (!Object.values(after).flatMap(flat).every(Number.isFinite)) {
+    stop();
+    return say("The weights have left all bounds: take a smaller learning rate. Undo brings them back.");
+  }
+  losses.push(meanLoss(app, after));
+  change({ situation: { x, state: after, label } }, kind);
+  return say(`step ${losses.length - 1}: loss ${number(losses.at(-1), 5)}`);
+}
+
+function meanLoss(app, state) {
+  const [given, labels] = batch();
+  return (
+    given.reduce((sum, image, n) => sum + forward(app.network, state, image, labels[n])["loss.loss"], 0) /
+    given.length
+  );
+}
+
+function correct(app, state) {
+  const [given, labels] = batch();
+  const right = (image, n) => forward(app.network, state, image, labels[n])["loss.probs"][labels[n]] > 0.5;
+  return [given.filter(right).length, given.length];
+}
+
+function say(text) {
+  built.live.textContent = text;
+}
+
+function stop() {
+  if (!playing) return;
+  clearInterval(playing);
+  playing = null;
+  endOfSeries();
+  built.play.textContent = "Play";
+}
+
+export const train = {
+  title: "Step",
+  build(panel, app) {
+    const lr = el("input", { type: "text", inputmode: "decimal", id: "lr", size: "6", autocomplete: "off" });
+    const error = el("span", { class: "error", role: "alert" });
+    lr.addEventListener("change", () => {
+      const value = Number(lr.value.replace(",", "."));
+      const fine = lr.value.trim() !== "" && value >= 0 && value <= 100;
+      error.textContent = fine
+        ? ""
+        : `learning rate is ${lr.value || "empty"}, expected a number from 0 to 100`;
+      if (fine) change({ lr: value });
+    });
+    const which = el(
+      "select",
+      { id: "images" },
+      el("option", { value: "all" }, "20 images of lines"),
+      el("option", { value: "one" }, "this image alone"),
+    );
+    which.addEventListener("change", () => {
+      losses = [];
+      change({ images: which.value });
+    });
+    const one = el("button", { type: "button", onclick: () => takeStep(app) }, "One step");
+    const play = el(
+      "button",
+      {
+        type: "button",
+        onclick: () => {
+          if (playing) return stop();
+          endOfSeries();
+          play.textContent = "Stop";
+          playing = setInterval(() => takeStep(app, "play"), 60);
+          return null;
+        },
+      },
+      "Play",
+    );
+    const clear = el(
+      "button",
+      {
+        type: "button",
+        onclick: () => {
+          losses = [];
+          last = null;
+          train.render(app);
+        },
+      },
+      "Clear curve",
+    );
+    const live = el("p", { class: "note", role: "status" });
+    const curve = el("section", {}),
+      movers = el("section", {});
+    replace(
+      panel,
+      el(
+        "div",
+        { class: "columns" },
+        el(
+          "section",
+          {},
+          el("p", { class: "formula" }, "weight −= lr × gradient"),
+          el("p", { class: "row-of-fields" }, el("label", { for: "lr" }, "learning rate"), lr, error),
+          el("p", { class: "row-of-fields" }, el("label", { for: "images" }, "on"), which),
+          el("p", { class: "buttons" }, one, play, clear),
+          live,
+        ),
+        curve,
+        movers,
+      ),
+    );
+    built = { lr, which, curve, movers, live, play };
+  },
+  render(app) {
+    const { lr, which, curve, movers } = built;
+    if (document.activeElement !== lr) lr.value = String(store.lr);
+    which.value = store.images;
+    const { state } = app.situation,
+      [right, count] = correct(app, state);
+    replace(
+      curve,
+      losses.length > 1
+        ? chart({
+            curves: [{ name: "loss", kind: "plain", points: losses.map((loss, i) => [i, loss]) }],
+            words: `loss over ${losses.length - 1} steps, from ${number(losses[0], 3)} to ${number(losses.at(-1), 3)}`,
+            xLabel: "step",
+            yLabel: "mean loss",
+          })
+        : el("p", { class: "note" }, "No step yet: the loss curve begins with the first."),
+      el("p", {}, `mean loss ${number(meanLoss(app, state), 5)}, ${right} of ${count} right`),
+    );
+    const { before, gradients, rate } = last
+      ? { ...last, rate: last.lr }
+      : {
+          before: state,
+          gradients: batchGradients(app.network, state, ...batch()).gradients,
+          rate: store.lr,
+        };
+    const found = Object.keys(state).flatMap((name) =>
+      indicesOf(shapeOf(state[name])).map((index) => ({ name, index, grad: at(gradients[name], index) })),
+    );
+    found.sort((a, b) => Math.abs(b.grad) - Math.abs(a.grad));
+    const rows = found.slice(0, 6).map(({ name, index, grad }) => {
+      const old = at(before[name], index);
+      return el(
+        "tr",
+        {},
+        el(
+          "th",
+          { scope: "row" },
+          el(
+            "button",
+            { type: "button", class: "link", onclick: () => goTo({ name, index, side: "gradient" }) },
+            written(name, index),
+          ),
+        ),
+        [old, grad, old - rate * grad].map((value) => el("td", {}, figure(value))),
+      );
+    });
+    replace(
+      movers,
+      el(
+        "table",
+        {},
+        el(
+          "caption",
+          {},
+          `What ${last ? "the last step moved" : "a step will move"} most${store.images === "all" ? " (mean over 20 images, of which the strip shows one)" : ""}`,
+        ),
+        el(
+          "thead",
+          {},
+          el(
+            "tr",
+            {},
+            ["weight", "before", "gradient", "after"].map((head) => el("th", { scope: "col" }, head)),
+          ),
+        ),
+        el("tbody", {}, rows),
+      ),
+    );
+  },
+  leave: stop,
+};
