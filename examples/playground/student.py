@@ -33,7 +33,7 @@ def examine(path: Path, state: dict[str, np.ndarray], x: np.ndarray, label: int)
     question = Case("TinyCNN", "the page", {"first": data}, weights=state, dtype=np.float64, isolated=inputs)
     try:
         with Contained(path) as child:
-            names = [name for name, kind in child.classes if kind == "TinyCNN"]
+            names = [name for name, kinds in child.subjects.items() if "TinyCNN" in kinds]
             if not names:
                 raise ModelError(f"--model {path} defines no class TinyCNN")
             [(_, runs)] = child.ask(names[0], [question])

@@ -40,7 +40,7 @@ from parity.student.worker import FULL, LOST, receive, send
 
 COMMAND = [sys.executable, "-P", "-B", "-u", "-X", "faulthandler", "-m", "parity.student.worker"]
 SHOWN = 2000  # characters of the output that are kept
-LONG, MANY = 500, 60  # characters of a name or remark; how many of them
+LONG, MANY = 500, 40  # characters of a name or remark; how many of them
 NOT_TRIED = "not tried, because two cases before gave no answer in time"
 FOREIGN = "the process sent what is no answer: does the code write to files that it did not open?"
 CLOSED = "the process lost its connection: does the code close files that it did not open?"

@@ -225,7 +225,10 @@ class TestProgram:
             (["nowhere.py"], "there is no file nowhere.py"),
             ([], "the following arguments are required: file (see --help)"),
             ([__file__, "--seed", "-1"], "--seed is -1, expected a whole number >= 0"),
-            ([__file__, "--seconds", "0"], "--seconds is 0 and --memory 2048, expected numbers > 0"),
+            (
+                [__file__, "--seconds", "0"],
+                "--seconds is 0, --total 600 and --memory 2048, expected numbers > 0",
+            ),
             ([__file__, "--json", "no/where"], "--json no/where cannot be written: there is no folder no"),
             (
                 [__file__, "--picture", "a.gif"],

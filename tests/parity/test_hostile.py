@@ -167,9 +167,7 @@ def test_its_result_is_valid_honest_and_its_own(name, tmp_path, capsys):
     assert results.stat().st_size < 1_000_000 and all(c.isprintable() or c in "\n\t" for c in printed.out)
     right = name.startswith("right_")
     assert code == (0 if right else 1) and result["ok"] is right
-    assert result["score"] == (10 if right else pytest.approx(result["score"])) <= 10
-    if name.startswith("deceit_"):
-        assert result["score"] < 10
+    assert result["score"] == 10 if right else 0 <= result["score"] < 10
     assert took < 100  # --total, and what it takes to load and to end; not a measurement
     assert left_behind(str(file)) == []
 
