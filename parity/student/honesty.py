@@ -15,6 +15,7 @@ import numpy as np
 
 from parity.foreign.calls import BACKWARD, FORWARD, UPDATE, method_of
 from parity.foreign.subject import Subject
+from parity.kinds import KINDS
 
 Array = np.ndarray[Any, Any]
 ANSWERS = ("torch", "tensorflow", "keras", "jax", "tinycnn_numpy", "tinycnn_torch", "parity")
@@ -40,7 +41,8 @@ def loaded() -> list[str]:
 def origins(subject: Subject, module: ModuleType) -> list[str]:
     """A remark on each method or function that stands in another file."""
     if subject.cls is not None:
-        methods = [method_of(subject.cls, names) for names in (FORWARD, BACKWARD, UPDATE)]
+        update = UPDATE if KINDS[subject.kind].role == "optimizer" else ()
+        methods = [method_of(subject.cls, names) for names in (FORWARD, BACKWARD, update)]
     else:
         methods = [subject.forward, subject.backward]
     elsewhere: dict[str, list[str]] = {}
@@ -51,8 +53,7 @@ def origins(subject: Subject, module: ModuleType) -> list[str]:
         where = str(getattr(method, "__module__", "")).partition(".")[0]
         where = where if where in ANSWERS else Path(code.co_filename).name
         elsewhere.setdefault(where, []).append(code.co_name)
-    return [f"{' and '.join(dict.fromkeys(names))} of {subject.name} is that of {where}" for where, names in
-            elsewhere.items()]  # fmt: skip
+    return [f"{' and '.join(n)} of {subject.name} are those of {where}" for where, n in elsewhere.items()]
 
 
 class Canary:

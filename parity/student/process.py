@@ -106,6 +106,7 @@ class Contained:
         self.path, self.seconds, self.memory_mb, self.total = Path(path), seconds, memory_mb, total
         self.said, self.definitions_alone = dict(said or {}), False
         self.subjects: dict[str, list[str]] = {}
+        self._written: dict[str, str] = {}  # by the name that can be shown the one that the file has
         self.left: dict[str, str] = {}
         self.remarks: list[str] = []
         self.imports: list[str] = []
@@ -143,7 +144,7 @@ class Contained:
         try:
             if not self._process:
                 self._start()
-            return self._exchange(self.seconds, _taken, (name, None)) or plain
+            return self._exchange(self.seconds, _taken, (self._written.get(name, name), None)) or plain
         except (LoadError, ProcessError):  # its cases will say what it does
             return plain
 
@@ -177,7 +178,8 @@ class Contained:
                 try:
                     if not self._process:
                         self._start()
-                    runs = self._exchange(seconds, partial(_runs, case), (name, case))
+                    question = self._written.get(name, name), case
+                    runs = self._exchange(seconds, partial(_runs, case), question)
                     for run in runs.values():
                         run.failure = self._in_words(run.failure)
                 except (LoadError, ProcessError) as reason:
@@ -219,7 +221,7 @@ class Contained:
         if failure:
             self.__exit__()
             raise LoadError(str(self._in_words(failure)))
-        self.subjects, self.left, self.remarks, self.imports = listed
+        self.subjects, self._written, self.left, self.remarks, self.imports = listed
 
     def _read(self, pipe: Any) -> None:
         """Take all that is printed off the pipe, so that printing never blocks, and keep the beginning."""
@@ -370,7 +372,7 @@ def _listed(message: bytes) -> tuple[Failure | None, Any]:
     remarks, imports = (
         [_plain(str(remark)) for remark in answer[name][:MANY]] for name in ("remarks", "imports")
     )
-    return None, (subjects, left, remarks, imports)
+    return None, (subjects, {_plain(name): str(name) for name, _ in few}, left, remarks, imports)
 
 
 def _taken(message: bytes) -> Taken | None:

@@ -109,6 +109,7 @@ def test_a_killed_run_is_resumed_bit_for_bit(backend, kill, uninterrupted, tmp_p
     assert ours == theirs
 
 
+@pytest.mark.slow
 def test_a_kill_between_checkpoint_and_log_loses_no_line(uninterrupted, tmp_path):
     whole, _ = uninterrupted("numpy")
     for torn in ("", '{"epoch": 1, "tra'):
@@ -227,6 +228,7 @@ def test_an_interrupted_run_says_how_to_go_on(backend, number, code, tmp_path):
 # a full disk, a folder that cannot be written
 
 
+@pytest.mark.slow
 @needs_linux
 def test_a_file_that_may_not_grow_as_on_a_full_disk_leaves_the_checkpoint_before(uninterrupted, tmp_path):
     backend = "numpy"
@@ -465,6 +467,7 @@ def test_overwrite_begins_anew_and_resume_without_a_run_begins(uninterrupted, tm
     assert state(tmp_path / "new") == state(whole)
 
 
+@pytest.mark.slow
 def test_a_finished_run_may_go_on(uninterrupted, tmp_path, capsys):
     whole, _ = uninterrupted("numpy")
     arguments = f"--dataset digits --backend numpy --quiet --output-dir {tmp_path}".split()
@@ -587,6 +590,7 @@ def test_wrong_data_are_refused_before_anything_is_computed(change, message):
 # where the output goes
 
 
+@pytest.mark.slow
 def test_nobody_reads_the_output_any_more(tmp_path):
     child = start("--backend", "numpy", "--epochs", 50, "--output-dir", tmp_path)
     assert "MNISTCNN on digits" in child.stdout.readline()
@@ -606,6 +610,7 @@ def test_a_closed_stream_stops_no_run(closed, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
 
 
+@pytest.mark.slow
 @needs_linux
 def test_a_full_disk_under_the_standard_output(tmp_path):
     with open("/dev/full", "w") as full:
@@ -614,6 +619,7 @@ def test_a_full_disk_under_the_standard_output(tmp_path):
     assert "the standard output cannot be written: No space left on device" in one_error(err.splitlines()[0])
 
 
+@pytest.mark.slow
 def test_a_file_gets_one_line_an_epoch_in_ascii(tmp_path):
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
     folder = tmp_path / "é"

@@ -15,7 +15,8 @@ from examples.playground.__main__ import main
 from examples.playground.build import LIMITS, page_data
 from parity import load_weights, save_weights
 
-MNIST = next((p for p in (Path("data"), Path("../shared/data")) if (p / "MNIST" / "raw").is_dir()), None)
+LAST = Path("MNIST", "raw", "t10k-labels-idx1-ubyte")
+MNIST = next((p for p in (Path("data"), Path("../shared/data")) if (p / LAST).is_file()), None)
 
 
 @pytest.fixture(scope="module")

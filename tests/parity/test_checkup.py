@@ -583,6 +583,16 @@ def checked(tmp_path, capsys):
     return run
 
 
+WORKING_RELU = """
+class ReLU:
+    def forward(self, x):
+        self.mask = x > 0
+        return x * self.mask
+    def backward(self, dout):
+        return dout * self.mask
+"""
+
+
 class TestPoints:
     def test_subclasses_earn_nothing(self, checked):
         many = RIGHT + "".join(f"\nclass Relu{i}(ReLU):\n    pass\n" for i in range(30))
@@ -776,3 +786,48 @@ class Conv:
             code == 1
             and {"Conv: stride that does not divide", "Conv: stride larger than the kernel"} <= wrong
         )
+
+
+class TestHonesty:
+    """Where an answer comes from. What a file does to its examiner: test_hostile.py."""
+
+    def test_inherited_methods_are_said(self, checked):
+        code, result, _ = checked("import tinycnn_numpy as tn\n\nclass ReLU(tn.ReLU):\n    pass\n")
+        assert code == 0 and "it imports tinycnn_numpy" in result["remarks"]
+        assert "forward and backward of ReLU are those of tinycnn_numpy" in result["remarks"]
+
+    def test_code_of_another_file_is_said(self, checked, tmp_path):
+        (tmp_path / "alice.py").write_text(WORKING_RELU)
+        code, result, _ = checked("from alice import *\n")
+        assert code == 0 and "forward and backward of ReLU are those of alice.py" in result["remarks"]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "import tinycnn_numpy as tn\n\nclass ReLU(tn.ReLU):\n    pass\n",
+            "import torch\n" + "class ReLU:\n    def forward(self, x):\n        self.x = x\n"
+            "        return torch.relu(torch.from_numpy(x)).numpy()\n"
+            "    def backward(self, dout):\n        return dout * (self.x > 0)\n",
+        ],
+    )
+    def test_own_gives_no_points_for_it(self, text, checked):
+        assert checked(text)[0] == 0
+        code, result, _ = checked(text, "--own")
+        assert code == 1 and result["score"] == 0 and "not judged" in result["checks"][0]["sentence"]
+
+    def test_own_takes_the_template_s_imports(self, checked):
+        text = (
+            "from tinycnn_numpy.checks import Array\nfrom tinycnn_numpy.layer import Layer\n" + WORKING_RELU
+        )
+        code, result, _ = checked(text, "--own")
+        assert code == 0 and result["score"] == 10 and result["remarks"] == []
+
+    def test_the_whole_file_has_a_limit_too(self, checked):
+        slow = WORKING_RELU.replace("return x", "import time; time.sleep(0.7); return x")
+        code, result, _ = checked(slow, "--total", "1")
+        said = {check["sentence"] for check in result["checks"]}
+        assert code == 1 and "not tried: the 1 s for the whole file are over" in said
+
+    def test_a_name_without_end_is_cut(self, checked):
+        code, result, out = checked(WORKING_RELU.replace("ReLU", "Relu_" + "9" * 5000))
+        assert code == 0 and len(result["checks"][0]["name"]) < 700 and "more characters" in out.out

@@ -46,7 +46,7 @@ NOISE = [
 ]
 
 
-@pytest.mark.parametrize("size", [1, 1e-3])
+@pytest.mark.parametrize("size", [1, pytest.param(1e-3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("base", "method"), NOISE)
 def test_noise_has_no_known_cause(base, method, size):
     checkup = check(noisy(base, method, size), seed=5)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from some import every
 
 import parity
 import tinycnn_numpy as tn
@@ -35,7 +36,7 @@ def codes_of_two(cls):
     return {d.code for d in parity.compare(model, rng.standard_normal((4, 5)).astype(np.float32)).diagnoses}
 
 
-@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+@pytest.mark.parametrize("page", every(4, PAGES.values()), ids=lambda page: page.code)
 def test_the_wrong_line_earns_the_code(page):
     cls = explain.wrong_class(page)
     if page.twice:

@@ -351,6 +351,7 @@ def test_the_worker_imports_no_pytorch(ask):
     assert ask.child.printed == "[]\n" * 3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
 def test_a_process_that_got_away_and_holds_the_pipes_does_not_stop_the_check(tmp_path):
     lines = [
@@ -369,6 +370,7 @@ def test_a_process_that_got_away_and_holds_the_pipes_does_not_stop_the_check(tmp
     assert time.monotonic() - start < 25  # and not until the other one ends
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
 def test_a_worker_that_never_gives_a_thread_its_turn_ends_with_the_check(tmp_path):
     file, number = tmp_path / "student.py", tmp_path / "pid"

@@ -24,6 +24,7 @@ def test_prints_the_table_and_exits_0(capsys):
     )
 
 
+@pytest.mark.slow
 def test_writes_json(capsys, tmp_path):
     arguments = ["--model", "TinyCNN", "--dtype", "float32", "--json"]
     assert main(arguments) == 0

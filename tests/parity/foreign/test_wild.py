@@ -13,10 +13,7 @@ from parity.student.program import examine_file
 
 WILD = Path(__file__).parents[1] / "unseen" / "wild"
 TRUTH = json.loads((WILD / "truth.json").read_text(encoding="utf-8"))
-QUICK = {  # one for each shape of interface
-    "cs231n_ties_softmax.py", "nnfs_conv_nhwc.py", "scipy_convolutional.py", "optimizer_functions.py",
-    "module_with_grad.py", "columns_dense.py", "neg_identity_linear.py", "colab_digits.ipynb", "package/nn",
-}  # fmt: skip
+QUICK = {"nnfs_conv_nhwc.py", "optimizer_functions.py", "colab_digits.ipynb", "package/nn"}
 OF_ANOTHER_MIND = {  # right by the file's own convention, and another than PyTorch's in our interface
     ("package/nn", "CrossEntropyLoss"): "log-of-softmax",  # a sure and wrong answer costs infinitely much
     ("zero_batchnorm_dropout.py", "Dropout"): "scale-missing",  # not inverted
