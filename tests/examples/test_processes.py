@@ -91,8 +91,9 @@ def test_a_run_ends_with_its_torchrun(backend, tmp_path):
     assert any("epoch 2/" in line for line in child.stdout)
     child.kill()
     out, err = child.communicate(timeout=300)
-    assert "epoch 200/" not in out  # a rank that sees the other one gone first has its own words for it
-    assert "error: torchrun has ended, and so does its run" in err
+    assert "epoch 200/" not in out
+    # a rank may see that the other one is gone before it sees that torchrun is
+    assert "error: torchrun has ended, and so does its run" in err or " by peer" in err
 
 
 def one_process(batch, dtype):
