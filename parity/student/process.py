@@ -237,9 +237,9 @@ class Contained:
         """Ask, and give what `read` makes of the answer. Whatever is raised here has ended the process."""
         process = self._process
         assert process and process.stdin and process.stdout
-        answered, late, ended = threading.Event(), threading.Event(), threading.Event()
-        events = answered, late, ended
-        watcher = threading.Thread(target=_watch, args=(process, seconds, *events), daemon=True)
+        events = answered, late, full, ended = [threading.Event() for _ in range(4)]
+        limits = seconds, self.memory_mb
+        watcher = threading.Thread(target=_watch, args=(process, *limits, *events), daemon=True)
         watcher.start()
         try:
             try:
@@ -256,6 +256,8 @@ class Contained:
             reason = f" It was interrupted {failure.where}" if failure and interrupted else ""
         except (EOFError, OSError):
             reason = "" if late.is_set() else self._how_it_ended()
+            if full.is_set():
+                reason = f"out of memory: more than {self.memory_mb} MB that processes share"
         except Exception:
             reason = FOREIGN
         except BaseException:  # Ctrl-C
@@ -289,18 +291,40 @@ class Contained:
 def _watch(
     process: subprocess.Popen[bytes],
     seconds: float,
+    memory_mb: int,
     answered: threading.Event,
     late: threading.Event,
+    full: threading.Event,
     ended: threading.Event,
 ) -> None:
-    """When the time is up interrupt the process, which then answers where it was, or else kill it."""
-    if not answered.wait(seconds):
+    """When the time is up interrupt the process, which then answers where it was, or else kill it.
+
+    Memory that processes share is beyond the system's limits: it is looked at from here.
+    """
+    until = time.monotonic() + seconds
+    while not answered.wait(max(0.0, min(0.1, until - time.monotonic()))):
+        if _shared_mb(process.pid) > memory_mb:
+            full.set()
+            _kill(process)
+            ended.set()
+            return
+        if time.monotonic() < until:
+            continue
         late.set()
         if os.name == "posix":
             process.send_signal(signal.SIGINT)
         if not answered.wait(1):
             _kill(process)
             ended.set()
+        return
+
+
+def _shared_mb(pid: int) -> int:
+    """What Linux says of a process; 0 elsewhere."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        status = Path(f"/proc/{pid}/status").read_text()
+        return int(status.split("RssShmem:")[1].split()[0]) >> 10
+    return 0
 
 
 class _Until(io.RawIOBase):

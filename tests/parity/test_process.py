@@ -169,6 +169,14 @@ def test_memory(line, ask):
     assert second == first
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux")
+def test_memory_that_is_shared_is_limited_too(ask):
+    lines = ["import mmap", "self.map = mmap.mmap(-1, 2 << 30)"]
+    lines += ["for _ in range(60): self.map.write(bytes(10 << 20))", "time.sleep(9)"]
+    (error,) = ask(*lines, cases=RELU[:1], memory_mb=500)
+    assert error == "out of memory: more than 500 MB that processes share"
+
+
 def test_a_loop_without_end_is_found_and_stops_the_class(ask):
     errors = ask("while True: pass", seconds=2)
     where = "a loop without end? It was interrupted in forward, line 8: while True: pass"
