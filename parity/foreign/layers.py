@@ -236,7 +236,7 @@ class AdaptedLayer:
             elif (
                 argument in ("stride", "padding")
                 and argument not in self.settings
-                and usual(parameter.default)
+                and usual(parameter.default, argument, self.subject.kind)
             ):
                 value = None
             else:
@@ -327,9 +327,11 @@ def as_pair(value: Any) -> tuple[Any, Any]:
     return (value, value) if isinstance(value, int) else tuple(value)
 
 
-def usual(default: Any) -> bool:
-    """Whether a stride or padding need not be given: its default does nothing."""
-    return default is None or default in (0, 1, (0, 0), (1, 1), "valid", "VALID")
+def usual(default: Any, argument: str, kind: str) -> bool:
+    """Whether a stride or padding need not be given: its default is PyTorch's."""
+    if argument == "stride" and kind != "Conv2D":
+        return default is None  # the window; 1 is another default
+    return default is None or default in ((1, (1, 1)) if argument == "stride" else (0, (0, 0), "valid"))
 
 
 def found_method(theirs: Any, names: Sequence[str]) -> Any:

@@ -39,7 +39,6 @@ from parity.student.run_case import build, run_case
 Array = np.ndarray[Any, Any]
 PROBED = ("Conv2D", "ReLU", "MaxPool2D", "AvgPool2D", "Flatten", "Dense", "CrossEntropyLoss", "SGD", "Adam")
 CLOSE = 1e-4  # of the largest entry
-RATHER = ("MaxPool2D", "AvgPool2D")
 
 
 @dataclass(frozen=True)
@@ -459,7 +458,7 @@ def of_function(
     base = name[: match.start()] + name[match.end() :] if match else name
     kinds = (said[name],) if said.get(name) else kinds_named(base)
     if match and partner:
-        modes = _modes(function) if set(kinds) & set(RATHER) else {}
+        modes = _modes(function) if {"MaxPool2D", "AvgPool2D"} & set(kinds) else {}
         if modes:
             for kind, words in modes.items():
                 found.append(

@@ -762,6 +762,27 @@ class Thing:
         assert exit_.value.code == 2
         assert f"'{said}', expected NAME=CLASS with one of nothing, Conv2D" in capsys.readouterr().err
 
+    def test_a_pool_that_steps_by_1_if_nobody_says_otherwise_is_told(self, checked):
+        pool = """
+import numpy as np
+class MaxPooling:
+    def __init__(self, size, stride=1):
+        self.k, self.s = size, stride
+    def forward(self, x):
+        self.x = x
+        v = np.lib.stride_tricks.sliding_window_view(x, (self.k, self.k), axis=(2, 3))
+        self.v = v[:, :, :: self.s, :: self.s].reshape(*v[:, :, :: self.s, :: self.s].shape[:4], -1)
+        return self.v.max(axis=4)
+    def backward(self, dout):
+        dx = np.zeros_like(self.x)
+        for n, c, h, w in np.ndindex(*dout.shape):
+            i, j = divmod(int(self.v[n, c, h, w].argmax()), self.k)
+            dx[n, c, h * self.s + i, w * self.s + j] += dout[n, c, h, w]
+        return dx
+"""
+        assert checked(pool)[0] == 0
+        assert checked(pool.replace("dx[n, c, h * self.s + i,", "dx[n, c, h + i,"))[0] == 1
+
     def test_a_class_that_fails_however_it_is_called_is_an_error(self, checked):
         broken = "class Affine:\n    def __init__(self, W, b): pass\n"
         broken += "    def forward(self, x): return x.nothing\n    def backward(self, dout): return dout\n"
