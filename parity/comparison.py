@@ -86,6 +86,9 @@ class Trial:
         for name, stage in twins.items():
             if isinstance(stage, MaskedDropout) and stage.mask.numel():
                 self.run.arrays[name, "kept"] = stage.mask.mean().numpy().astype(self.dtype)
+                if stage.earlier is not None:
+                    again = (stage.mask * stage.earlier).mean()
+                    self.run.arrays[name, "kept again"] = again.numpy().astype(self.dtype)
 
     def evidence(self, rows: Iterable[Row], before: "Mapping[str, Evidence]") -> dict[str, Evidence]:
         """What the doctor sees: by stage, the run and which of its tensors `rows` found wrong."""
@@ -105,6 +108,7 @@ class Trial:
                 stage=subject.stage,
                 settings=dict(subject.settings),
                 before=before.get(name),
+                run=self.name,
             )
         return found
 
@@ -115,13 +119,21 @@ def _widest(array: Array) -> Array:
 
 @dataclass
 class StagesTrial(Trial):
-    """A layer or a model. stages: the PyTorch twins as they were before the run; data: x, dout or labels."""
+    """A layer or a model. stages: the PyTorch twins as they were before the run; data: x, dout or labels.
+
+    earlier  the twins of the run before, if it had a batch of the same shape
+    """
 
     stages: Mapping[str, nn.Module] = field(default_factory=dict)
     data: Data = field(default_factory=dict)
+    earlier: Mapping[str, nn.Module] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.twins = under_one_mask(self.stages, self.data["x"], self.run.arrays)
+        for name, stage in self.twins.items():
+            before = self.earlier.get(name)
+            if isinstance(stage, MaskedDropout) and isinstance(before, MaskedDropout):
+                stage.earlier = before.mask if before.mask.shape == stage.mask.shape else None
         self.keep_masks(self.twins)
 
     @cached_property
@@ -237,7 +249,7 @@ def rows_of(
     theirs    what PyTorch gave in the precision of the run
     """
     run, exact, name = trial.run, trial.exact, trial.name
-    meddled = (Fault.MODIFIED, Fault.CHANGED_BETWEEN)
+    meddled = (Fault.MODIFIED, Fault.CHANGED_BETWEEN, Fault.UNLISTED)
     rows = [wrong(*key, r, run=name) for key, r in run.remarks.items() if r.fault in meddled]
     ended = False
     for key, right in exact.tensors.items():

@@ -38,6 +38,13 @@ class Fault(Enum):
     STAGE_SKIPPED = "stage skipped"
     ENDED = "ended"  # an exception ended the run here
     NOT_REACHED = "not reached"
+    OVERWRITTEN = "overwritten"  # what one forward returned is changed by the next
+    DTYPE_IGNORED = "dtype ignored"  # by the constructor, as the two that follow
+    RNG_IGNORED = "rng ignored"
+    ALIKE = "alike"  # all first weights are one number
+    START = "start"  # the first weights are too large, too small, or not the constant that they should be
+    UNLISTED = "unlisted"  # an array that parameters() leaves out
+    UNWATCHED = "unwatched"  # the run gives something else when nobody watches its stages
     RIGHT_ALONE = "right alone"  # the stage is right by itself and wrong in this run
     PYTORCH_IS_OFF = "PyTorch is off"
 
@@ -116,7 +123,7 @@ def run_stages(
     watch, names = Watch(run), list(stages)
     with catching(run), watch.watching(stages):
         out = model.forward(x.copy(order="K"))
-        watch.check_order(names, "forward", out)
+        watch.check_order(names, "forward", x, out)
         for name, stage in stages.items():
             for state in STATES:
                 if isinstance(value := getattr(stage, state, None), np.ndarray):
@@ -126,8 +133,8 @@ def run_stages(
             dout = loss_fn.backward()
             run.keep(("loss", "dlogits"), dout)
         assert dout is not None
-        model.backward(dout.copy(order="K"))
-        watch.check_order(names, "backward", None)
+        dx = model.backward(dout.copy(order="K"))
+        watch.check_order(names, "backward", dout, dx)
     for name, stage in stages.items():
         for parameter in WEIGHTS:
             gradient = getattr(stage, f"d{parameter}", None)
@@ -188,8 +195,11 @@ class Watch:
 
         return call
 
-    def check_order(self, names: list[str], method: str, last: Any) -> None:
-        """Whether every stage was called, and was given what the one before it returned."""
+    def check_order(self, names: list[str], method: str, start: Array, last: Any) -> None:
+        """Whether every stage was called, and was given what the one before it returned.
+
+        start, last  what the model was given, and what it returned
+        """
         given, returned = ("x", "out") if method == "forward" else ("dout", "dx")
         names = names if method == "forward" else names[::-1]
         for name in names:
@@ -197,15 +207,65 @@ class Watch:
                 skipped = Remark(Fault.STAGE_SKIPPED, f"was never computed: {method} skips this stage")
                 for tensor in (returned, "dweight", "dbias") if method == "backward" else (returned,):
                     self.run.remarks[name, tensor] = skipped
+        first = self.given.get((names[0], given))
+        if first is not None and not _equal(start, first):
+            changed = Remark(Fault.CHANGED_BETWEEN, "was changed by the model before the first stage")
+            self.run.remarks.setdefault((names[0], given), changed)
         for before, name in pairwise(names):
             array, expected = self.given.get((name, given)), self.run.arrays.get((before, returned))
             if array is not None and expected is not None and not _equal(expected, array):
                 changed = Remark(Fault.CHANGED_BETWEEN, f"was changed on the way from {before}, by the model")
                 self.run.remarks.setdefault((name, given), changed)
         expected = self.run.arrays.get((names[-1], returned))
-        if last is not None and expected is not None and not _equal(expected, np.asarray(last)):
+        if expected is not None and last is None:
+            self.run.remarks[names[-1], "result"] = Remark(
+                Fault.CHANGED_BETWEEN, f"is not returned by {method} of the model"
+            )
+        elif expected is not None and not _equal(expected, np.asarray(last)):
             changed = Remark(Fault.CHANGED_BETWEEN, "was changed by the model after the last stage")
             self.run.remarks[names[-1], "result"] = changed
+
+
+def run_beside(
+    stage: str, layer: Any, other: Any, data: Mapping[str, Array], others: Mapping[str, Array]
+) -> Run:
+    """Two objects of a class in turn, as in a model, and nobody watches: what `layer` gave, read at the end.
+
+    data, others  x and dout of each
+    """
+    run = Run()
+    with catching(run):
+        out = layer.forward(data["x"].copy(order="K"))
+        other.forward(others["x"].copy(order="K"))
+        dx = layer.backward(data["dout"].copy(order="K"))
+        other.backward(others["dout"].copy(order="K"))
+        run.keep((stage, "out"), out)
+        run.keep((stage, "dx"), dx)
+        for name in STATES:
+            if isinstance(value := getattr(layer, name, None), np.ndarray):
+                run.keep((stage, name), value)
+        for name in WEIGHTS:
+            if getattr(layer, name, None) is not None:
+                run.keep((stage, f"d{name}"), getattr(layer, f"d{name}", None))
+        again = layer.forward(data["x"].copy(order="K"))
+        if isinstance(out, np.ndarray) and out.size and np.may_share_memory(out, np.asarray(again)):
+            run.remarks[stage, "out"] = Remark(Fault.OVERWRITTEN, "is overwritten by the next forward")
+    return run
+
+
+def run_losses_beside(
+    loss_fn: Any, other: Any, data: Mapping[str, Array], others: Mapping[str, Array]
+) -> Run:
+    """Two objects of a loss in turn. data, others: logits and labels of each."""
+    run = Run()
+    with catching(run):
+        loss = getattr(loss_fn, "forward", loss_fn)(data["logits"].copy(), data["labels"].copy())
+        getattr(other, "forward", other)(others["logits"].copy(), others["labels"].copy())
+        dlogits = loss_fn.backward()
+        other.backward()
+        run.keep(("loss", "loss"), loss, number=data["logits"].dtype)
+        run.keep(("loss", "dlogits"), dlogits)
+    return run
 
 
 def _always(value: Any) -> property:
@@ -250,6 +310,44 @@ def run_optimizer(optimizer: Any, parameters: Sequence[Any], grads: Mapping[str,
         for name in grads:
             run.keep(("steps", name), np.stack(history[name]))
     return run
+
+
+def check_unwatched(
+    model: Any, stages: Mapping[str, Any], run: Run, x: Array, labels: Array, loss_fn: Any
+) -> None:
+    """Whether a model gives the gradients of `run` when nobody watches: that changes the class of a stage."""
+    plain = Run()
+    with catching(plain):
+        loss_fn.forward(model.forward(x.copy()), labels)
+        model.backward(loss_fn.backward())
+    for name, stage in stages.items():
+        for parameter in WEIGHTS:
+            key, now = (name, f"d{parameter}"), getattr(stage, f"d{parameter}", None)
+            if key in run.arrays and not plain.failure and not _near(run.arrays[key], now):
+                run.remarks[key] = Remark(Fault.UNWATCHED, "is another one when nobody watches the stages")
+    run.failure = run.failure or plain.failure
+
+
+def _near(a: Array, b: Any) -> bool:
+    return (
+        isinstance(b, np.ndarray)
+        and a.shape == b.shape
+        and np.allclose(a, b, 0, 1e-3 * np.abs(a).max(initial=0))
+    )
+
+
+def check_parameters(model: Any, stages: Mapping[str, Any], run: Run) -> None:
+    """Whether parameters(), if the model has it, lists every weight and bias: others never learn."""
+    if not callable(getattr(model, "parameters", None)):
+        return
+    with catching(run):
+        listed = [p if isinstance(p, np.ndarray) else p.data for p in model.parameters()]
+        for name, stage in stages.items():
+            for parameter, array in weights_of(stage).items():
+                if not any(np.may_share_memory(array, other) for other in listed):
+                    run.remarks[name, parameter] = Remark(
+                        Fault.UNLISTED, "is not in parameters() of the model"
+                    )
 
 
 def run_each(stages: Mapping[str, Any], inputs: Mapping[str, Mapping[str, Array]]) -> Run:

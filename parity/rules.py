@@ -233,11 +233,20 @@ def _(stage: nn.Dropout, x: Known, dout: Known, unsure: Tensor, u2: float) -> Gr
 
 @states.register(nn.Dropout)
 def _(stage: nn.Dropout, x: Known, u2: float) -> Gradients:
-    """kept: the share of the entries that a dropout in training keeps, whose mask is random."""
+    """kept: the share of the entries that a dropout in training keeps. Chance may move it by 6 deviations.
+
+    kept again: the share of those that it keeps now and kept in the run before, under another mask.
+    """
     if not stage.training or not x.value.numel():
         return {}
-    share = torch.tensor(1 - stage.p, dtype=torch.float64)
-    return {"kept": Known(share, stage.p * (1 - stage.p) / x.value.numel() + u2 * share, torch.zeros(()))}
+    shares = {"kept": 1 - stage.p}
+    if getattr(stage, "earlier", None) is not None:
+        shares["kept again"] = (1 - stage.p) ** 2
+    found = {}
+    for name, p in shares.items():
+        variance = (6 / ROOTS) ** 2 * p * (1 - p) / x.value.numel() + u2 * p
+        found[name] = Known(torch.tensor(p, dtype=torch.float64), torch.tensor(variance), torch.zeros(()))
+    return found
 
 
 def factor_of(stage: nn.Dropout, x: Tensor) -> Tensor:

@@ -122,6 +122,7 @@ class MaskedDropout(nn.Dropout):
     def __init__(self, p: float, mask: Tensor):
         super().__init__(p)
         self.mask = mask
+        self.earlier: Tensor | None = None  # the mask of the run before
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:

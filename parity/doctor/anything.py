@@ -15,10 +15,12 @@ from parity.bounds import Array
 from parity.doctor.arithmetic import geometry, permutations, reordered, reordered_back
 from parity.doctor.evidence import ANY, Cause, Evidence, Page, causes
 
+ALL_INPUTS: tuple[str, ...] = ("x", "dout", "logits", "labels", "weight", "bias")
+
 
 @causes(ANY, ANY)
 def general_causes(tensor: str) -> Iterator[Cause]:
-    if tensor == "kept":  # of a dropout: one number, a multiple of any other
+    if tensor.startswith("kept"):  # of a dropout: one number, a multiple of any other
         return
     yield Cause(
         "accumulated",
@@ -26,8 +28,20 @@ def general_causes(tensor: str) -> Iterator[Cause]:
         lambda e: added_up(e, tensor),
         outer=True,
     )
+    for names in (ALL_INPUTS, ("x",), ("weight",), ("bias",), ("logits", "labels"), ("labels",)):
+        yield Cause(
+            "shared-arrays",
+            f"{tensor} comes from what another object of the class was given: keep everything on self, "
+            "nothing on the class, in a default argument or in a global variable.",
+            lambda e, names=names: stale(e, tensor, names, previous(e)) if e.run == "beside" else None,
+        )
+    yield Cause(
+        "shared-arrays",
+        f"{tensor} is that of another object of the class: each object makes arrays of its own.",
+        lambda e: e.before.exact.get(tensor) if e.run == "beside" and e.before else None,
+    )
     remembered = {
-        "all inputs": ("x", "dout", "logits", "labels", "weight", "bias"),
+        "all inputs": ALL_INPUTS,
         "x": ("x",),
         "x and weight": ("x", "weight"),
         "weight": ("weight",),

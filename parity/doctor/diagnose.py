@@ -42,6 +42,27 @@ def diagnosis_of_remark(row: Row) -> Diagnosis | None:
         case Fault.RIGHT_ALONE:
             code = "shared-arrays"
             sentence = "right alone, wrong in this run: an earlier call or another stage changed its arrays."
+        case Fault.UNWATCHED if row.ratio <= 1:
+            code = "shared-arrays"
+            sentence = f"{tensor} {note}: keep nothing on the class or in a global variable."
+        case Fault.UNLISTED:
+            code = "parameter-missing"
+            sentence = f"{tensor} {note}: the optimiser never updates it."
+        case Fault.DTYPE_IGNORED:
+            code = "dtype-ignored"
+            sentence = f"{tensor}: {note}: make the array of that dtype."
+        case Fault.RNG_IGNORED:
+            code = "rng-ignored"
+            sentence = f"{tensor} {note}: draw from the rng that the constructor is given."
+        case Fault.ALIKE:
+            code = "symmetric-start"
+            sentence = f"{tensor} {note}: all outputs then get the same gradient, and stay alike."
+        case Fault.START:
+            code = "initial-values"
+            sentence = f"{tensor} {note}."
+        case Fault.OVERWRITTEN if row.ratio <= 1:
+            code = "output-reused"
+            sentence = f"{tensor} {note}: it belongs to the caller, make a new array in every forward."
         case Fault.MISSING:
             code, sentence = "gradient-missing", "never assigned, or a return is missing."
         case _:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -74,11 +75,31 @@ def dropped(e: Evidence, tensor: str, of: str) -> Array | None:
 
 @causes("Dropout", "kept")
 def kept_causes() -> Iterator[Cause]:
+    return causes_of_a_share("kept")
+
+
+@causes("Dropout", "kept again")
+def kept_again_causes() -> Iterator[Cause]:
+    for cause in causes_of_a_share("kept again"):  # what makes the share of one run wrong is told there
+        yield replace(cause, predict=lambda e, cause=cause: cause.predict(e) if "kept" in e.wrong else None)
+    yield Cause(
+        "mask-drawn-once",
+        "every forward has the same mask: draw another one in each, from a generator that goes on.",
+        lambda e: e.given["kept again"] if drops(e) and e.before and is_mask_of(e.before, e) else None,
+    )
+    yield Cause(
+        "mask-shared",
+        "all images share one mask: draw for every entry, rng.random(x.shape).",
+        lambda e: e.given["kept again"] if drops(e) and shared_over(e, (0,)) else None,
+    )
+
+
+def causes_of_a_share(tensor: str) -> Iterator[Cause]:
     """Of the share of kept entries, which chance moves: a prediction is what was given, if it may be."""
     yield Cause(
         "nothing-dropped",
         "no entry is dropped in training: mask = rng.random(x.shape) >= p.",
-        lambda e: (e.given["kept"] if e.mask.all() else np.full((), np.nan)) if e.stage.p else None,
+        lambda e: (e.given[tensor] if e.mask.all() else np.full((), np.nan)) if e.stage.p else None,
     )
     for axes, sentence in (
         ((1, 2, 3), "all entries of an image share one draw"),
@@ -88,13 +109,17 @@ def kept_causes() -> Iterator[Cause]:
         yield Cause(
             "mask-shared",
             f"{sentence}: draw for every entry, rng.random(x.shape).",
-            lambda e, axes=axes: e.given["kept"] if shared_over(e, axes) else None,
+            lambda e, axes=axes: e.given[tensor] if shared_over(e, axes) else None,
         )
     yield Cause(
         "probability-reversed",
         "entries are kept with probability p: p is the probability to drop one.",
-        lambda e: e.given["kept"] if near_share(e, e.stage.p) else None,
+        lambda e: e.given[tensor] if near_share(e, e.stage.p) else None,
     )
+
+
+def is_mask_of(before: Evidence, e: Evidence) -> bool:
+    return before.mask.shape == e.mask.shape and bool((before.mask == e.mask).all())
 
 
 def shared_over(e: Evidence, axes: tuple[int, ...]) -> bool:
@@ -190,6 +215,15 @@ PAGES = [
         """,
         why="""Whole channels vanish together: that is nn.Dropout2d, another layer. The mean of out is right,
         and a test with one pixel an image hides it.""",
+    ),
+    Page(
+        "mask-drawn-once",
+        kind="Dropout",
+        what="Every forward has the same mask.",
+        right="mask = np.array(self.rng.random(x.shape) >= self.p, x.dtype)",
+        wrong="mask = np.array(np.random.default_rng(0).random(x.shape) >= self.p, x.dtype)",
+        why="""A generator that is made anew in forward, or a mask that is kept, drops the same units in every
+        step: what is trained is one smaller network.""",
     ),
     Page(
         "nothing-dropped",

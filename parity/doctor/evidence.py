@@ -52,6 +52,7 @@ class Evidence:
     bound    the largest rounding error that each tensor may have
     stage    the PyTorch module, for its stride and padding; settings: those of an optimiser
     before   the run of the same object before this one
+    run      its name in the case: "beside" if another object has computed `before` meanwhile
     case     the name of the case, if there are several
     """
 
@@ -66,6 +67,7 @@ class Evidence:
     settings: dict[str, Any] = field(default_factory=dict)
     before: "Evidence | None" = None
     case: str = ""
+    run: str = ""
 
     def __getattr__(self, name: str) -> Tensor:
         try:
@@ -104,7 +106,6 @@ class Page:
 
     kind    whose line it is
     wrong   what stands in its place, which may be several lines
-    twice   whether it takes two objects of the class in one model to show the mistake
     """
 
     code: str
@@ -113,4 +114,3 @@ class Page:
     right: str
     wrong: str
     why: str
-    twice: bool = False

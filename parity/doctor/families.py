@@ -64,7 +64,7 @@ CHANGES: tuple[tuple[str, str, Change], ...] = (
 @causes(ANY, ANY)
 def parts_of_arrays(tensor: str) -> Iterator[Cause]:
     """Of the result, or of an input, a part along one axis is left out or stands for all."""
-    if tensor == "kept":
+    if tensor.startswith("kept"):
         return
     names = AXES.get(tensor, AXES["dweight"])
     for (axis, name), (code, what, change) in itertools.product(enumerate(names), CHANGES):
@@ -87,8 +87,8 @@ def parts_of_arrays(tensor: str) -> Iterator[Cause]:
 
 
 def changed(array: Tensor, axis: int, change: Change) -> Tensor | None:
-    """None along an axis that is not there or has one entry."""
-    return change(array, axis) if axis < array.ndim and array.shape[axis] > 1 else None
+    """None along an axis that is not there."""
+    return change(array, axis) if axis < array.ndim else None
 
 
 def with_input(e: Evidence, tensor: str, of: str, change: Callable[[Tensor], Tensor | None]) -> Any:
@@ -100,7 +100,7 @@ def with_input(e: Evidence, tensor: str, of: str, change: Callable[[Tensor], Ten
 @causes(ANY, ANY)
 def other_numbers(tensor: str) -> Iterator[Cause]:
     """Too little precision, a limit, a constant, decay in a gradient."""
-    if tensor == "kept":
+    if tensor.startswith("kept"):
         return
     for name, dtype in PRECISIONS.items():
         sentence = "is computed in " + name + ": keep the dtype of x."

@@ -110,6 +110,20 @@ class Flatten(tn.Flatten):
 
 
 class Dense(tn.Dense):
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator,
+        dtype: Any = np.float32,
+    ):
+        tn.Dense.__init__(self, in_features, out_features, bias, rng=rng, dtype=dtype)
+        bound = 1 / np.sqrt(in_features)
+        weight = rng.uniform(-bound, bound, (out_features, in_features))
+        self.weight = weight.astype(dtype)
+
     def forward(self, x: Array) -> Array:
         self.cache = x
         out = x @ self.weight.T
@@ -219,3 +233,7 @@ class Sequential(tn.Sequential):
         for layer in reversed(self.stages.values()):
             dout = layer.backward(dout)
         return dout
+
+    def parameters(self) -> list[Any]:
+        layers = list(self.stages.values())
+        return [parameter for layer in layers for parameter in layer.parameters()]

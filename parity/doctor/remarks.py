@@ -59,7 +59,61 @@ PAGES = [
         wrong="ReLU.cache = x",
         why="""A mask on the class is that of the last forward of any ReLU. One ReLU alone is right; two in a
         model are not.""",
-        twice=True,
+    ),
+    Page(
+        "output-reused",
+        kind="ReLU",
+        what="Every forward writes into one array, and returns it.",
+        right="out = np.maximum(x, 0)",
+        wrong="""
+        if "buffer" not in vars(self) or self.buffer.shape != x.shape:
+            self.buffer = np.empty_like(x)
+        out = np.maximum(x, 0, out=self.buffer)
+        """,
+        why="Whoever keeps the output of one batch, to compare it with the next, finds the next one there.",
+    ),
+    Page(
+        "parameter-missing",
+        kind="Sequential",
+        what="parameters() leaves out an array that should learn.",
+        right="layers = list(self.stages.values())",
+        wrong="layers = list(self.stages.values())[1:]",
+        why="""The optimiser sees what it is given. A layer that is missing there keeps its first weights, and
+        the others make up for it: the loss falls even so.""",
+    ),
+    Page(
+        "dtype-ignored",
+        kind="Dense",
+        what="The constructor's dtype has no effect.",
+        right="self.weight = weight.astype(dtype)",
+        wrong="self.weight = weight.astype(np.float32)",
+        why="A gradient check in float64 then runs on weights that were rounded to float32.",
+    ),
+    Page(
+        "rng-ignored",
+        kind="Dense",
+        what="The constructor's generator has no effect.",
+        right="weight = rng.uniform(-bound, bound, (out_features, in_features))",
+        wrong="weight = np.random.uniform(-bound, bound, (out_features, in_features))",
+        why="No run can be repeated, and two layers that should start alike do not.",
+    ),
+    Page(
+        "symmetric-start",
+        kind="Dense",
+        what="All first weights are equal.",
+        right="weight = rng.uniform(-bound, bound, (out_features, in_features))",
+        wrong="weight = np.zeros((out_features, in_features))",
+        why="All outputs of the layer are then one number and get one gradient. They stay alike.",
+    ),
+    Page(
+        "initial-values",
+        kind="Dense",
+        what="The first weights are far too large or too small, or a constant is another one.",
+        right="bound = 1 / np.sqrt(in_features)",
+        wrong="bound = 1.0",
+        why="""With bound 1 every layer multiplies the spread of its numbers by sqrt(in_features / 3): after
+        three layers the softmax is sure of a random class. More than 4 times or less than 1/4 of PyTorch's
+        size is called a mistake; the schemes of Glorot, He and LeCun lie between.""",
     ),
     Page(
         "gradient-missing",

@@ -384,6 +384,7 @@ def manners(subject: Subject) -> Iterator[list[Manner]]:
         stride=None if "stride" in has or not (conv or pool) else 1 if conv else 0,
         padding=None if "padding" in has or not (conv or pool) else 0,
         bias=None if "bias" in has else True,
+        sizes="input_shape" not in has,
     )
     for special, single, numbers, pairs in itertools.product(reversed(images), (False, True), forms, forms):
         if numbers and pairs:

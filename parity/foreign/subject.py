@@ -22,6 +22,7 @@ class Offer:
     dx        it gives the gradient of its input
     unusable  the arguments that it takes, and that end in an exception
     tiles     the windows must cover the image; square: it must have as many rows as columns
+    sizes     images of every size, or of one alone, which its constructor is told
     """
 
     numbers: tuple[str, ...] = ()
@@ -38,10 +39,15 @@ class Offer:
     unusable: tuple[str, ...] = ()
     tiles: bool = False
     square: bool = False
+    sizes: bool = True
+
+    def larger(self, draw: Callable[[], Any]) -> Callable[[], Any] | None:
+        """`draw`, unless one object takes images of one size alone."""
+        return draw if self.sizes else None
 
     def sides(self, sides: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Pair:
-        if self.square:
-            sides = sides[0], sides[0]
+        H, W = (max(side, k - 2 * p) for side, k, p in zip(sides, kernel, padding, strict=True))
+        sides = (H, H) if self.square else (H, W)
         if not self.tiles:
             return sides
         H, W = (

@@ -22,13 +22,18 @@ STEPS = 6  # of an optimiser
 
 @dataclass(frozen=True)
 class Case:
-    """One question: build `kind` with these arguments, give it these weights, then run it on "first".
+    """One question: build `kind` with these arguments, give it these weights, then run it on all of `runs`.
 
-    The same object is run on "second" afterwards, data of the same shapes: what it remembers or adds up
-    shows there; then on "third", a batch of another size. All hold x and dout of a layer, logits and labels
-    of a loss, x and labels of a model, the gradients of all steps of an optimiser (which has one run).
+    first      what it is asked
+    second     the same object again, on data of the same shapes: what it remembers or adds up shows there
+    beside     the first data again, while another object of the class has the second: what they share shows
+    third      a batch of another size
+    fourth     images of another size
+    All hold x and dout of a layer, logits and labels of a loss, x and labels of a model, the gradients of all
+    steps of an optimiser (which has one run).
     weights    of a layer also its states, such as running_mean; training: or else evaluation
     isolated   x and dout for each stage of a model by itself
+    built      nothing is run: what a new object holds is asked, arrays of the shapes and dtype of weights
     """
 
     kind: str
@@ -40,10 +45,11 @@ class Case:
     dtype: Any = np.float32
     training: bool = True
     isolated: dict[str, dict[str, Array]] = field(default_factory=dict)
+    built: bool = False
 
     def weights_in(self, run: str) -> dict[str, Array]:
         """The weights of a run: after the first a layer has others, as after a step of training."""
-        if run == "first":
+        if run in ("first", "beside"):
             return self.weights
         signs = {name: 1 if name in STATES else -1 for name in self.weights}
         return {name: np.roll(signs[name] * array, 1) for name, array in self.weights.items()}
@@ -53,11 +59,14 @@ class Case:
         return self.runs["first"]
 
 
-def runs_of(draw: Callable[[], dict[str, Array]]) -> dict[str, dict[str, Array]]:
-    """Two runs of one shape, and a third with an image more."""
+def runs_of(
+    draw: Callable[[], dict[str, Array]], larger: Callable[[], dict[str, Array]] | None = None
+) -> dict[str, dict[str, Array]]:
+    """Two runs of one shape, one beside another object, one with an image more, and one on larger images."""
     first, second = draw(), draw()
     third = {name: np.concatenate([array, second[name][:1]]) for name, array in first.items()}
-    return {"first": first, "second": second, "third": third}
+    runs = {"first": first, "second": second, "beside": first, "third": third}
+    return runs | {"fourth": larger()} if larger else runs
 
 
 Draw = Callable[[str, np.random.Generator, Offer], Iterator[Case]]
@@ -89,6 +98,18 @@ def normal(rng: np.random.Generator, *shape: int, dtype: Any = np.float32) -> Ar
     return rng.standard_normal(shape).astype(dtype)
 
 
+def of_every_size(rng: np.random.Generator, *shape: int, dtype: Any = np.float32) -> Array:
+    """From 0.001 to 2000, on both sides of 0."""
+    sizes = 10 ** rng.uniform(-3, np.log10(2000), shape)
+    return (rng.choice([-1.0, 1.0], shape) * sizes).astype(dtype)
+
+
+def as_built(kind: str, positional: tuple[Any, ...], x: tuple[int, ...], **shapes: tuple[int, ...]) -> Case:
+    """The question what the constructor makes. x: the shape of an input that the object takes."""
+    weights, runs = {name: np.zeros(shape) for name, shape in shapes.items()}, {"first": {"x": np.zeros(x)}}
+    return Case(kind, "as it is built", runs, positional, weights=weights, dtype=np.float64, built=True)
+
+
 def as_written(size: Pair) -> int | Pair:
     """As a person would write it: one number where both are the same."""
     return size[0] if size[0] == size[1] else size
@@ -111,13 +132,12 @@ def _conv2d(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]
         padding: Pair = (0, 0),
         N: int = 2,
         bias: bool = True,
+        draw: Callable[..., Array] = normal,
         dtype: Any = np.float32,
     ) -> Case:
         C = offer.channels or C
         kernel, stride, padding = offer.window(kernel), offer.step(stride, kernel), offer.margin(padding)
         bias = bias if offer.bias is None else offer.bias
-        shape = (N, C, *offer.sides(sides, kernel, stride, padding))
-        OH, OW = _out_shape(shape, kernel, stride, padding)
         settings: dict[str, Any] = {}
         if stride != (1, 1):
             settings["stride"] = as_written(stride)
@@ -130,9 +150,16 @@ def _conv2d(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]
         }
         if bias:
             weights["bias"] = normal(rng, F, dtype=dtype)
-        runs = runs_of(
-            lambda: {"x": normal(rng, *shape, dtype=dtype), "dout": normal(rng, N, F, OH, OW, dtype=dtype)}
-        )
+
+        def data(sides: Pair) -> dict[str, Array]:
+            shape = (N, C, *offer.sides(sides, kernel, stride, padding))
+            out_sides = _out_shape(shape, kernel, stride, padding)
+            return {
+                "x": draw(rng, *shape, dtype=dtype),
+                "dout": normal(rng, N, F, *out_sides, dtype=dtype),
+            }
+
+        runs = runs_of(lambda: data(sides), offer.larger(lambda: data((sides[0] + 1, sides[1] + 3))))
         return Case(kind, name, runs, (C, F, as_written(kernel)), settings, weights, dtype)
 
     def some(low: int, high: int) -> int:
@@ -150,8 +177,12 @@ def _conv2d(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]
     yield case("stride larger than the kernel", C, F, (1, 2), (H, W), stride=(2, 3))
     yield case("batch of one", C, F, (2, 3), (H, W), N=1)
     yield case("one pixel a window", F, C, (1, 1), (W, H))
+    yield case("one image of one channel, one window", 1, 1, (2, 3), (2, 3), N=1)
+    yield case("numbers from 0.001 to 2000", C, F, (2, 3), (H, W), padding=(1, 1), draw=of_every_size)
     yield case("no bias", C, F, (2, 2), (H, W), bias=False)
     yield case("float64", C, F, (3, 2), (W, H), padding=(1, 0), dtype=np.float64)
+    if offer == WHATEVER:
+        yield as_built(kind, (4, 6, 3), (2, 4, 5, 5), weight=(6, 4, 3, 3), bias=(6,))
 
 
 @questions_for("MaxPool2D", "AvgPool2D")
@@ -166,31 +197,35 @@ def _pool(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
         stride: Pair | None = None,
         padding: Pair = (0, 0),
         N: int = N,
+        C: int = C,
         draw: Callable[..., Array] = normal,
         dtype: Any = np.float32,
     ) -> Case:
         kernel = offer.window(kernel)
         step, padding = offer.step(stride or kernel, kernel), offer.margin(padding)
-        shape = (N, offer.channels or C, *offer.sides(sides, kernel, step, padding))
-        OH, OW = _out_shape(shape, kernel, step, padding)
         settings: dict[str, Any] = {}
         if step != kernel:
             settings["stride"] = as_written(step)
         if padding != (0, 0):
             settings["padding"] = as_written(padding)
-        runs = runs_of(
-            lambda: {
+
+        def data(sides: Pair) -> dict[str, Array]:
+            shape = (N, offer.channels or C, *offer.sides(sides, kernel, step, padding))
+            out_sides = _out_shape(shape, kernel, step, padding)
+            return {
                 "x": draw(rng, *shape, dtype=dtype),
-                "dout": normal(rng, *shape[:2], OH, OW, dtype=dtype),
+                "dout": normal(rng, *shape[:2], *out_sides, dtype=dtype),
             }
-        )
+
+        runs = runs_of(lambda: data(sides), offer.larger(lambda: data((sides[0] + 1, sides[1] + 3))))
         return Case(kind, name, runs, (as_written(kernel),), settings, {}, dtype)
 
     def few(rng: np.random.Generator, *shape: int, dtype: Any) -> Array:
         return rng.integers(-2, 3, shape).astype(dtype)
 
     def negative(rng: np.random.Generator, *shape: int, dtype: Any) -> Array:
-        return -1 - rng.random(shape).astype(dtype)
+        largest = -1001 if kind == "MaxPool2D" else -1  # below what is written in place of -inf
+        return largest * (1 + rng.random(shape).astype(dtype))
 
     yield case("windows tile the image", (2, 2), (6, 8))
     yield case("image is no multiple of the window", (2, 2), (7, 9))
@@ -205,15 +240,19 @@ def _pool(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     yield case("ties", (2, 2), (6, 8), draw=few)
     yield case("ties where windows overlap", (3, 3), (H, W), stride=(2, 1), draw=few)
     yield case("batch of one", (2, 2), (H, W), N=1)
+    yield case("one image of one channel", (2, 2), (H, W), N=1, C=1)
+    yield case("the window is the image", (2, 3), (2, 3))
+    yield case("one pixel a window", (1, 1), (H, W))
     yield case("float64", (3, 2), (H, W), dtype=np.float64)
 
 
 @questions_for("ReLU")
 def _relu(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     def case(name: str, *shape: int, draw: Callable[..., Array] = normal, dtype: Any = np.float32) -> Case:
-        runs = runs_of(
-            lambda: {"x": draw(rng, *shape, dtype=dtype), "dout": normal(rng, *shape, dtype=dtype)}
-        )
+        def data(*shape: int) -> dict[str, Array]:
+            return {"x": draw(rng, *shape, dtype=dtype), "dout": normal(rng, *shape, dtype=dtype)}
+
+        runs = runs_of(lambda: data(*shape), offer.larger(lambda: data(*shape[:-1], shape[-1] + 2)))
         return Case(kind, name, runs, dtype=dtype)
 
     def zeros(rng: np.random.Generator, *shape: int, dtype: Any) -> Array:
@@ -223,6 +262,7 @@ def _relu(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     yield case("images", N, C, H, W)
     yield case("rows", N, 7)
     yield case("zeros among the inputs", N, C, H, W, draw=zeros)
+    yield case("numbers from 0.001 to 2000", N, 10 * C, draw=of_every_size)
     yield case("batch of one", 1, C, W, H)
     yield case("float64", N, C, H, W, dtype=np.float64)
 
@@ -240,19 +280,20 @@ def _batch_norm(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[C
         dtype: Any = np.float32,
         **settings: float,
     ) -> Case:
-        shape = (N, C, *sides)
         weights = {
             "weight": normal(rng, C, dtype=dtype),
             "bias": normal(rng, C, dtype=dtype),
             "running_mean": normal(rng, C, dtype=dtype),
             "running_var": rng.uniform(0.5, 2, C).astype(dtype),
         }
-        runs = runs_of(
-            lambda: {
-                "x": (offset + scale * normal(rng, *shape)).astype(dtype),
-                "dout": normal(rng, *shape, dtype=dtype),
+
+        def data(H: int, W: int) -> dict[str, Array]:
+            return {
+                "x": (offset + scale * normal(rng, N, C, H, W)).astype(dtype),
+                "dout": normal(rng, N, C, H, W, dtype=dtype),
             }
-        )
+
+        runs = runs_of(lambda: data(*sides), offer.larger(lambda: data(sides[0] + 1, sides[1] + 3)))
         return Case(kind, name, runs, (C,), dict(settings), weights, dtype, training)
 
     N, C = rng.permutation([2, 3, 4])[:2].tolist()
@@ -268,19 +309,21 @@ def _batch_norm(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[C
     yield case("evaluation, eps of one's own", N, C, (H, W), training=False, eps=0.1)
     yield case("mean far from 0", N, C, (H, W), offset=3.0)
     yield case("float64", N, C, (W, H), dtype=np.float64)
+    yield as_built(kind, (5,), (2, 5, 3, 3), weight=(5,), bias=(5,), running_mean=(5,), running_var=(5,))
 
 
 @questions_for("Dropout")
 def _dropout(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     def case(name: str, p: float, *shape: int, training: bool = True, dtype: Any = np.float32) -> Case:
-        runs = runs_of(
-            lambda: {"x": normal(rng, *shape, dtype=dtype), "dout": normal(rng, *shape, dtype=dtype)}
-        )
+        def data(*shape: int) -> dict[str, Array]:
+            return {"x": normal(rng, *shape, dtype=dtype), "dout": normal(rng, *shape, dtype=dtype)}
+
+        runs = runs_of(lambda: data(*shape), offer.larger(lambda: data(*shape[:-1], shape[-1] + 2)))
         return Case(kind, name, runs, (p,), dtype=dtype, training=training)
 
     N, C, H, W = rng.permutation([2, 3, 4, 5]).tolist()
-    yield case("half of all entries", 0.5, N, C, H, W)
-    yield case("a quarter of all entries", 0.25, N, C, H, W)
+    yield case("half of all entries", 0.5, N, C, 2 * H, 2 * W)
+    yield case("a quarter of all entries", 0.25, N, C, 2 * H, 2 * W)
     yield case("most entries", 0.8, N, 10 * C)
     yield case("evaluation", 0.4, N, C, H, W, training=False)
     yield case("p = 0", 0.0, N, C, H, W)
@@ -291,15 +334,17 @@ def _dropout(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case
 @questions_for("Flatten")
 def _flatten(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     def case(name: str, N: int, *shape: int, dtype: Any = np.float32) -> Case:
-        size = int(np.prod(shape))
-        runs = runs_of(
-            lambda: {"x": normal(rng, N, *shape, dtype=dtype), "dout": normal(rng, N, size, dtype=dtype)}
-        )
+        def data(*shape: int) -> dict[str, Array]:
+            size = int(np.prod(shape))
+            return {"x": normal(rng, N, *shape, dtype=dtype), "dout": normal(rng, N, size, dtype=dtype)}
+
+        runs = runs_of(lambda: data(*shape), offer.larger(lambda: data(*shape[:-1], shape[-1] + 2)))
         return Case(kind, name, runs, dtype=dtype)
 
     N, C, H, W = rng.permutation([2, 3, 4, 5]).tolist()
     yield case("images", N, C, H, W)
     yield case("batch of one", 1, C, H, W)
+    yield case("one pixel an image", N, 1, 1, 1)
     yield case("float64", N, H, C, W, dtype=np.float64)
 
 
@@ -318,8 +363,11 @@ def _dense(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     yield case("as many outputs as inputs", N, 4, 4)
     yield case("as many images, inputs and outputs", 3, 3, 3)
     yield case("batch of one", 1, K, M)
+    yield case("one input, one output", N, 1, 1)
     yield case("no bias", N, M, K, bias=False)
     yield case("float64", N, K, M, dtype=np.float64)
+    if offer == WHATEVER:
+        yield as_built(kind, (36, 20), (2, 36), weight=(20, 36), bias=(20,))
 
 
 @questions_for("CrossEntropyLoss")
@@ -401,4 +449,5 @@ def _model(name: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
             return {"x": normal(rng, N, *shape, dtype=dtype), "labels": rng.integers(classes, size=N)}
 
         runs = runs_of(draw)
+        del runs["beside"]  # its layers are asked that
         yield Case(name, title, runs, weights=model.state_dict(), dtype=dtype)

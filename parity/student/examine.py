@@ -37,6 +37,7 @@ from parity.foreign.subject import WHATEVER, Offer, Subject
 from parity.kinds import KINDS, NAMES, kind_of, names_of
 from parity.record import Run, set_arrays
 from parity.report import Diagnosis, Report
+from parity.student.built import rows_of_built
 from parity.student.cases import Case, cases_of
 from parity.student.checkup import Check, Checkup
 from parity.student.run_case import run_case
@@ -56,6 +57,10 @@ def examine(
         check = Check(owner, case.name, failure=failure)
         checks.append(check)
         if check.skipped or (failure and not first.arrays):
+            continue
+        if case.built:
+            check.rows += rows_of_built(case, first)
+            judged.append((check, []))
             continue
         trials, isolated = trials_of(case, runs)
         for trial in trials:
@@ -90,7 +95,8 @@ def trials_of(case: Case, runs: Mapping[str, Run]) -> tuple[list[Trial], Isolate
             run, name = runs[run_name], "" if run_name == "first" else run_name
             if role == "layer":
                 stages: dict[str, nn.Module] = {case.kind: module_of(case, run_name)}
-                trials.append(StagesTrial(run, name, stages, data))
+                earlier = trials[-1].twins if trials and isinstance(trials[-1], StagesTrial) else {}
+                trials.append(StagesTrial(run, name, stages, data, earlier))
             elif role == "model":
                 trials.append(StagesTrial(run, name, stages_of(model_of(case), None), data))
             elif role == "loss":

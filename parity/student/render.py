@@ -13,7 +13,7 @@ from parity.report import MISMATCH, NO_KNOWN_CAUSE, Row
 if TYPE_CHECKING:
     from parity.student.checkup import Check, Checkup
 
-AGAIN = {"second": "2nd run", "third": "other N"}
+AGAIN = {"second": "2nd run", "beside": "2 objects", "third": "other N", "fourth": "other size"}
 
 
 def text(checkup: "Checkup") -> str:

@@ -12,8 +12,12 @@ from parity.record import (
     NotOfferedError,
     Run,
     catching,
+    check_parameters,
+    check_unwatched,
+    run_beside,
     run_each,
     run_loss,
+    run_losses_beside,
     run_optimizer,
     run_stages,
     set_arrays,
@@ -35,7 +39,9 @@ def run_case(cls: type, case: Case) -> dict[str, Run]:
     return runs or {"first": failed}
 
 
-def build(cls: type, positional: tuple[Any, ...], settings: Mapping[str, Any], dtype: Any) -> Any:
+def build(
+    cls: type, positional: tuple[Any, ...], settings: Mapping[str, Any], dtype: Any, seed: int = 0
+) -> Any:
     """cls(*positional, **settings), with rng and dtype where it takes them.
 
     Raises NotOfferedError, which names a setting that it does not take.
@@ -45,12 +51,14 @@ def build(cls: type, positional: tuple[Any, ...], settings: Mapping[str, Any], d
     for name in settings:
         if name not in parameters and not anything:
             raise NotOfferedError(f"takes no {name}")
-    extra = {"rng": np.random.default_rng(0), "dtype": dtype}
+    extra = {"rng": np.random.default_rng(seed), "dtype": dtype}
     extra = {name: value for name, value in extra.items() if name in parameters}
     return cls(*positional, **settings, **extra)
 
 
 def run_layer(cls: type, case: Case) -> dict[str, Run]:
+    if case.built:
+        return {"first": run_built(cls, case)}
     layer, runs = build(cls, case.positional, case.settings, case.dtype), {}
     for name in case.weights:
         if not hasattr(layer, name):
@@ -61,13 +69,47 @@ def run_layer(cls: type, case: Case) -> dict[str, Run]:
         layer.eval()
     for name, data in case.runs.items():
         set_arrays(layer, case.weights_in(name))
-        runs[name] = run_stages(layer, {case.kind: layer}, **data)
+        if name == "beside":
+            other = build(cls, case.positional, case.settings, case.dtype)
+            if not case.training:
+                other.eval()
+            set_arrays(other, case.weights_in("second"))
+            runs[name] = run_beside(case.kind, layer, other, data, case.runs["second"])
+        else:
+            runs[name] = run_stages(layer, {case.kind: layer}, **data)
     return runs
 
 
+def run_built(cls: type, case: Case) -> Run:
+    """What a new object holds; where it takes an rng, also with the same seed again and with another."""
+    run, takes = Run(), inspect.signature(cls).parameters
+    if not {"rng", "dtype"} & set(takes):
+        raise NotOfferedError("takes neither rng nor dtype")
+    seeds = {"": 0, " again": 0, " of another rng": 1} if "rng" in takes else {"": 0}
+    for which, seed in seeds.items():
+        layer = build(cls, case.positional, case.settings, case.dtype, seed)
+        for name in case.weights:
+            array = getattr(layer, name, None)
+            if "dtype" not in takes and isinstance(array, np.ndarray):
+                array = array.astype(case.dtype)
+            run.keep((case.kind, name + which), array)
+    try:
+        layer.forward(case.first["x"])
+    except NotImplementedError:  # the constructor of an empty template is right, and earns nothing
+        raise
+    except Exception:  # the other cases tell
+        pass
+    return run
+
+
 def run_losses(cls: type, case: Case) -> dict[str, Run]:
-    loss_fn = cls()
-    return {name: run_loss(loss_fn, **data) for name, data in case.runs.items()}
+    loss_fn, runs = cls(), {}
+    for name, data in case.runs.items():
+        if name == "beside":
+            runs[name] = run_losses_beside(loss_fn, cls(), data, case.runs["second"])
+        else:
+            runs[name] = run_loss(loss_fn, **data)
+    return runs
 
 
 def run_steps(cls: type, case: Case) -> dict[str, Run]:
@@ -95,5 +137,7 @@ def run_model(cls: type, case: Case) -> dict[str, Run]:
         }
         set_arrays(part, own)
     runs = {name: run_stages(model, parts, loss_fn=loss_fn, **data) for name, data in case.runs.items()}
+    check_unwatched(model, parts, runs["third"], **case.runs["third"], loss_fn=loss_fn)
+    check_parameters(model, parts, runs["third"])
     runs["isolated"] = run_each(parts, case.isolated)
     return runs

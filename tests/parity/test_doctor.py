@@ -117,7 +117,9 @@ def a_run(kind, stage, inputs, training, planted=None):
     e.stage, e.precision = copy.deepcopy(stage), 8
     if kind == "Dropout":
         mask = e.mask / (1 - stage.p) if training else torch.ones_like(x)
-        out, exact = x * mask, {"kept": np.array(1 - stage.p)} if training else {}
+        shares = {"kept": np.array(1 - stage.p), "kept again": np.array((1 - stage.p) ** 2)}
+        out, exact = x * mask, shares if training else {}
+        e.before, e.run = Evidence(kind, dict(e.inputs), {}, {}, set()), "second"
     else:
         out = stage(x)
         exact = {name: getattr(stage, name).numpy() for name in ("running_mean", "running_var")}
@@ -250,6 +252,15 @@ def mistakes_in_dropout():
     yield "probability-reversed", True, {"kept": np.array(0.31)}, mask
     for one in (mask[:, :1, :1, :1], mask[:, :, :1, :1], mask[:1]):
         yield "mask-shared", True, {"kept": np.array(0.4)}, np.ones_like(mask) * one
+        yield "mask-shared", True, both(0.4), np.ones_like(mask) * one
+    yield "nothing-dropped", True, both(1.0), np.ones_like(mask)
+    yield "probability-reversed", True, both(0.31), mask
+    yield "mask-drawn-once", True, {"kept again": np.array(0.7)}, mask
+
+
+def both(share):
+    """Wrong by itself, and then also beside the run before."""
+    return {"kept": np.array(share), "kept again": np.array(share)}
 
 
 @functools.cache

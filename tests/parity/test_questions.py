@@ -1,0 +1,138 @@
+"""Each of these mistakes passes all questions but one kind: it is there for them."""
+
+import numpy as np
+import pytest
+
+import parity
+import tinycnn_numpy as tn
+from parity.doctor import plain
+
+
+def wrong_in(checkup):
+    """{(case, run, tensor)} of all that is wrong."""
+    assert not checkup.ok, checkup
+    return {(check.case, row.run, row.tensor) for check in checkup.checks for row in check.rows if not row.ok}
+
+
+def codes(checkup):
+    return {d.code for check in checkup.checks for d in check.diagnoses}
+
+
+class ReLU6(plain.ReLU):
+    def forward(self, x):
+        return super().forward(x).clip(max=x.dtype.type(6))
+
+
+class MaskOnTheClass(plain.ReLU):
+    def forward(self, x):
+        MaskOnTheClass.mask = x > 0
+        return np.maximum(x, 0)
+
+    def backward(self, dout):
+        return dout * self.mask
+
+
+class MaskOfItsType(MaskOnTheClass):
+    """Where stages are watched their class is another one: only a run that nobody watches shows it."""
+
+    def forward(self, x):
+        type(self).mask = x > 0
+        return np.maximum(x, 0)
+
+
+class OneBuffer(plain.ReLU):
+    def forward(self, x):
+        self.cache = x
+        if "buffer" not in vars(self) or self.buffer.shape != x.shape:
+            self.buffer = np.empty_like(x)
+        return np.maximum(x, 0, out=self.buffer)
+
+
+class SidesOfTheFirstImage(plain.Conv2D):
+    def forward(self, x):
+        vars(self).setdefault("sides", x.shape[2:])
+        return super().forward(x[:, :, : self.sides[0], : self.sides[1]])
+
+
+class Squeezes(plain.AvgPool2D):
+    def backward(self, dout):
+        return super().backward(dout).squeeze()
+
+
+class PadsWithMinus1000(tn.MaxPool2D):
+    def forward(self, x):
+        (PH, PW), self.inner = self.padding, tn.MaxPool2D(self.kernel_size, self.stride)
+        padded = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)], constant_values=-1000)
+        return self.inner.forward(padded)
+
+    def backward(self, dout):
+        (PH, PW), dx = self.padding, self.inner.backward(dout)
+        return dx[:, :, PH : dx.shape[2] - PH, PW : dx.shape[3] - PW]
+
+
+@pytest.mark.parametrize(
+    "cls, cases, runs",
+    [
+        (ReLU6, {"numbers from 0.001 to 2000"}, None),
+        (MaskOnTheClass, None, {"beside"}),
+        (MaskOfItsType, None, {"beside"}),
+        (OneBuffer, None, {"beside"}),
+        (SidesOfTheFirstImage, None, {"fourth"}),
+        (Squeezes, {"one image of one channel", "batch of one"}, None),
+        (PadsWithMinus1000, {"padding around negative numbers"}, None),
+    ],
+)
+def test_one_question_alone_finds_it(cls, cases, runs):
+    found = wrong_in(parity.check(cls))
+    assert cases is None or {case for case, _, _ in found} == cases
+    assert runs is None or {run for _, run, _ in found} == runs
+
+
+def test_what_objects_share_is_named():
+    assert codes(parity.check(MaskOnTheClass)) == {"shared-arrays"}
+    assert codes(parity.check(OneBuffer)) == {"output-reused"}
+
+
+class Changes(plain.Sequential):
+    def forward(self, x):
+        return super().forward(x - x.mean())
+
+
+class ReturnsNothing(plain.Sequential):
+    def backward(self, dout):
+        super().backward(dout)
+
+
+class ReturnsAnother(plain.Sequential):
+    def backward(self, dout):
+        return 2 * super().backward(dout)
+
+
+class NeedsToBeWatched(plain.Sequential):
+    def backward(self, dout):
+        scale = 1 if type(self.fc) is not tn.Dense else 2
+        return super().backward(scale * dout)
+
+
+@pytest.mark.parametrize(
+    "cls, code, sentence",
+    [
+        (Changes, "changed-in-between", "x was changed by the model before the first stage"),
+        (ReturnsNothing, "changed-in-between", "result is not returned by backward of the model"),
+        (ReturnsAnother, "changed-in-between", "result was changed by the model after the last stage"),
+        (NeedsToBeWatched, "shared-arrays", "dweight is another one when nobody watches the stages"),
+    ],
+)
+def test_what_a_model_is_asked(cls, code, sentence):
+    checkup = parity.check(cls, "Sequential")
+    wrong_in(checkup)
+    assert code in codes(checkup) and sentence in str(checkup)
+
+
+def test_a_constructor_is_asked_for_what_it_takes_alone():
+    class TakesNeither(plain.Dense):
+        def __init__(self, in_features, out_features, bias=True):
+            tn.Dense.__init__(self, in_features, out_features, bias, rng=np.random.default_rng(3))
+
+    checkup = parity.check(TakesNeither)
+    assert checkup.ok and [c.case for c in checkup.checks if c.skipped] == ["as it is built"]
