@@ -1,4 +1,4 @@
-"""The material in this folder is what it says it is: truth.json, bugs.jsonl, right/, held against PyTorch."""
+"""The material in this folder is what it says it is: truth.json, the bugs and the right classes."""
 
 import json
 
@@ -14,6 +14,26 @@ def test_every_class_in_wild_is_right_or_wrong_as_truth_says():
             entry = truth[file][name]
             assert wrong == sorted(entry["tensors"]), f"{file} {name}"
             assert entry["right"] == (not wrong) == (entry["mistake"] is None), f"{file} {name}"
+
+
+def test_a_bug_that_is_none_or_names_other_tensors_is_a_problem():
+    bug = next(b for b in verify_bugs.read_bugs(["bugs2.jsonl"]) if b["kind"] == "ReLU")
+    assert verify_bugs.problem(bug) is None
+    assert verify_bugs.problem(bug | {"new": bug["old"]})
+    assert verify_bugs.problem(bug | {"tensors": ["dx"]})
+    assert verify_bugs.problem(bug | {"follow": ["dx"]})
+    assert verify_bugs.problem(bug | {"old": "x"})
+
+
+def test_the_second_set_is_large_enough_and_repeats_no_bug_of_the_first():
+    first, second = (verify_bugs.read_bugs([file]) for file in ("bugs.jsonl", "bugs2.jsonl"))
+    kinds = [bug["kind"] for bug in second]
+    assert len(second) >= 240 and min(map(kinds.count, verify_bugs.CHECKS)) >= 15
+    assert sum(bug["mistakes"] == 2 for bug in second) >= 30
+    assert not {(b["plain"], b["old"], b["new"]) for b in first} & {
+        (b["plain"], b["old"], b["new"]) for b in second
+    }
+    assert not {(b["kind"], b["truth"]) for b in first} & {(b["kind"], b["truth"]) for b in second}
 
 
 @pytest.mark.slow

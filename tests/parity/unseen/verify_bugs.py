@@ -1,9 +1,10 @@
-"""Is every bug of bugs.jsonl a bug? Each applies once, runs, and changes just the tensors that it names:
+"""Is every bug of bugs.jsonl and bugs2.jsonl a bug? Each applies once and changes the tensors it names.
+
 "tensors" are its own, "follow" are wrong because of those (evaluation after a wrong running mean, say).
 
     python tests/parity/unseen/verify_bugs.py
 
-The plain classes and those in right/ are held against PyTorch in the same way: nothing may differ there.
+The classes in plain/, right/ and right2/ are held against PyTorch in the same way: nothing may differ there.
 """
 
 import json
@@ -48,12 +49,21 @@ class Wrong(set):
             self.add(name)
 
 
-def layer_case(wrong, layer, f, shape, rng, dtype, suffix="", integers=False, scale=1.0):
-    """Two rounds of forward and backward through one object against f, which takes x and the parameters."""
+def layer_case(wrong, layer, f, shape, rng, dtype, suffix="", integers=False, scale=1.0, mean=0.0):
+    """Three rounds of forward and backward through one object against f, which takes x and the parameters.
+
+    The second has the other order of memory, the third one image more and weights that have been changed.
+    """
     names = [n for n in ("weight", "bias") if getattr(layer, n) is not None]
     start = {n: getattr(layer, n).copy() for n in names}
-    for order in "CF":  # of the memory
-        x = (rng.integers(-2, 3, shape) if integers else scale * rng.standard_normal(shape)).astype(dtype)
+    for order in ("C", "F", "more"):
+        if order == "more":
+            shape, order = (shape[0] + 1, *shape[1:]), "C"
+            for n in names:
+                start[n] *= 1.5
+                getattr(layer, n)[...] = start[n]
+        x = rng.integers(-2, 3, shape) if integers else mean + scale * rng.standard_normal(shape)
+        x = x.astype(dtype)
         tensors = [torch.tensor(x, requires_grad=True)]
         tensors += [torch.tensor(start[n], requires_grad=True) for n in names]
         out = f(*tensors)
@@ -61,9 +71,11 @@ def layer_case(wrong, layer, f, shape, rng, dtype, suffix="", integers=False, sc
         grads = torch.autograd.grad(out, tensors, torch.tensor(dout), allow_unused=True)
         given, name = (x.copy(order), dout.copy(order)), "out"
         try:
-            wrong.see("out" + suffix, layer.forward(given[0]), out.detach().numpy())
+            returned = layer.forward(given[0])
+            wrong.see("out" + suffix, returned, out.detach().numpy())
             name = "dx"
             wrong.see("dx" + suffix, layer.backward(given[1]), grads[0].numpy())
+            wrong.see("out" + suffix, returned, out.detach().numpy())
             for name, grad in zip(names, grads[1:], strict=True):
                 wrong.see(f"d{name}{suffix}", getattr(layer, "d" + name), grad.numpy())
                 wrong.see(name, getattr(layer, name), start[name])
@@ -71,6 +83,8 @@ def layer_case(wrong, layer, f, shape, rng, dtype, suffix="", integers=False, sc
             layer.backward_weights(given[1])
             for n, grad in zip(names, grads[1:], strict=True):
                 wrong.see(f"d{n}{suffix}", getattr(layer, "d" + n), grad.numpy())
+            name = "dx"
+            wrong.see("dx" + suffix, layer.backward(given[1]), grads[0].numpy())
         except Exception:
             wrong.update([name + suffix, "error"])
             continue
@@ -84,6 +98,7 @@ def conv(cls, wrong, rng, dtype):
         layer_case(
             wrong, layer, lambda *a, s=s, p=p: functional.conv2d(*a, stride=s, padding=p), shape, rng, dtype
         )
+    layer_case(wrong, cls(2, 3, 2, rng=rng, dtype=dtype), functional.conv2d, (2, 2, 4, 5), rng, dtype)
 
 
 def pool(function):
@@ -99,6 +114,7 @@ def pool(function):
 def dense(cls, wrong, rng, dtype):
     for k, m, bias, n in ((6, 4, True, 5), (3, 3, True, 3), (2, 5, False, 1)):
         layer_case(wrong, cls(k, m, bias, rng=rng, dtype=dtype), functional.linear, (n, k), rng, dtype)
+    layer_case(wrong, cls(3, 1, rng=rng, dtype=dtype), functional.linear, (4, 3), rng, dtype)
 
 
 def relu(cls, wrong, rng, dtype):
@@ -115,31 +131,54 @@ def flatten(cls, wrong, rng, dtype):
 def loss(cls, wrong, rng, dtype):
     for n, classes, scale in ((5, 4, 1), (1, 3, 1), (4, 7, 1000), (6, 2, 5)):
         loss_fn = cls()
-        for _ in range(2):
-            x, labels = (scale * rng.standard_normal((n, classes))).astype(dtype), rng.integers(0, classes, n)
+        for more in (0, 0, 1):  # one sample more in the last batch
+            x = (scale * rng.standard_normal((n + more, classes))).astype(dtype)
+            labels = rng.integers(0, classes, n + more)
             t = torch.tensor(x, requires_grad=True)
             want = functional.cross_entropy(t, torch.tensor(labels))
             want.backward()
+            given, name = (x.copy(), labels.copy()), "loss"
             try:
-                wrong.see("loss", loss_fn(x.copy(), labels.copy()), want.detach().numpy())
+                wrong.see("loss", loss_fn(*given), want.detach().numpy())
+                name = "dlogits"
                 first = np.array(loss_fn.backward())
                 wrong.see("dlogits", first, t.grad.numpy())
                 wrong.see("dlogits", loss_fn.backward(), t.grad.numpy())
             except Exception:
-                wrong.add("error")
+                wrong.update([name, "error"])
+                continue
+            wrong.see("logits", given[0], x)
+            wrong.see("labels", given[1], labels)
 
 
 def batch_norm(cls, wrong, rng, dtype):
-    for eps, momentum, shape, scale in ((1e-5, 0.1, (3, 4, 2, 5), 1), (0.1, 0.3, (2, 3, 3, 2), 1e-2)):
-        layer = cls(shape[1], eps, momentum, dtype=dtype)
+    settings = [  # the arguments, the shape of x, its scale and its mean
+        ((1e-5, 0.1), (3, 4, 2, 5), 1, 0),
+        ((0.1, 0.3), (2, 3, 3, 2), 1e-2, 0),
+        ((), (3, 2, 3, 4), 1, 100),
+    ]
+    for given, shape, scale, mean in settings:
+        layer = cls(shape[1], *given, dtype=dtype)
         layer.weight[:], layer.bias[:] = rng.uniform(0.5, 2, (2, shape[1]))
-        twin = torch.nn.BatchNorm2d(shape[1], eps, momentum, dtype=getattr(torch, np.dtype(dtype).name))
+        twin = torch.nn.BatchNorm2d(shape[1], *given, dtype=getattr(torch, np.dtype(dtype).name))
         for training in (True, False):
             f = lambda x, w, b, twin=twin, training=training: twin_of(twin, x, w, b, training)  # noqa: E731
             layer.train(training)
-            layer_case(wrong, layer, f, shape, rng, dtype, "" if training else "_eval", scale=scale)
+            suffix = "" if training else "_eval"
+            layer_case(wrong, layer, f, shape, rng, dtype, suffix, scale=scale, mean=mean)
             for name in layer.buffers:
                 wrong.see(name, getattr(layer, name), getattr(twin, name).numpy())
+        x = torch.tensor(rng.standard_normal(shape).astype(dtype), requires_grad=True)
+        dout = rng.standard_normal(shape).astype(dtype)
+        weights = (torch.tensor(layer.weight), torch.tensor(layer.bias))
+        want = torch.autograd.grad(twin_of(twin, x, *weights, True), x, torch.tensor(dout))[0]
+        name = "out"
+        try:
+            layer.train().forward(x.detach().numpy().copy())
+            name = "dx"
+            wrong.see("dx", layer.eval().backward(dout), want.numpy())  # of the mode that forward had
+        except Exception:
+            wrong.update([name, "error"])
 
 
 def twin_of(twin, x, w, b, training):
@@ -152,23 +191,40 @@ def twin_of(twin, x, w, b, training):
 def dropout(cls, wrong, rng, dtype):
     for p in (0.3, 0.6):
         layer, kept = cls(p, rng=rng), []
-        for _ in range(2):
-            x = rng.uniform(1, 2, (40, 50)).astype(dtype)
-            out = np.array(layer.forward(x.copy()))
+        for shape in ((40, 50), (40, 50), (5, 20, 5, 4)):
+            x = rng.uniform(1, 2, shape).astype(dtype)
+            given, dout = x.copy(), x.copy()
+            out = np.array(layer.forward(given))
             kept.append(out != 0)
-            rows = kept[-1].mean(axis=1)
-            dull = abs(kept[-1].mean() - 1 + p) > 0.05 or abs(rows - 1 + p).max() > 0.35
-            columns = abs(kept[-1].mean(axis=0) - 1 + p).max() > 0.35
+            dull = abs(kept[-1].mean() - 1 + p) > 0.05
+            for axis in range(x.ndim):  # the share of each row, column, ...
+                share = kept[-1].mean(axis=tuple(i for i in range(x.ndim) if i != axis))
+                dull |= abs(share - 1 + p).max() > 0.35
+            dull |= x.ndim == 4 and (kept[-1] == kept[-1][:, :, :1, :1]).all()  # whole channels
             factor = np.where(kept[-1], 1 / (1 - p), 0).astype(dtype)
-            if dull or columns or differ(out, x * factor):
+            if dull or differ(out, x * factor):
                 wrong.add("out")
-            wrong.see("dx", layer.backward(x.copy()), x * np.where(kept[-1], 1 / (1 - p), 0).astype(dtype))
-        other = cls(p, rng=rng).forward(x)
+            try:
+                wrong.see("dx", layer.backward(dout), x * factor)
+                wrong.see("dx", layer.eval().backward(x.copy()), x * factor)  # of the mode that forward had
+            except Exception:
+                wrong.update(["dx", "error"])
+            layer.train()
+            wrong.see("x", given, x)
+            wrong.see("dout", dout, x)
+        other = cls(p, rng=rng).forward(np.ones((40, 50), dtype))
         if (kept[0] == kept[1]).all() or ((other != 0) == kept[1]).all():
             wrong.add("out")
-        layer.eval()
-        wrong.see("out_eval", layer.forward(x.copy()), x)
-        wrong.see("dx_eval", layer.backward(x.copy()), x)
+        try:
+            wrong.see("out_eval", layer.eval().forward(x.copy()), x)
+            wrong.see("dx_eval", layer.backward(x.copy()), x)
+            wrong.see("dx_eval", layer.train().backward(x.copy()), x)
+        except Exception:
+            wrong.update(["dx_eval", "error"])
+    ones = np.ones((40, 50), dtype)
+    masks = [cls(rng=np.random.default_rng(seed)).forward(ones.copy()) != 0 for seed in (5, 5, 6)]
+    if (masks[0] != masks[1]).any() or (masks[0] == masks[2]).all() or abs(masks[0].mean() - 0.5) > 0.05:
+        wrong.add("out")
 
 
 def optimiser(torch_class, names, settings):
@@ -177,16 +233,21 @@ def optimiser(torch_class, names, settings):
             owners = [Owner(rng.standard_normal(shape).astype(dtype)) for shape in ((3, 4), (4,), (2, 2))]
             tensors = [torch.tensor(o.weight, requires_grad=True) for o in owners]
             mine, theirs = cls([parameter(o) for o in owners], **kw), torch_class(tensors, **kw)
-            for _ in range(4):
+            for step in range(4):
+                if step == 3:  # a schedule
+                    mine.lr = theirs.param_groups[0]["lr"] = kw["lr"] / 2
                 for o, t in zip(owners, tensors, strict=True):
                     o.dweight = rng.standard_normal(o.weight.shape).astype(dtype)
                     o.dweight.flat[0] = 0
                     t.grad = torch.tensor(o.dweight)
                 theirs.step()
+                given = [o.dweight.copy() for o in owners]
                 try:
                     mine.step()
                 except Exception:
                     wrong.update(["parameters", "error"])
+                for o, dweight in zip(owners, given, strict=True):
+                    wrong.see("dweight", o.dweight, dweight)
             for i, (o, t) in enumerate(zip(owners, tensors, strict=True)):
                 wrong.see("parameters", o.weight, t.detach().numpy())
                 for name in names:
@@ -256,21 +317,31 @@ def bug_class(bug):
     return classes(text.replace(bug["old"], bug["new"]), bug["name"])[bug["kind"]]
 
 
+def read_bugs(files=("bugs.jsonl", "bugs2.jsonl")):
+    return [json.loads(line) for file in files for line in (HERE / file).read_text().splitlines()]
+
+
+def problem(bug):
+    """A sentence if the bug does not apply, or changes other tensors than it says; None otherwise."""
+    try:
+        wrong = wrong_tensors(bug["kind"], bug_class(bug)) - {"error"}
+    except (AssertionError, SyntaxError) as error:
+        return str(error)
+    if wrong != {*bug["tensors"], *bug["follow"]} or not bug["tensors"]:
+        return f"{bug['plain']} {bug['name']}: {sorted(wrong)}, said {bug['tensors']}, {bug['follow']}"
+    return None
+
+
 def main():
     problems = []
-    for path in [*sorted((HERE / "plain").glob("*.py")), *sorted((HERE / "right").glob("*.py"))]:
+    for path in [
+        path for folder in ("plain", "right", "right2") for path in sorted((HERE / folder).glob("*.py"))
+    ]:
         for kind, cls in classes(path.read_text(), path.stem).items():
             if wrong := wrong_tensors(kind, cls):
                 problems.append(f"{path.name} {kind} should be right: {sorted(wrong)}")
-    bugs = [json.loads(line) for line in (HERE / "bugs.jsonl").read_text().splitlines()]
-    for bug in bugs:
-        try:
-            wrong = wrong_tensors(bug["kind"], bug_class(bug))
-        except (AssertionError, SyntaxError) as error:
-            problems.append(str(error))
-            continue
-        if wrong - {"error"} != {*bug["tensors"], *bug["follow"]} or not bug["tensors"]:
-            problems.append(f"{bug['plain']} {bug['name']}: {sorted(wrong)}, said {bug['tensors']}")
+    bugs = read_bugs()
+    problems += filter(None, map(problem, bugs))
     names = [(b["kind"], b["plain"], b["name"]) for b in bugs]
     problems += [f"{name} twice" for name in set(names) if names.count(name) > 1]
     print(f"{len(bugs)} bugs; {len(problems)} problems", *problems, sep="\n")
