@@ -27,7 +27,7 @@ def causes_of(kind: str, tensor: str) -> Iterator[Cause]:
         yield from function()
     for function in KNOWN.get((kind, ANY), ()):
         yield from function(tensor)
-    if KINDS[kind].role != "optimizer":
+    if kind not in KINDS or KINDS[kind].role != "optimizer":
         for function in KNOWN[ANY, ANY]:
             yield from function(tensor)
 

@@ -3,6 +3,7 @@
 parity.check(MyReLU)                                   a class, by its own name or that of an ancestor
 parity.check(MyLayer, reference="Conv2D")              a class of any name
 parity.check(my_layer, reference=nn.Conv2d(2, 3, 3))   an object, against a module; its weights are copied
+parity.check(MyTanh, reference=torch.tanh)             against any module or function: see parity/reference.py
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ import torch
 from torch import nn
 
 import tinycnn_torch
+from parity.bounds import Array
 from parity.comparison import (
     IsolatedTrial,
     LossTrial,
@@ -36,12 +38,13 @@ from parity.foreign.recognise import Recognised, behind
 from parity.foreign.subject import WHATEVER, Offer, Subject
 from parity.kinds import KINDS, NAMES, kind_of, names_of
 from parity.record import Run, set_arrays
+from parity.reference import check_against
 from parity.report import Diagnosis, Report
 from parity.student.built import rows_of_built
 from parity.student.cases import Case, cases_of
 from parity.student.checkup import Check, Checkup
 from parity.student.run_case import run_case
-from parity.twins import stages_of, twin_class
+from parity.twins import kind_of_stage, stages_of, twin_class
 from parity.weights import load_numpy_state
 
 
@@ -137,19 +140,22 @@ def with_inputs(case: Case) -> Case:
     return replace(case, isolated=exact_inputs(stages, exact_run(stages, **data), data["x"]))
 
 
-def check(code: Any, reference: Any = None, *, seed: int = 0) -> Checkup | Report:
+def check(code: Any, reference: Any = None, *, x: Array | None = None, seed: int = 0) -> Checkup | Report:
     """Examine a class or an object, in this process: a loop without end is yours to stop.
 
     code       a class, or an object with forward and backward
     reference  for a class the name of what it should equal, or that class ("Conv2D", tinycnn_numpy.Conv2D,
-               nn.Conv2d); found by the name of the class or of an ancestor unless given. For an object a
-               PyTorch module, whose weights are copied into it.
+               nn.Conv2d); found by the name of the class or of an ancestor unless given. Or any PyTorch
+               module or function of one tensor, whose weights are copied into the object.
+    x          an input (N, ...) for such a module, float64; drawn unless given
     seed       draws other shapes and numbers
 
     Raises ValueError if it is not clear what the code should equal.
     """
-    if not isinstance(code, type) and isinstance(reference, nn.Module):
+    if isinstance(reference, nn.Module) and not isinstance(code, type) and has_rule(reference):
         return _check_object(code, reference, seed)
+    if reference is not None and not isinstance(reference, str) and not _is_of_ours(reference):
+        return check_against(code, reference, x, seed)
     cls = code if isinstance(code, type) else type(code)
     name = reference if isinstance(reference, str) else None
     if reference is None and not any(base.__name__ in NAMES for base in cls.__mro__):
@@ -160,6 +166,20 @@ def check(code: Any, reference: Any = None, *, seed: int = 0) -> Checkup | Repor
     if name is not None and name not in KINDS:
         raise ValueError(f"check: reference is {reference!r}, expected one of {list(KINDS)}")
     return check_class(cls, name or kind_of(cls).name, seed, exact=reference is not None)
+
+
+def _is_of_ours(reference: Any) -> bool:
+    """Whether it is a class with cases of its own: tinycnn_numpy's, or its twin."""
+    twins = [twin_class(KINDS[kind]) for kind in (*names_of("layer"), *names_of("optimizer"))]
+    return isinstance(reference, type) and (reference in twins or reference.__name__ in KINDS)
+
+
+def has_rule(module: nn.Module) -> bool:
+    """Whether it is known, by parity/rules.py, what rounding may do to it."""
+    try:
+        return bool(kind_of_stage(module))
+    except ValueError:
+        return False
 
 
 def check_class(cls: type, kind: str, seed: int = 0, exact: bool = False) -> Checkup:
