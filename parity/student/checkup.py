@@ -86,6 +86,7 @@ class Mistake:
     """What is wrong with a class, said once: which tensors, in which cases.
 
     code, sentence  the doctor's; "" where it says nothing, or the exception and its text
+    ended   how a run ended that has no answer, in a word: the exception's class
     where   of an exception, the last line of the student's own file
     ratio   the largest error / bound; at: its entry, such as "dx[0,1,2]"
     runs    those that are wrong, "" for the first
@@ -93,6 +94,7 @@ class Mistake:
 
     code: str = ""
     sentence: str = ""
+    ended: str = ""
     where: str = ""
     tensors: list[str] = field(default_factory=list)
     cases: list[str] = field(default_factory=list)
@@ -174,7 +176,8 @@ class Examined:
                     known.see(tensor, check.case, row)
             if (failure := check.failure) and failure.outcome in (Outcome.RAISED, Outcome.NO_ANSWER):
                 what = str(replace(failure, where=""))
-                known = found.setdefault(("", what), Mistake("", what, failure.where))
+                ended = failure.exception or "no answer"
+                known = found.setdefault(("", what), Mistake("", what, ended, failure.where))
                 known.cases.append(check.case)
         return sorted(found.values(), key=lambda mistake: mistake.rank)
 

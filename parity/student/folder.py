@@ -48,7 +48,8 @@ class Row:
         return f"{clipped(self.name, 40):40}  {points:12}  {'; '.join(parts) or 'ALL RIGHT'}"
 
     def _said(self) -> list[tuple[str, tuple[str, ...]]]:
-        return [("WRONG", self.wrong), ("not written", self.not_written), ("ERROR", self.error[:1])]
+        errors = tuple(clipped(error, 70) for error in self.error[:1])
+        return [("WRONG", self.wrong), ("not written", self.not_written), ("ERROR", errors)]
 
 
 def submissions_in(folder: Path) -> tuple[list[Path], list[str]]:
@@ -148,8 +149,7 @@ def _tensors(one: Examined) -> list[str]:
 def _named(one: Examined, mistake: Mistake) -> str:
     """Without the names that the student gave, so that it can be counted."""
     code = f" [{mistake.code}]" if mistake.code else ""
-    what = ", ".join(mistake.tensors) if mistake.tensors else mistake.sentence.partition(":")[0]
-    return f"{one.kind} {what}{code}"
+    return f"{one.kind} {', '.join(mistake.tensors) or mistake.ended}{code}"
 
 
 def as_csv(rows: Sequence[Row]) -> str:
