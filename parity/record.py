@@ -286,9 +286,8 @@ def describe(error: BaseException) -> Failure:
     if isinstance(error, NotImplementedError):
         return Failure(Outcome.NOT_WRITTEN, "not written yet")
     last = traceback.extract_tb(error.__traceback__, limit=-1)
-    if (
-        isinstance(error, NotOfferedError) and last and _of_this_house(last[0].filename)
-    ):  # not from somebody's file
+    from_here = bool(last) and _of_this_house(last[0].filename)  # and not from somebody's file
+    if isinstance(error, NotOfferedError) and from_here:
         return Failure(Outcome.NOT_OFFERED, str(error))
     frames = [f for f in traceback.extract_tb(error.__traceback__, limit=-50) if not _of_ours(f.filename)]
     frames = [f for f in frames if not _is_installed(f.filename)] or frames  # a library that the code calls

@@ -63,21 +63,21 @@ def page(checkup: "Checkup") -> str:
     parts = [f"{checkup.title}, seed {checkup.seed}", *_folded(remarks_of(checkup))]
     if any(one.kind for one in classes):
         parts += ["", *table(map(class_line, classes))]
-    for said in paragraphs(classes):
-        parts += ["", said]
+    for first, *rest in paragraphs(classes):
+        parts += ["", _filled(first), *(_filled(line, indent="  ") for line in rest)]
     return "\n".join([*parts, *legend_of("\n".join(parts)), "", summary(checkup)])
 
 
 def _folded(remarks: Sequence[str]) -> Iterator[str]:
-    """Remarks in lines of WIDTH; the first MOST of them."""
+    """The first MOST of them; what was printed is cut, not folded."""
     for remark in remarks[:MOST]:
-        yield (
-            fill(remark, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
-            if remark[:1] != " "
-            else remark
-        )
+        yield clipped(remark, WIDTH) if remark.startswith(" ") else _filled(remark)
     if (more := len(remarks) - MOST) > 0:
         yield f"and {more} lines more: --verbose shows them"
+
+
+def _filled(text: str, indent: str = "") -> str:
+    return fill(text, WIDTH, initial_indent=indent, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def remarks_of(checkup: "Checkup") -> list[str]:
@@ -110,25 +110,18 @@ def tensors_of(one: "Examined") -> list[str]:
     return list(dict.fromkeys(name for mistake in one.mistakes for name in mistake.tensors))
 
 
-def paragraphs(classes: "Sequence[Examined]") -> list[str]:
+def paragraphs(classes: "Sequence[Examined]") -> list[list[str]]:
     """Every mistake of every class once: wrong shapes, then wrong numbers, then exceptions."""
     said = [(mistake.rank, paragraph(one, mistake)) for one in classes for mistake in one.mistakes]
-    return [text for _, text in sorted(said, key=lambda pair: pair[0])]
+    return [lines for _, lines in sorted(said, key=lambda pair: pair[0])]
 
 
-def paragraph(one: "Examined", mistake: "Mistake") -> str:
-    """The sentence; below it the place of an exception, the cases, and how far off."""
+def paragraph(one: "Examined", mistake: "Mistake") -> list[str]:
+    """The sentence, the place of an exception, the cases and how far off: a line each."""
     code = f" [{mistake.code}]" if mistake.code else ""
     tensors = " ".join(filter(None, [clipped(one.owner), ", ".join(mistake.tensors)]))
-    what = mistake.sentence or mistake.shape or "wrong"
-    lines = [fill(f"{tensors}{code}: {what}", WIDTH, subsequent_indent="  ", break_on_hyphens=False)]
-    if mistake.where:
-        lines.append(f"  {mistake.where}"[:WIDTH])
-    if one.kind:
-        lines.append(
-            fill(f"in {how_often(one, mistake)}", WIDTH, initial_indent="  ", subsequent_indent="  ")
-        )
-    return "\n".join(lines)
+    lines = [f"{tensors}{code}: {mistake.sentence or mistake.shape or 'wrong'}", mistake.where]
+    return list(filter(None, [*lines, f"in {how_often(one, mistake)}" if one.kind else ""]))
 
 
 def how_often(one: "Examined", mistake: "Mistake") -> str:
@@ -212,7 +205,8 @@ def as_html(checkup: "Checkup") -> str:
         name, word, *rest = class_line(one)
         cells = [html_cell(name, heads_row=True), html_cell(word, LOOKS.get(one.state, "wrong"))]
         lines.append("".join([*cells, *map(html_cell, rest)]))
-    items = "".join(f"<li>{html.escape(said)}</li>" for said in paragraphs(checkup.classes))
+    said = ["<br>".join(map(html.escape, lines)) for lines in paragraphs(checkup.classes)]
+    items = "".join(f"<li>{lines}</li>" for lines in said)
     remarks = "".join(f"<div>{html.escape(remark)}</div>" for remark in remarks_of(checkup))
     parts = [
         html_table(f"{checkup.title}, seed {checkup.seed}", head, lines),

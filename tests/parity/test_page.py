@@ -251,7 +251,8 @@ class Tags(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.found.append([tag, dict(attributes), ""])
-        self.open.append(self.found[-1])
+        if tag != "br":  # which has no end
+            self.open.append(self.found[-1])
 
     def handle_endtag(self, tag):
         assert self.open.pop()[0] == tag
