@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 import parity
 import tinycnn_numpy as tn
 from parity.__main__ import main
+from parity.kinds import KINDS
 from parity.record import Failure, Outcome
 from parity.report import MATCH, MISMATCH, Diagnosis, Row
 from parity.student import program
@@ -752,3 +754,30 @@ class TestHonesty:
     def test_a_name_without_end_is_cut(self, checked):
         code, result, out = checked(WORKING_RELU.replace("ReLU", "Relu_" + "9" * 5000))
         assert code == 0 and len(result["checks"][0]["name"]) < 700 and "more characters" in out.out
+
+
+class TestTheStart:
+    """What is slow to import is imported late, beside other work, or not at all."""
+
+    def modules_after(self, program):
+        command = [sys.executable, "-c", f"{program}\nimport sys\nprint(*sys.modules)"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+        assert done.returncode == 0, done.stderr
+        return set(done.stdout.splitlines()[-1].split())
+
+    def test_the_command_line_is_read_without_pytorch(self):
+        loaded = self.modules_after("import parity.student.program")
+        assert "parity.student.submission" in loaded and not {"torch", "scipy", "matplotlib"} & loaded
+
+    @pytest.mark.slow
+    def test_neither_pytorch_s_compiler_nor_sympy_is_needed(self, tmp_path):
+        kinds = [name for name in KINDS if name not in ("Sequential", "MLP")]
+        classes = "\n".join(f"class {kind}(tn.{kind}):\n    pass\n" for kind in kinds)
+        (tmp_path / "student.py").write_text("import tinycnn_numpy as tn\n\n" + classes)
+        program = "from pathlib import Path\nfrom parity.student.submission import examine_file\n"
+        program += f"assert examine_file(Path({str(tmp_path / 'student.py')!r})).ok"
+        loaded = self.modules_after(program)
+        assert "torch" in loaded and not {"torch._dynamo", "sympy"} & loaded
+        assert "torch._dynamo" in self.modules_after(
+            "import torch\ntorch.optim.SGD([torch.zeros(1)], lr=1.0).step()"
+        )
