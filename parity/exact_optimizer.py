@@ -5,11 +5,14 @@ its result, and input errors propagate. The lines are those of tinycnn_numpy/opt
 e_g the error of g, and so on.
 """
 
+import inspect
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
+from torch.optim.adam import adam
+from torch.optim.sgd import sgd
 
 from parity.bounds import Array, Exact, unit
 from parity.kinds import KINDS
@@ -23,18 +26,17 @@ def exact_steps(kind: str, settings: Settings, weight: Array, grads: Array) -> l
 
     weight  (...) in the dtype whose rounding is allowed for; grads (steps, ...)
     """
-    parameter = nn.Parameter(torch.from_numpy(weight.astype(np.float64)))
-    optimizer = twin_class(KINDS[kind])([parameter], **settings)
+    parameter = torch.from_numpy(weight.astype(np.float64))
+    complete = {**defaults_of(kind), **settings}
+    memory: dict[str, Any] = {}
     state = {"w": weight.astype(np.float64), "e_w": np.zeros(weight.shape)}
     after = []
     for t, grad in enumerate(grads, start=1):
-        parameter.grad = torch.from_numpy(grad.astype(np.float64))
-        optimizer.step()
+        step(kind, complete, parameter, torch.from_numpy(grad.astype(np.float64)), memory, t)
         errors = (sgd_errors if kind == "SGD" else adam_errors)(
-            optimizer.param_groups[0], state, grad.astype(np.float64), t, unit(weight.dtype)
+            complete, state, grad.astype(np.float64), t, unit(weight.dtype)
         )
-        state["w"] = parameter.detach().numpy().copy()
-        memory = {name: value for name, value in optimizer.state[parameter].items() if name in errors}
+        state["w"] = parameter.numpy().copy()
         after.append(
             {"weight": _exact(state["w"], state["e_w"])}
             | {
@@ -44,6 +46,33 @@ def exact_steps(kind: str, settings: Settings, weight: Array, grads: Array) -> l
             }
         )
     return after
+
+
+def defaults_of(kind: str) -> Settings:
+    """Those of PyTorch's class, by the names of the arguments that ours has too."""
+    parameters = inspect.signature(twin_class(KINDS[kind])).parameters
+    return {name: parameters[name].default for name in KINDS[kind].arguments}
+
+
+def step(kind: str, s: Settings, parameter: Tensor, grad: Tensor, memory: dict[str, Any], t: int) -> None:
+    """Step t of PyTorch's optimiser, in place. memory: what it remembers, empty before the first step.
+
+    These are the functions that torch.optim.SGD and Adam call; to make an object of these classes would
+    import PyTorch's compiler, for about two seconds.
+    """
+    if kind == "SGD":
+        buffers = [memory.get("momentum_buffer")]
+        sgd([parameter], [grad], buffers, dampening=0.0, maximize=False, **s)
+        memory["momentum_buffer"] = buffers[0]
+        return
+    m, v = (memory.get(name, torch.zeros_like(parameter)) for name in ("exp_avg", "exp_avg_sq"))
+    memory |= {"exp_avg": m, "exp_avg_sq": v}
+    (beta1, beta2), rest = s["betas"], {name: value for name, value in s.items() if name != "betas"}
+    steps = torch.tensor(t - 1.0)  # before this one
+    adam(
+        [parameter], [grad], [m], [v], [], [steps],
+        beta1=beta1, beta2=beta2, amsgrad=False, maximize=False, foreach=False, **rest,
+    )  # fmt: skip
 
 
 def _exact(value: Array, error: Array) -> Exact:

@@ -380,13 +380,15 @@ class NotOfferedError(Exception):
 
 
 def describe(error: BaseException) -> Failure:
-    """What was raised, and the last line of code outside NumPy where it was raised."""
+    """What was raised, and the last line of the student's own code on the way there."""
     if isinstance(error, NotImplementedError):
         return Failure(Outcome.NOT_WRITTEN, "not written yet")
     last = traceback.extract_tb(error.__traceback__, limit=-1)
-    if isinstance(error, NotOfferedError) and last and _of_ours(last[0].filename):  # not from somebody's file
+    from_here = bool(last) and _of_this_house(last[0].filename)  # and not from somebody's file
+    if isinstance(error, NotOfferedError) and from_here:
         return Failure(Outcome.NOT_OFFERED, str(error))
     frames = [f for f in traceback.extract_tb(error.__traceback__, limit=-50) if not _of_ours(f.filename)]
+    frames = [f for f in frames if not _is_installed(f.filename)] or frames  # a library that the code calls
     if isinstance(error, SyntaxError) and error.filename:
         where = f"at line {error.lineno}"
     else:
@@ -394,14 +396,20 @@ def describe(error: BaseException) -> Failure:
     return Failure(Outcome.RAISED, " ".join(str(error).split()), type(error).__name__, where)
 
 
+def _of_this_house(filename: str) -> bool:
+    folders = [os.path.dirname(file) for file in (__file__, str(tinycnn_numpy.__file__))]
+    return any(filename.startswith(folder + os.sep) for folder in folders)
+
+
 def _of_ours(filename: str) -> bool:
     """Whether it is of this house, NumPy or the standard library, where nobody would look for the mistake."""
-    folders = [os.path.dirname(file) for file in (os.__file__, __file__, str(tinycnn_numpy.__file__))]
-    inside = (
-        any(filename.startswith(folder + os.sep) for folder in folders) and "site-packages" not in filename
-    )
-    numpy = f"{os.sep}numpy{os.sep}" in filename or filename.startswith("<__array")
-    return inside or numpy or filename.startswith("<frozen")
+    standard = filename.startswith(os.path.dirname(os.__file__) + os.sep) and not _is_installed(filename)
+    numpy = f"{os.sep}numpy{os.sep}" in filename or filename.startswith(("<__array", "<frozen"))
+    return standard or numpy or _of_this_house(filename)
+
+
+def _is_installed(filename: str) -> bool:
+    return f"{os.sep}site-packages{os.sep}" in filename
 
 
 def weights_of(stage: Any) -> dict[str, Array]:

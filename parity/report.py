@@ -4,13 +4,15 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from parity.bounds import Array, Exact
-from parity.record import Fault, Remark
-from parity.render import preformatted, report_text
+from parity.record import Array, Fault, Remark
+from parity.render import picture_of, report_html, report_text
+
+if TYPE_CHECKING:  # it imports PyTorch, which a report does not need
+    from parity.bounds import Exact
 
 MATCH, MISMATCH, INHERITED, UNDECIDABLE = "match", "MISMATCH", "inherited", "undecidable"
 NO_KNOWN_CAUSE = "no-known-cause"
@@ -49,6 +51,7 @@ class Row:
     isolated  the ratio when the stage gets exact inputs and an exact upstream gradient
     torch     PyTorch's own ratio in this precision
     ratios    of a row that is wrong, error / bound of every entry
+    given, expected  of a row that is wrong, what the code gave and what is right; None if the shapes differ
     """
 
     stage: str
@@ -64,6 +67,8 @@ class Row:
     isolated: float | None = None
     torch: float | None = None
     ratios: Array | None = field(default=None, repr=False, compare=False)
+    given: Array | None = field(default=None, repr=False, compare=False)
+    expected: Array | None = field(default=None, repr=False, compare=False)
 
     @property
     def ok(self) -> bool:
@@ -79,8 +84,9 @@ class Row:
         return self.remark.fault if self.remark else None
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: a number that is not finite becomes null, and the ratios are left out."""
-        facts = {name: value for name, value in vars(self).items() if name not in ("ratios", "witness")}
+        """For JSON: a number that is not finite becomes null, and the arrays are left out."""
+        left_out = ("ratios", "given", "expected", "witness")
+        facts = {name: value for name, value in vars(self).items() if name not in left_out}
         facts |= {"ok": self.ok, "remark": self.fault.value if self.fault else None, "note": self.note}
         finite = {k: None for k, v in facts.items() if isinstance(v, float) and not math.isfinite(v)}
         return facts | finite
@@ -122,7 +128,10 @@ class Report:
 
     def _repr_html_(self) -> str:
         """For Jupyter."""
-        return preformatted(str(self))
+        return report_html(self)
+
+    def _repr_png_(self) -> bytes | None:
+        return picture_of(self)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -141,7 +150,7 @@ def judge(
     stage: str,
     tensor: str,
     value: Array | None,
-    exact: Exact,
+    exact: "Exact",
     dtype: Any,
     *,
     remark: Remark | None = None,
@@ -182,6 +191,8 @@ def judge(
         remark=remark,
         witness=witness if verdict == UNDECIDABLE else "",
         ratios=ratios if verdict == MISMATCH else None,
+        given=value if verdict == MISMATCH else None,
+        expected=exact.value if verdict == MISMATCH else None,
     )
 
 

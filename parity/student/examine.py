@@ -57,7 +57,7 @@ def examine(
     for case, runs in answers:
         first = next(iter(runs.values()))
         failure = next((run.failure for run in runs.values() if run.failure), None)
-        check = Check(owner, case.name, failure=failure)
+        check = Check(owner, case.name, failure=failure, kind=case.kind)
         checks.append(check)
         if check.skipped or (failure and not first.arrays):
             continue

@@ -39,7 +39,7 @@ def loaded() -> list[str]:
 
 
 def origins(subject: Subject, module: ModuleType) -> list[str]:
-    """A remark on each method or function that stands in another file."""
+    """A remark on each method or function that stands in another file; those of a folder belong together."""
     if subject.cls is not None:
         update = UPDATE if KINDS[subject.kind].role == "optimizer" else ()
         methods = [method_of(subject.cls, names) for names in (FORWARD, BACKWARD, update)]
@@ -48,12 +48,18 @@ def origins(subject: Subject, module: ModuleType) -> list[str]:
     elsewhere: dict[str, list[str]] = {}
     for method in methods:
         code = getattr(inspect.unwrap(method), "__code__", None) if method is not None else None
-        if code is None or code.co_filename in (str(module.__file__), "<string>"):
+        if code is None or code.co_filename == "<string>" or _is_of(module, Path(code.co_filename)):
             continue
         where = str(getattr(method, "__module__", "")).partition(".")[0]
         where = where if where in ANSWERS else Path(code.co_filename).name
         elsewhere.setdefault(where, []).append(code.co_name)
     return [f"{' and '.join(n)} of {subject.name} are those of {where}" for where, n in elsewhere.items()]
+
+
+def _is_of(module: ModuleType, file: Path) -> bool:
+    """Whether a file is the one that was loaded, or one of the folder that was."""
+    own = Path(str(module.__file__))
+    return file == own or (own.name == "__init__.py" and file.is_relative_to(own.parent))
 
 
 class Canary:

@@ -191,7 +191,7 @@ class Contained:
     @property
     def printed(self) -> str:
         """The beginning of what the code printed; complete after the `with` block."""
-        text = "\n".join(map(_printable, self._text.split("\n")))
+        text = "\n".join(map(printable, self._text.split("\n")))
         return f"{text}\n... ({self._more:,} more characters)" if self._more else text
 
     def _start(self) -> None:
@@ -357,10 +357,10 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 def _plain(text: str) -> str:
     """Printable, and not endless."""
     more = len(text) - LONG
-    return _printable(text) if more <= 0 else f"{_printable(text[:LONG])}... ({more:,} more characters)"
+    return printable(text) if more <= 0 else f"{printable(text[:LONG])}... ({more:,} more characters)"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Without what would confuse a terminal or cannot be encoded."""
     return "".join(c if c.isprintable() or c == "\t" else ascii(c)[1:-1] for c in text)
 

@@ -9,8 +9,11 @@ results cannot be written.
 Each class is worth 10 points, written or not. A class that extends one of the library's under another name is
 left alone; --only examines it.
 
+A folder is one submission, whose files belong together. With --each it holds many: every file, notebook or
+folder in it is examined by itself, and --csv writes a line for each.
+
 The code runs in a process of its own, with limits of time and memory. That protects the check from mistakes,
-not from malice: it is no sandbox. Run files of strangers in a container.
+not from malice: it is no sandbox. Run files of strangers in a container (examples/autograder).
 """
 
 import argparse
@@ -20,18 +23,18 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
-
-import torch
+from typing import Any, NoReturn, get_args
 
 from parity.kinds import KINDS
-from parity.record import Failure, Outcome
-from parity.student.checkup import Check, Checkup, give_points
-from parity.student.examine import examine, questions
-from parity.student.process import Contained, LoadError
+from parity.student import folder, render
+from parity.student.checkup import Checkup, Hints
+from parity.student.gradescope import VISIBILITIES
+from parity.student.submission import examine_file
+
+OUTPUTS = ("json", "gradescope", "picture", "csv")
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,7 +44,7 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(fail(f"{message} (see --help)"))
 
 
-def main(argv: list[str]) -> int:
+def parser_of_check() -> Parser:
     parser = Parser(
         prog="python -m parity check",
         description=__doc__,
@@ -65,73 +68,146 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--memory", type=int, default=2048, metavar="MB", help="memory for the file's process (2048)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results")
-    parser.add_argument(
-        "--gradescope", type=Path, metavar="FILE", help="write the results.json that Gradescope reads"
+    show = parser.add_argument_group("what is shown")
+    show.add_argument("--verbose", action="store_true", help="every case, tensor by tensor")
+    show.add_argument(
+        "--hints", choices=get_args(Hints), default="why",
+        help="none: which classes are right, and the points; where: also which tensors, cases and entries "
+        "are wrong, and exceptions; why: also the cause. It holds for all that is printed and written",
+    )  # fmt: skip
+    files = parser.add_argument_group("what is written")
+    files.add_argument("--json", type=Path, metavar="FILE", help="all results")
+    files.add_argument(
+        "--gradescope", type=Path, metavar="FILE", help="the results.json that Gradescope reads"
     )
-    parser.add_argument(
-        "--picture", type=Path, metavar="FILE", help="draw where in each tensor the mistakes sit (.png, .svg)"
+    for flag, of, default in (
+        ("--visibility", "the tests", "visible"),
+        ("--stdout-visibility", "what is printed", "hidden"),
+    ):
+        files.add_argument(
+            flag, choices=VISIBILITIES, default=default, help=f"of {of}, on Gradescope ({default})"
+        )
+    files.add_argument("--picture", type=Path, metavar="FILE", help="the wrong tensors, drawn (.png, .svg)")
+    each = parser.add_argument_group("a class of students")
+    each.add_argument(
+        "--each", action="store_true", help="the folder holds submissions: examine each of them"
     )
-    args = parser.parse_args(argv)
-    if not args.file.is_file() and not args.file.is_dir():
-        return fail(f"there is no file {args.file}")
-    if args.seed < 0:
-        return fail(f"--seed is {args.seed}, expected a whole number >= 0")
-    if not 0 < args.seconds < math.inf or not 0 < args.total < math.inf or args.memory < 1:
-        given = f"--seconds is {args.seconds:g}, --total {args.total:g} and --memory {args.memory}"
-        return fail(f"{given}, expected numbers > 0")
+    each.add_argument("--csv", type=Path, metavar="FILE", help="a line for each submission (with --each)")
+    each.add_argument("--jobs", type=int, default=2, help="submissions at a time (2)")
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    args = parser_of_check().parse_args(argv)
     try:
         points = points_in(args.points) if args.points else {}
     except (OSError, ValueError) as error:
         return fail(f"--points {args.points}: {error}")
     required = [*(args.require or ()), *points]
-    if unknown := [name for name in required if name not in KINDS]:
-        return fail(f"--require is {unknown[0]}, expected one of {', '.join(KINDS)}")
-    for option in ("json", "gradescope", "picture"):
-        path = getattr(args, option)
-        if path and not path.parent.is_dir():
-            return fail(f"--{option} {path} cannot be written: there is no folder {path.parent}")
-        if path and path.exists() and (not path.is_file() or path.samefile(args.file)):
-            what = "the file to be checked" if path.is_file() else "no ordinary file"
-            return fail(f"--{option} {path} is {what}, expected a file to write results to")
-    if args.picture and find_spec("matplotlib") is None:
-        return fail("--picture needs matplotlib: pip install matplotlib")
-    if args.picture and args.picture.suffix not in (".png", ".svg"):
-        return fail(f"--picture is {args.picture}, expected a name that ends in .png or .svg")
-
-    torch.set_num_threads(1)  # the cases are small
+    if wrong := what_is_wrong(args, required):
+        return fail(wrong)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files in any encoding
+    how = {
+        "seed": args.seed,
+        "seconds": args.seconds,
+        "memory_mb": args.memory,
+        "only": args.only,
+        "required": required,
+        "points": points,
+        "said": dict(args.said),
+        "own": args.own,
+        "total": args.total,
+    }
     try:
-        for path in filter(None, (args.json, args.gradescope, args.picture)):
+        for path in filter(None, (getattr(args, name) for name in OUTPUTS)):
             path.unlink(missing_ok=True)  # nobody is given the result of the file before
-        checkup = examine_file(
-            args.file,
-            args.seed,
-            args.seconds,
-            args.memory,
-            args.only,
-            required=required,
-            points=points,
-            said=dict(args.said),
-            own=args.own,
-            total=args.total,
-        )
-        for path, result in ((args.json, checkup.to_dict), (args.gradescope, checkup.to_gradescope)):
-            if path:
-                write_whole(path, json.dumps(result(), indent=2) + "\n")
-        print(checkup)
-        if args.picture:
-            from parity.heatmap import heat_map
-
-            drawn = heat_map(checkup, args.picture)
-            print(f"picture: {args.picture}" if drawn else "no picture: nothing to draw")
+        return (check_each if args.each else check_one)(args, how)
     except BrokenPipeError:  # nobody reads the table: see parity/__main__.py
         raise
     except OSError as error:
         print(f"error: the results cannot be written: {error}", file=sys.stderr)
         return 3
+
+
+def check_one(args: argparse.Namespace, how: dict[str, Any]) -> int:
+    checkup = examine_file(args.file, **how).with_hints(args.hints)
+    results: list[tuple[Path | None, Callable[[], dict[str, Any]]]] = [
+        (args.json, checkup.to_dict),
+        (args.gradescope, lambda: checkup.to_gradescope(args.visibility, args.stdout_visibility)),
+    ]
+    for path, result in results:
+        if path:
+            write_whole(path, json.dumps(result(), indent=2) + "\n")
+    show(render.text(checkup) if args.verbose else render.page(checkup))
+    if args.picture:
+        print(picture(checkup, args.picture, args.hints))
     return 0 if checkup.ok else 1
+
+
+def picture(checkup: Checkup, path: Path, hints: Hints) -> str:
+    """Draw it, and say so or why not."""
+    from parity.heatmap import heat_map
+
+    if hints == "none":
+        return "no picture: it would be a hint, and --hints is none"
+    return f"picture: {path}" if heat_map(checkup, path) else "no picture: nothing to draw"
+
+
+def check_each(args: argparse.Namespace, how: dict[str, Any]) -> int:
+    paths, others = folder.submissions_in(args.file)
+    if not paths:
+        return fail(f"{args.file} holds no Python file, notebook or folder, expected one for each submission")
+    if others:
+        print(f"left out: {', '.join(others)}")
+    rows = []
+    for row in folder.examine_all(args.file, paths, args.hints, args.jobs, **how):
+        rows.append(row)
+        show(str(row))
+        sys.stdout.flush()
+    if args.csv:
+        write_whole(args.csv, folder.as_csv(rows))
+    if args.json:
+        write_whole(args.json, json.dumps(folder.to_dict(rows), indent=2) + "\n")
+    show("\n".join(["", *folder.common(rows), "", folder.summary(rows)]))
+    return 0 if all(row.ok for row in rows) else 1
+
+
+def show(text: str) -> None:
+    print(render.painted(text) if render.is_coloured(sys.stdout) else text)
+
+
+def what_is_wrong(args: argparse.Namespace, required: list[str]) -> str:
+    """One line about the command line; "" if nothing is wrong with it."""
+    if not args.file.is_file() and not args.file.is_dir():
+        return f"there is no file {args.file}"
+    if args.seed < 0:
+        return f"--seed is {args.seed}, expected a whole number >= 0"
+    if not 0 < args.seconds < math.inf or not 0 < args.total < math.inf or args.memory < 1:
+        given = f"--seconds is {args.seconds:g}, --total {args.total:g} and --memory {args.memory}"
+        return f"{given}, expected numbers > 0"
+    if unknown := [name for name in required if name not in KINDS]:
+        return f"--require is {unknown[0]}, expected one of {', '.join(KINDS)}"
+    if args.each and not args.file.is_dir():
+        return f"--each {args.file} is a file, expected a folder of submissions"
+    if args.csv and not args.each:
+        return f"--csv {args.csv} needs --each: a line for each submission of a folder"
+    if args.each and (args.gradescope or args.picture or args.verbose):
+        return "--each goes with --csv and --json, not with --gradescope, --picture or --verbose"
+    if args.jobs < 1:
+        return f"--jobs is {args.jobs}, expected a whole number >= 1"
+    for option in OUTPUTS:
+        path = getattr(args, option)
+        if path and not path.parent.is_dir():
+            return f"--{option} {path} cannot be written: there is no folder {path.parent}"
+        if path and path.exists() and (not path.is_file() or path.samefile(args.file)):
+            what = "the file to be checked" if path.is_file() else "no ordinary file"
+            return f"--{option} {path} is {what}, expected a file to write results to"
+    if args.picture and find_spec("matplotlib") is None:
+        return "--picture needs matplotlib: pip install matplotlib"
+    if args.picture and args.picture.suffix not in (".png", ".svg"):
+        return f"--picture is {args.picture}, expected a name that ends in .png or .svg"
+    return ""
 
 
 def saying(text: str) -> tuple[str, str]:
@@ -164,82 +240,6 @@ def write_whole(path: Path, text: str) -> None:
     except OSError:
         os.unlink(beside.name)
         raise
-
-
-def examine_file(
-    path: Path,
-    seed: int = 0,
-    seconds: float = 20.0,
-    memory_mb: int = 2048,
-    only: list[str] | None = None,
-    required: Sequence[str] = (),
-    points: Mapping[str, float] | None = None,
-    said: Mapping[str, str] | None = None,
-    own: bool = False,
-    total: float = 600.0,
-) -> Checkup:
-    """Examine all that a file defines and the library has too, or those named in `only`.
-
-    required  kinds that score 0 of their points if the file does not define them; points: by kind
-    said      what classes or functions are: {"Affine": "Dense"}
-    own       no points for what another file computes, or a library that knows the answers
-    """
-    checkup = Checkup(f"{path.name} against PyTorch", seed)
-    scored: list[tuple[str, list[Check]]] = []
-    said = dict.fromkeys(only or (), "") | dict(said or {})
-    try:
-        with Contained(path, seconds, memory_mb, said, total) as child:
-            checkup.remarks += [*child.remarks, *(f"it {name}" for name in child.imports)]
-            checkup.remarks += [
-                f"not examined: {name}: {why}" for name, why in child.left.items() if not only
-            ]
-            for name in only or ():
-                if name not in child.subjects:
-                    checkup.checks.append(
-                        _missing(name, "is defined", f"{path.name} defines no class {name}")
-                    )
-            for name in list(child.subjects):
-                if only and name not in only:
-                    continue
-                taken = child.taken(name)
-                if taken.why:
-                    by_name = f"{name} is called as {' or '.join(child.subjects[name])} is, but"
-                    if taken.fails:
-                        checkup.checks.append(_missing(name, "can be called", taken.why))
-                    else:
-                        checkup.remarks.append(f"not examined: {by_name} {taken.why}")
-                    continue
-                if taken.how:
-                    checkup.remarks.append(f"{name} is taken for {taken.kind}: {taken.how}")
-                checkup.remarks += taken.elsewhere
-                if own and (child.imports or taken.elsewhere):
-                    refused = f"not judged: {[*taken.elsewhere, *child.imports][0]}"
-                    scored.append((taken.kind, [_missing(name, "is code of its own", refused)]))
-                else:
-                    answers = child.ask(name, questions(taken.kind, seed, taken.offer))
-                    scored.append((taken.kind, examine(name, answers, taken.offer)))
-                checkup.checks += scored[-1][1]
-            if checkup.checks and (deceit := child.tampered()):
-                reason = Failure(Outcome.NO_ANSWER, f"not judged: the file alters what examines it: {deceit}")
-                for check in checkup.checks:
-                    check.failure, check.rows, check.diagnoses = reason, [], []
-            if child.printed:
-                checkup.remarks += ["it printed:", *(f"  {line}" for line in child.printed.splitlines())]
-    except LoadError as error:
-        checkup.checks.append(_missing(path.name, "can be loaded", str(error)))
-    for kind in dict.fromkeys(required):
-        if kind not in dict(scored):
-            scored.append((kind, [_missing(kind, "is defined", f"{path.name} defines no class {kind}")]))
-            checkup.checks += scored[-1][1]
-    give_points(scored, points or {})
-    if not checkup.checks:
-        expected = f"defines no class to check, expected one of {', '.join(KINDS)}"
-        checkup.checks.append(_missing(path.name, "defines a class to check", expected))
-    return checkup
-
-
-def _missing(owner: str, what: str, why: str) -> Check:
-    return Check(owner, what, failure=Failure(Outcome.RAISED, why))
 
 
 def print_template(argv: list[str]) -> int:

@@ -15,6 +15,7 @@ from examples.experiments.train_tinycnn import line_patterns
 from parity import compare, copy_weights, exact_run, rules, twin
 from parity.bounds import ROOTS, TINY, Known, Witness, spread, unit
 from parity.exact import cross_entropy
+from parity.exact_optimizer import exact_steps
 from parity.record import run_stages
 from parity.record_torch import trace_torch
 from parity.report import MATCH, MISMATCH, UNDECIDABLE, judge
@@ -26,6 +27,7 @@ from parity.rules import (
     weights_of,
     windows_of,
 )
+from parity.student.cases import cases_of
 from parity.twins import stages_of
 
 
@@ -354,3 +356,19 @@ def test_the_bounds_of_an_image_owe_nothing_to_the_other_images(module):
     alone = exact_run({"s": module}, x[:1], dout=dout[:1]).tensors
     for tensor in ("out", "dx"):
         assert np.allclose(both["s", tensor].bound[:1], alone["s", tensor].bound, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+def test_the_steps_are_bit_for_bit_those_of_pytorch_s_class(kind):
+    for case in cases_of(kind, np.random.default_rng(0)):
+        for name, weight in case.weights.items():
+            after = exact_steps(kind, dict(case.settings), weight, case.first[name])
+            parameter = nn.Parameter(torch.from_numpy(weight.astype(np.float64)))
+            optimizer = getattr(torch.optim, kind)([parameter], **case.settings)
+            for grad, ours in zip(case.first[name], after, strict=True):
+                parameter.grad = torch.from_numpy(grad.astype(np.float64))
+                optimizer.step()
+                assert np.array_equal(ours["weight"].value, parameter.detach().numpy()), case.name
+                for state, theirs in optimizer.state[parameter].items():
+                    if state != "step" and theirs is not None:
+                        assert np.array_equal(ours[state].value, theirs.numpy()), (case.name, state)

@@ -4,11 +4,16 @@ import dataclasses
 import importlib
 import json
 import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tinycnn_numpy as tn
+from parity import record
 from parity.record import (
     Run,
     _of_ours,
@@ -461,3 +466,44 @@ class TestRunning:
         message = "TinyCNN has no attribute 'relu1', expected its layers as conv, relu1"
         with pytest.raises(ValueError, match=f"^{message}$"):
             stages_by_name(tn.TinyCNN(rng=np.random.default_rng(0)), ["conv", "relu1"])
+
+
+class TestWhereAMistakeSits:
+    """Of an exception the student's own line is named, whatever library it passed through."""
+
+    def test_a_line_of_an_installed_library_is_not_named(self, tmp_path):
+        home = tmp_path / "site-packages" / "helper"
+        home.mkdir(parents=True)
+        namespace = {}
+        library = "def call(f):\n    raise KeyError(f)\n"
+        exec(compile(library, str(home / "helper.py"), "exec"), namespace)
+        student = tmp_path / "student.py"
+        student.write_text("def forward(call):\n    return call('x')\n")
+        exec(compile(student.read_text(), str(student), "exec"), namespace)
+        with pytest.raises(KeyError) as raised:
+            namespace["forward"](namespace["call"])
+        assert describe(raised.value).where == "in forward, line 2: return call('x')"
+
+    def test_where_the_project_is_installed_a_setting_that_is_not_taken_is_no_error(self, tmp_path):
+        installed = tmp_path / "site-packages"
+        for package in ("parity", "tinycnn_numpy"):
+            source = Path(record.__file__).parents[1] / package
+            shutil.copytree(source, installed / package, ignore=shutil.ignore_patterns("__pycache__"))
+        program = (
+            "import numpy as np, parity, tinycnn_numpy\n"
+            "from parity.student.cases import cases_of\n"
+            "from parity.student.run_case import run_case\n"
+            "class NoEval:\n"
+            "    def __init__(self, num_features): self.weight = self.bias = 0\n"
+            "    running_mean = running_var = 0\n"
+            "cases = cases_of('BatchNorm2D', np.random.default_rng(0))\n"
+            "run = run_case(NoEval, next(c for c in cases if not c.training))['first']\n"
+            "print(parity.__file__, run.failure.outcome.value)\n"
+        )
+        command = [sys.executable, "-c", program]
+        environment = os.environ | {"PYTHONPATH": str(installed)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
+        assert done.stdout.split(maxsplit=1) == [
+            str(installed / "parity" / "__init__.py"),
+            "not offered\n",
+        ], done.stderr

@@ -181,12 +181,6 @@ def test_the_summary_counts_the_undecidable_apart_and_names_a_mismatch_before_wh
     assert Report("", [good, caused]).summary() == "1 of 2 differ, first b dx"
 
 
-def test_a_notebook_shows_the_table_as_it_stands():
-    report = Report("a < b", [Row("conv", "out", (2, 3), 0.25, 0.5)])
-    table = "\n".join(str(report).splitlines()[1:])
-    assert report._repr_html_() == f"<pre>a &lt; b\n{table}</pre>"
-
-
 def test_json_is_indented_by_two():
     assert Report("Title").to_json().startswith('{\n  "title": "Title",\n')
 
