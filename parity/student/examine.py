@@ -9,6 +9,7 @@ parity.check(MyTanh, reference=torch.tanh)             against any module or fun
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,26 +39,34 @@ from parity.foreign.recognise import Recognised, behind
 from parity.foreign.subject import WHATEVER, Offer, Subject
 from parity.kinds import KINDS, NAMES, kind_of, names_of
 from parity.record import Run, set_arrays
-from parity.reference import check_against
-from parity.report import Diagnosis, Report
+from parity.report import Diagnosis, Report, Row
 from parity.student.built import rows_of_built
 from parity.student.cases import Case, cases_of
 from parity.student.checkup import Check, Checkup
 from parity.student.run_case import run_case
+from parity.student.smallest import Ask, smallest
 from parity.twins import kind_of_stage, stages_of, twin_class
 from parity.weights import load_numpy_state
 
 
 def examine(
-    owner: str, answers: Iterable[tuple[Case, Mapping[str, Run]]], offer: Offer = WHATEVER
+    owner: str,
+    answers: Iterable[tuple[Case, Mapping[str, Run]]],
+    offer: Offer = WHATEVER,
+    ask: Ask | None = None,
 ) -> list[Check]:
-    """Judge the runs of all cases of one class, then diagnose all of them at once. offer: what it takes."""
+    """Judge the runs of all cases of one class, then diagnose all of them at once.
+
+    offer  what it takes; ask: runs a further case, to find a small one where no cause is known
+    """
     checks: list[Check] = []
+    asked: dict[str, Case] = {}
     judged: list[tuple[Check, Sequence[Trial]]] = []
     for case, runs in answers:
         first = next(iter(runs.values()))
         failure = next((run.failure for run in runs.values() if run.failure), None)
         check = Check(owner, case.name, failure=failure, kind=case.kind)
+        asked[case.name] = case
         checks.append(check)
         if check.skipped or (failure and not first.arrays):
             continue
@@ -66,27 +75,37 @@ def examine(
             judged.append((check, []))
             continue
         trials, isolated = trials_of(case, runs)
-        for trial in trials:
-            check.rows += [row for row in rows_of(trial, isolated) if offer.dx or row.tensor != "dx"]
+        check.rows += rows_of_all(trials, isolated, offer)
         judged.append((check, [isolated] if isolated else trials))
     wrong = [check for check, _ in judged if any(map(is_to_diagnose, check.rows))]
     by_stage: dict[str, list[Evidence]] = {}
     for check, seen in judged if wrong else ():
         for stage, evidence in evidence_of(seen, check.rows).items():
             by_stage.setdefault(stage, []).extend(replace(e, case=check.case) for e in evidence)
-    known: dict[
-        Any, list[Diagnosis]
-    ] = {}  # the doctor is asked once a tensor, and once for what a remark says
+
+    def small(_: str, tensor: str, e: Evidence) -> str:
+        def judge(case: Case, runs: Mapping[str, Run]) -> list[Row]:
+            return rows_of_all(*trials_of(case, runs), offer)
+
+        return smallest(asked[e.case], tensor, e, ask, judge, offer) if ask else ""
+
+    # The doctor is asked once a tensor, and once for what a remark says.
+    known: dict[Any, list[Diagnosis]] = {}
     for check in wrong:
         rows = sorted(filter(is_to_diagnose, check.rows), key=is_widened)  # a wrong value goes first
         for row in rows:
             told = diagnosis_of_remark(row)
             key = (row.stage, told.code) if told and is_widened(row) else (row.stage, row.tensor, told)
             if key not in known:
-                known[key] = [told] if told else explain(row.stage, row.tensor, by_stage.get(row.stage, []))
+                evidence = by_stage.get(row.stage, [])
+                known[key] = [told] if told else explain(row.stage, row.tensor, evidence, small)
             here = (d for d in known[key] if not d.cases or check.case in d.cases)
             check.diagnoses += [d for d in here if d not in check.diagnoses]
     return checks
+
+
+def rows_of_all(trials: Sequence[Trial], isolated: Trial | None, offer: Offer) -> list[Row]:
+    return [row for trial in trials for row in rows_of(trial, isolated) if offer.dx or row.tensor != "dx"]
 
 
 def trials_of(case: Case, runs: Mapping[str, Run]) -> tuple[list[Trial], IsolatedTrial | None]:
@@ -155,6 +174,8 @@ def check(code: Any, reference: Any = None, *, x: Array | None = None, seed: int
     if isinstance(reference, nn.Module) and not isinstance(code, type) and has_rule(reference):
         return _check_object(code, reference, seed)
     if reference is not None and not isinstance(reference, str) and not _is_of_ours(reference):
+        from parity.reference import check_against  # which imports SciPy
+
         return check_against(code, reference, x, seed)
     cls = code if isinstance(code, type) else type(code)
     name = reference if isinstance(reference, str) else None
@@ -188,7 +209,7 @@ def check_class(cls: type, kind: str, seed: int = 0, exact: bool = False) -> Che
     with suppress(UnknownArgumentError, NoMannerError):  # then its cases say what it lacks
         one = behind(one.subject, exact)
     answers = ((case, run_case(one.cls, case)) for case in questions(kind, seed, one.offer))
-    checks = examine(cls.__name__, answers, one.offer)
+    checks = examine(cls.__name__, answers, one.offer, partial(run_case, one.cls))
     remarks = [f"{cls.__name__}: taken for {kind}: {one.taken}"] if one.taken else []
     return Checkup(f"{cls.__name__} against PyTorch", seed, checks, remarks)
 

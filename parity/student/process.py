@@ -188,6 +188,10 @@ class Contained:
                         late, seconds = late + 1, min(seconds, max(1.0, self.seconds / 10))
             yield case, runs
 
+    def ask_one(self, name: str, case: Case) -> dict[str, Run]:
+        ((_, runs),) = self.ask(name, [case])
+        return runs
+
     @property
     def printed(self) -> str:
         """The beginning of what the code printed; complete after the `with` block."""

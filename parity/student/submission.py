@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -77,7 +78,8 @@ def examine_file(
                     scored.append((taken.kind, [_missing(name, "is code of its own", refused)]))
                 else:
                     answers = child.ask(name, questions(taken.kind, seed, taken.offer))
-                    scored.append((taken.kind, examine(name, answers, taken.offer)))
+                    one = partial(child.ask_one, name)
+                    scored.append((taken.kind, examine(name, answers, taken.offer, one)))
                 checkup.checks += scored[-1][1]
             if checkup.checks and (deceit := child.tampered()):
                 reason = Failure(Outcome.NO_ANSWER, f"not judged: the file alters what examines it: {deceit}")
