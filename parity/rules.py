@@ -121,7 +121,7 @@ def pull(stage: nn.Module, change: Callable[[Tensor], Tensor], x: Tensor, dout: 
     x = x.detach().requires_grad_()
     weights = {name: weight.requires_grad_() for name, weight in weights_of(stage, change).items()}
     out = run(stage, weights, x)
-    # d sum(out * dout) / dx is what grad(out, x, dout) gives; told so, PyTorch does not import SymPy for a second
+    # The same as grad(out, ..., dout), for which PyTorch imports SymPy: a second
     gradients = torch.autograd.grad((out * dout).sum(), [x, *weights.values()])
     named = dict(zip(["dx", *(f"d{name}" for name in weights)], gradients, strict=True))
     named.pop("dshare", None)
