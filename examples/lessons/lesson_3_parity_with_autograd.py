@@ -142,7 +142,7 @@ assert not report.ok
 
 # %%
 checkup = parity.check(LastWindowWins)
-print(checkup)
+print(checkup.table())
 assert not checkup.ok
 
 # %% [markdown]
