@@ -36,5 +36,5 @@ if ((${#found[@]} != 1)); then
     echo "error: $source holds ${#found[@]} of tinycnn_side_by_side-*.whl and project/, expected one of them" >&2
     exit 2
 fi
-# PyTorch's own index of builds for CPUs: those of the default index bring 3 GB for GPUs.
+# PyTorch's own index of builds for CPUs: those of the default index bring what GPUs need as well.
 "$root/venv/bin/python" -m pip install --extra-index-url https://download.pytorch.org/whl/cpu "${found[0]}"

@@ -142,7 +142,7 @@ assert not report.ok
 
 # %%
 checkup = parity.check(LastWindowWins)
-print(checkup)
+print(checkup.table())
 assert not checkup.ok
 
 # %% [markdown]
@@ -150,8 +150,8 @@ assert not checkup.ok
 # doctor has drawn the conclusion. It tries every cause that it knows on the numbers, and names one only if
 # that cause predicts *all* of them, the wrong and the right ones.
 #
-# A picture shows *where* a tensor is wrong. Grey is right; the colour says how far beyond its bound an
-# entry is.
+# A picture shows *where* a tensor is wrong: mine, expected, and the difference, in which grey is right. Each
+# has its own scale.
 
 # %%
 picture = parity.heat_map(report)

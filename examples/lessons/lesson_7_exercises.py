@@ -202,7 +202,7 @@ print(text)
 namespace: dict = {}
 exec(text, namespace)  # as if the class stood in a cell
 checkup = parity.check(namespace["Conv2D"])
-print(checkup)
+print(checkup.table())
 picture = parity.heat_map(checkup)
 assert picture is not None
 show(picture, "nearly all entries of dx are wrong: it is shifted by some columns")

@@ -255,6 +255,10 @@ class Checkup:
     def summary(self) -> str:
         return render.summary(self)
 
+    def table(self) -> str:
+        """Every case of every class, tensor by tensor."""
+        return render.text(self)
+
     def __str__(self) -> str:
         return render.page(self)
 

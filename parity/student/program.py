@@ -139,7 +139,7 @@ def check_one(args: argparse.Namespace, how: dict[str, Any]) -> int:
     for path, result in results:
         if path:
             write_whole(path, json.dumps(result(), indent=2) + "\n")
-    show(render.text(checkup) if args.verbose else render.page(checkup))
+    show(checkup.table() if args.verbose else str(checkup))
     if args.picture:
         print(picture(checkup, args.picture, args.hints))
     return 0 if checkup.ok else 1

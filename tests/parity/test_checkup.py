@@ -523,6 +523,12 @@ class TestPoints:
         code, result, _ = checked(crash + empty)
         assert code == 1 and (result["score"], result["max_score"]) == (0, 20)
 
+    def test_a_class_that_fails_however_it_is_called_is_worth_its_points(self, checked):
+        broken = "class Affine:\n    def __init__(self, W, b): pass\n"
+        broken += "    def forward(self, x): return x.nothing\n    def backward(self, dout): return dout\n"
+        code, result, _ = checked(broken)
+        assert code == 1 and (result["score"], result["max_score"]) == (0, 10)
+
     def test_points_from_a_file(self, checked, tmp_path):
         points = tmp_path / "points.json"
         points.write_text('{"ReLU": 3, "Dense": 4.5}')
@@ -736,6 +742,21 @@ class TestHonesty:
         assert checked(text)[0] == 0
         code, result, _ = checked(text, "--own")
         assert code == 1 and result["score"] == 0 and "not judged" in result["checks"][0]["sentence"]
+
+    def test_the_files_of_a_folder_belong_together(self, tmp_path, capsys):
+        home = tmp_path / "anna"
+        home.mkdir()
+        (home / "layers.py").write_text(WORKING_RELU)
+        (home / "main.py").write_text("from layers import ReLU\n")
+        assert main(["check", str(home), "--own"]) == 0
+        assert "are those of" not in capsys.readouterr().out
+        (tmp_path / "bert.py").write_text(WORKING_RELU)
+        (home / "layers.py").write_text(
+            f"import sys\nsys.path.append({str(tmp_path)!r})\nfrom bert import *\n"
+        )
+        (home / "main.py").write_text("import bert\nclass ReLU(bert.ReLU):\n    pass\n")
+        assert main(["check", str(home), "--own"]) == 1
+        assert "are those of bert.py" in capsys.readouterr().out
 
     def test_own_takes_the_template_s_imports(self, checked):
         text = (
