@@ -1,8 +1,9 @@
 """What the examples train on: MNIST, or the smaller digits inside scikit-learn."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,9 @@ INSTEAD = (
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images (M, 1, 28, 28) float32, normalised as the chapter does; labels (M,) int64 in 0..9.
+    """Images (M, C, H, W) float32, normalised; labels (M,) int64 in 0..classes - 1; of any size and number.
+
+    facts  what else tells this data set from another, JSON values by name; see own_images
 
     Raises ValueError for anything else.
     """
@@ -30,19 +33,31 @@ class Dataset:
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
+    classes: int = 10
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
         for part in ("train", "test"):
             images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
-            if images.shape[1:] != (1, 28, 28) or images.dtype != np.float32:
+            if images.ndim != 4 or images.dtype != np.float32:
                 found = f"{images.dtype} of shape {images.shape}"
-                raise ValueError(f"{self.name}: {part}_images are {found}, expected float32 (M, 1, 28, 28)")
+                raise ValueError(f"{self.name}: {part}_images are {found}, expected float32 (M, C, H, W)")
             if labels.shape != (len(images),) or labels.dtype != np.int64:
                 found = f"{labels.dtype} of shape {labels.shape}"
                 raise ValueError(f"{self.name}: {part}_labels are {found}, expected int64 ({len(images)},)")
-            if labels.size and (labels.min() < 0 or labels.max() > 9):
+            if labels.size and (labels.min() < 0 or labels.max() >= self.classes):
                 found = f"{labels.min()} to {labels.max()}"
-                raise ValueError(f"{self.name}: {part}_labels run from {found}, expected 0 to 9")
+                raise ValueError(
+                    f"{self.name}: {part}_labels run from {found}, expected 0 to {self.classes - 1}"
+                )
+        if self.train_images.shape[1:] != self.test_images.shape[1:]:
+            found = f"{self.train_images.shape[1:]} and {self.test_images.shape[1:]}"
+            raise ValueError(f"{self.name}: training and test images are {found}, expected one (C, H, W)")
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """(C, H, W)"""
+        return self.train_images.shape[1:]
 
     def __str__(self) -> str:
         return f"{self.name} ({len(self.train_images):,} training and {len(self.test_images):,} test images)"
