@@ -209,9 +209,8 @@ def evidence(picture: Image.Image, pixels: np.ndarray, decision: Decision, title
     slope = decision.gradient.sum(axis=0)
     limit = float(abs(slope).max()) or 1.0
     shown = rests.imshow(slope, cmap="RdBu_r", vmin=-limit, vmax=limit)
-    outline = pixels.mean(axis=2) if pixels.ndim == 3 else pixels
-    if outline.min() < 0.5 < outline.max():
-        rests.contour(outline, levels=[0.5], colors="black", linewidths=0.8)
+    if pixels.ndim == 2 and pixels.min() < 0.5 < pixels.max():
+        rests.contour(pixels, levels=[0.5], colors="black", linewidths=0.8)
     figure.colorbar(shown, ax=rests, label=f"d logit {decision.answer} / d pixel", shrink=0.85)
     rests.set_title(f"a brighter pixel raises (red) or\nlowers (blue) the logit of {decision.answer}")
     for axes in (given, seen, rests):

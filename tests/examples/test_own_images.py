@@ -78,7 +78,7 @@ def test_each_channel_is_normalised_by_the_training_images_alone(mine):
     assert found.facts["range"] == [-7.0, scaled.max()] and load_npz(mine()).facts["range"] == [0.0, 255.0]
 
 
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("torch", marks=pytest.mark.slow)])
 def test_a_fitting_network_learns_them_and_every_result_names_them(backend, mine, tmp_path, capsys):
     path, folder = mine(), tmp_path / "run"
     arguments = f"--data {path} --backend {backend} --device cpu --lr 0.01 --batch-size 14 --seed 1"
