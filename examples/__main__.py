@@ -12,6 +12,7 @@ PROGRAMS = (
         "train_tinycnn",
         "shapes",
         "train_mnist",
+        "predict",
         "chapter",
         "seeds",
         "compare_mlp",

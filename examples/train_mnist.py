@@ -3,6 +3,9 @@
 The recipe is the chapter's: 5 epochs, Adam with learning rate 1e-3, batches of 64. Both backends start from
 the same weights and see the same batches, so one seed gives one training run, computed twice. On several
 processes: torchrun --standalone --nproc-per-node=2 -m examples.train_mnist --device cpu
+
+Images of your own: --data FILE.npz, with arrays x_train, y_train, x_test and y_test as in Keras' mnist.npz;
+examples/common/own_images.py says which shapes. They train ImageCNN, MNISTCNN's form for their size.
 """
 
 import time
@@ -20,6 +23,7 @@ def make_parser() -> Parser:
     add("--backend", choices=["torch", "numpy"], default="torch", help="who computes")
     add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="where torch computes")
     add_flags(parser)
+    add("--data", type=Path, metavar="FILE.npz", help="images of your own instead of --dataset")
     add("--epochs", type=whole_number(0), default=5, help="passes over the training set; 0 only evaluates")
     add("--batch-size", type=whole_number(1), default=64, help="images to an optimiser step")
     add("--lr", type=positive_number, default=1e-3, help="learning rate of Adam")
@@ -37,8 +41,11 @@ def main(argv=None) -> int:
     args = parser.parse_args(argv)
     if args.resume and (args.overwrite or not args.output_dir):
         fail("--resume needs the --output-dir of the run, and goes without --overwrite")
+    if args.data and args.dataset != "auto":
+        fail(f"--data {args.data} with --dataset {args.dataset}: name one of them")
 
     from examples.common import checkpoint  # takes seconds: --help and a mistyped flag need not wait
+    from examples.common.models import start_for
 
     device = choose_device(args.device, args.backend)
     group = Processes(device)
@@ -52,8 +59,10 @@ def main(argv=None) -> int:
         dataset = load_data(args, group, say)
         with checkpoint.claimed_folder(args) as folder:
             folder = args.output_dir = Path(group.broadcast(str(folder)))
-            say(f"{dataset.name}: MNISTCNN on {dataset}, {where}, seed {args.seed}, results in {folder}")
-            accuracy = train(args, dataset, group, folder, say)
+            model = start_for(dataset, args.backend, args.seed)
+            what = f"{type(model).__name__} on {dataset}{described(dataset)}"
+            say(f"{dataset.name}: {what}, {where}, seed {args.seed}, results in {folder}")
+            accuracy = train(args, dataset, model, group, folder, say)
         result = f"{dataset.name}: test accuracy {accuracy:.2f} % after {args.epochs} epochs, {where}"
         say(result, always=True)
     group.end()
@@ -63,9 +72,12 @@ def main(argv=None) -> int:
 def load_data(args, group: Processes, say):
     """The data set; the first process loads it, and perhaps downloads it, before the others."""
     from examples.common import data
+    from examples.common.own_images import load_npz
 
     try:
-        if processes.RANK == 0:
+        if args.data:
+            dataset = load_npz(args.data)
+        elif processes.RANK == 0:
             dataset, instead = data.load(args.dataset, args.data_dir)
             if instead:
                 say(instead, always=True)
@@ -78,6 +90,14 @@ def load_data(args, group: Processes, say):
     if args.batch_size > images:
         fail(f"--batch-size {args.batch_size} is above the {images} training images of {dataset.name}")
     return dataset
+
+
+def described(dataset) -> str:
+    """What tells images of one's own from others."""
+    if not (facts := dataset.facts):
+        return ""
+    C, H, W = dataset.image
+    return f" of {C} x {H} x {W} in {dataset.classes} classes, SHA-256 {facts['sha256'][:12]}..."
 
 
 def choose_device(wanted: str, backend: str) -> str:
@@ -102,24 +122,22 @@ def choose_device(wanted: str, backend: str) -> str:
     return f"cuda:{processes.RANK}"
 
 
-def train(args, dataset, group: Processes, folder: Path, say) -> float:
+def train(args, dataset, untrained, group: Processes, folder: Path, say) -> float:
     """Train, evaluate after every epoch, write all results to `folder`; return the test accuracy."""
     import numpy as np
     from tqdm import tqdm
 
     from examples.common.checkpoint import Checkpoint, replacing
-    from examples.common.models import start
     from examples.common.training import backend_of
     from parity import save_weights
 
-    untrained = start("MNISTCNN", args.backend, args.seed)
     backend = backend_of(untrained, args.lr, group, args.tf32, stop_at_nan=True)
     images, labels = backend.place(dataset.train_images), backend.place(dataset.train_labels)
     ours = slice(processes.RANK, None, processes.COUNT)
     tests = backend.place(dataset.test_images[ours]), backend.place(dataset.test_labels[ours])
     device = group.device.partition(":")[0]  # the same for every process
     recipe = {"dataset": dataset.name, "backend": args.backend, "device": device, "seed": args.seed}
-    recipe |= {"batch_size": args.batch_size, "lr": args.lr, "tf32": args.tf32}
+    recipe |= {"batch_size": args.batch_size, "lr": args.lr, "tf32": args.tf32} | dataset.facts
     checkpoint = Checkpoint(folder, recipe)
 
     log = checkpoint.load(backend.model, backend.optimizer, args.epochs)
@@ -138,13 +156,14 @@ def train(args, dataset, group: Processes, folder: Path, say) -> float:
 
     if processes.RANK == 0:
         with replacing(folder / "model.safetensors") as path:
-            save_weights(backend.model, path, {"dataset": dataset.name})
+            sha256 = f", SHA-256 {dataset.facts['sha256']}" if dataset.facts else ""
+            save_weights(backend.model, path, {"dataset": dataset.name + sha256})
     if not log:
         return group.mean(backend.evaluate(*tests), weight=len(tests[0]))
     if processes.RANK == 0:
         from examples.common.figures import training_curves
 
-        title = f"MNISTCNN on {dataset.name}, {args.backend} on {device}, seed {args.seed}"
+        title = f"{type(untrained).__name__} on {dataset.name}, {args.backend} on {device}, seed {args.seed}"
         curves = training_curves({args.backend: log}, title)
         with replacing(folder / "training_curves.png") as path:
             curves.savefig(path, dpi=150)

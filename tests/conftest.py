@@ -1,6 +1,7 @@
 """Settings for every test: few cases while writing, fixed ones in CI, many at night."""
 
 import os
+import sys
 
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # two workers share the cores
     os.environ.setdefault(threads, "1")
@@ -9,7 +10,7 @@ import hypothesis  # noqa: E402  # after the thread counts, which NumPy reads wh
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from examples.common import data  # noqa: E402
+from examples.common import data, mnist_files  # noqa: E402
 
 hypothesis.settings.register_profile("dev", max_examples=25, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True, database=None)
@@ -21,6 +22,13 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
 def one_thread():
     """Small arrays gain nothing from more, and the results do not depend on the machine."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def no_download(monkeypatch):
+    """No test of this process fetches MNIST, unless it says from where."""
+    monkeypatch.setattr(mnist_files, "MIRRORS", [])
+    monkeypatch.setattr(mnist_files, "PIP", [sys.executable, "-c", "raise SystemExit('no pip in tests')"])
 
 
 @pytest.fixture

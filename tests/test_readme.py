@@ -20,10 +20,22 @@ def test_the_table_of_one_step_is_the_code_of_both_loops():
         assert lines[start : start + len(shown)] == shown
 
 
-def test_the_example_prints_what_is_shown(capsys):
-    code, shown = re.search(r"```python\n(.*?)```\n\n```\n(.*?)```", README, re.DOTALL).groups()
+EXAMPLES = re.findall(r"## ([^\n]*)\n(?:(?!\n## ).)*?```python\n(.*?)```\n\n```\n(.*?)```", README, re.DOTALL)
+
+
+def test_there_are_examples_in_these_sections():
+    assert [section for section, *_ in EXAMPLES] == ["Is it the same?", "Your own network, your own data"]
+
+
+@pytest.mark.parametrize(("section", "code", "shown"), EXAMPLES, ids=[section for section, *_ in EXAMPLES])
+def test_the_example_prints_what_is_shown(section, code, shown, capsys):
     exec(code, {})
     assert capsys.readouterr().out == shown
+
+
+def test_a_network_of_ones_own_takes_fifteen_lines():
+    code = next(code for section, code, _ in EXAMPLES if section == "Your own network, your own data")
+    assert len([line for line in code.splitlines() if line]) <= 15
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)]+)\)", README))

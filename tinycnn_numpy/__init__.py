@@ -7,7 +7,7 @@ from tinycnn_numpy.dropout import Dropout
 from tinycnn_numpy.flatten import Flatten
 from tinycnn_numpy.layer import Layer
 from tinycnn_numpy.loss import CrossEntropyLoss
-from tinycnn_numpy.models import MLP, MNISTCNN, TinyCNN
+from tinycnn_numpy.models import MLP, MNISTCNN, ImageCNN, TinyCNN
 from tinycnn_numpy.optim import SGD, Adam
 from tinycnn_numpy.parallel import DataParallel, LossShare
 from tinycnn_numpy.pool import AvgPool2D, MaxPool2D
@@ -28,6 +28,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "Flatten",
+    "ImageCNN",
     "Layer",
     "LossShare",
     "MaxPool2D",

@@ -41,6 +41,31 @@ class MNISTCNN(Sequential):
         )
 
 
+class ImageCNN(Sequential):
+    """Which class? MNISTCNN's stages for images (C, H, W) of any size from 10 x 10 on, and any classes.
+
+    image: (C, H, W). With ((1, 28, 28), 10) it is MNISTCNN. Raises ValueError for smaller images.
+    """
+
+    def __init__(
+        self, image: tuple[int, int, int], classes: int, *, rng: np.random.Generator, dtype: Any = np.float32
+    ):
+        C, H, W = image
+        h, w = (((side - 2) // 2 - 2) // 2 for side in (H, W))  # a convolution takes 2 off, a pool a half
+        if min(h, w) < 1:
+            raise ValueError(f"ImageCNN: image has {H} x {W} pixels, expected at least 10 x 10")
+        super().__init__(
+            conv1=Conv2D(C, 16, kernel_size=3, rng=rng, dtype=dtype),  # (N, C, H, W) -> (N, 16, H-2, W-2)
+            relu1=ReLU(),
+            pool1=MaxPool2D(kernel_size=2),
+            conv2=Conv2D(16, 32, kernel_size=3, rng=rng, dtype=dtype),
+            relu2=ReLU(),
+            pool2=MaxPool2D(kernel_size=2),  # -> (N, 32, h, w)
+            flatten=Flatten(),  # -> (N, 32*h*w)
+            fc=Dense(32 * h * w, classes, rng=rng, dtype=dtype),  # -> (N, classes)
+        )
+
+
 class MLP(Sequential):
     """Which digit? Without convolutions; 101,770 parameters."""
 

@@ -1,7 +1,7 @@
 """The same convolutional network from PyTorch's own layers: autograd writes the backward."""
 
 from tinycnn_torch.captured import CapturedStep
-from tinycnn_torch.models import MLP, MNISTCNN, TinyCNN
+from tinycnn_torch.models import MLP, MNISTCNN, ImageCNN, TinyCNN
 from tinycnn_torch.parallel import DataParallel, LossShare
 from tinycnn_torch.train import evaluate, train_epoch, train_step
 
@@ -10,6 +10,7 @@ __all__ = [
     "MNISTCNN",
     "CapturedStep",
     "DataParallel",
+    "ImageCNN",
     "LossShare",
     "TinyCNN",
     "evaluate",

@@ -38,6 +38,31 @@ class MNISTCNN(nn.Sequential):
         )
 
 
+class ImageCNN(nn.Sequential):
+    """Which class? MNISTCNN's stages for images (C, H, W) of any size from 10 x 10 on, and any classes.
+
+    image: (C, H, W). With ((1, 28, 28), 10) it is MNISTCNN. Raises ValueError for smaller images.
+    """
+
+    def __init__(self, image: tuple[int, int, int], classes: int) -> None:
+        C, H, W = image
+        h, w = (((side - 2) // 2 - 2) // 2 for side in (H, W))  # a convolution takes 2 off, a pool a half
+        if min(h, w) < 1:
+            raise ValueError(f"ImageCNN: image has {H} x {W} pixels, expected at least 10 x 10")
+        super().__init__(
+            OrderedDict(
+                conv1=nn.Conv2d(C, 16, kernel_size=3),  # (N, C, H, W) -> (N, 16, H-2, W-2)
+                relu1=nn.ReLU(),
+                pool1=nn.MaxPool2d(kernel_size=2),
+                conv2=nn.Conv2d(16, 32, kernel_size=3),
+                relu2=nn.ReLU(),
+                pool2=nn.MaxPool2d(kernel_size=2),  # -> (N, 32, h, w)
+                flatten=nn.Flatten(),  # -> (N, 32*h*w)
+                fc=nn.Linear(32 * h * w, classes),  # -> (N, classes)
+            )
+        )
+
+
 class MLP(nn.Sequential):
     """Which digit? Without convolutions; 101,770 parameters."""
 

@@ -1,50 +1,29 @@
-"""What the examples train on: MNIST, from a folder or a mirror, or the real digits inside scikit-learn."""
+"""What the examples train on: MNIST, or the smaller digits inside scikit-learn."""
 
-import gzip
 import hashlib
-import io
-import os
-import sys
-import tempfile
-import time
-import zlib
-from dataclasses import dataclass
-from http.client import HTTPException
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import urlopen
+from typing import Any
 
 import numpy as np
 
+from examples.common import mnist_files
 from examples.common.cli import Parser, fail
+from examples.common.mnist_files import DataError, from_idx
 
+NAMES = ("auto", "mnist", "digits")
 MEAN, STD = 0.1307, 0.3081  # of MNIST's training pixels, in 0..1
-MIRRORS = [
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-]
-TIMEOUT = 10  # seconds without a byte from a mirror
-DEADLINE = 600  # seconds for all that a mirror sends
-LARGEST = 64 * 2**20  # bytes of a file, packed or not: MNIST's largest has 47 million
-FILES = {  # of MNIST/raw in the data directory, with their MD5
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-}
-
-
-class DataError(Exception):
-    """The data set cannot be had: `reason` in a few words, str() with what to do."""
-
-    def __init__(self, reason: str, remedy: str):
-        super().__init__(f"{reason}: {remedy}")
-        self.reason = reason
+INSTEAD = (
+    "training on the 1,797 embedded 8x8 digits instead; accuracies on them do not compare with MNIST's "
+    "(there the MLP beats the CNN)"
+)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images (M, 1, 28, 28) float32, normalised as the chapter does; labels (M,) int64 in 0..9.
+    """Images (M, C, H, W) float32, normalised; labels (M,) int64 in 0..classes - 1; of any size and number.
+
+    facts  what else tells this data set from another, JSON values by name; see own_images
 
     Raises ValueError for anything else.
     """
@@ -54,19 +33,31 @@ class Dataset:
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
+    classes: int = 10
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
         for part in ("train", "test"):
             images, labels = getattr(self, f"{part}_images"), getattr(self, f"{part}_labels")
-            if images.shape[1:] != (1, 28, 28) or images.dtype != np.float32:
+            if images.ndim != 4 or images.dtype != np.float32:
                 found = f"{images.dtype} of shape {images.shape}"
-                raise ValueError(f"{self.name}: {part}_images are {found}, expected float32 (M, 1, 28, 28)")
+                raise ValueError(f"{self.name}: {part}_images are {found}, expected float32 (M, C, H, W)")
             if labels.shape != (len(images),) or labels.dtype != np.int64:
                 found = f"{labels.dtype} of shape {labels.shape}"
                 raise ValueError(f"{self.name}: {part}_labels are {found}, expected int64 ({len(images)},)")
-            if labels.size and (labels.min() < 0 or labels.max() > 9):
+            if labels.size and (labels.min() < 0 or labels.max() >= self.classes):
                 found = f"{labels.min()} to {labels.max()}"
-                raise ValueError(f"{self.name}: {part}_labels run from {found}, expected 0 to 9")
+                raise ValueError(
+                    f"{self.name}: {part}_labels run from {found}, expected 0 to {self.classes - 1}"
+                )
+        if self.train_images.shape[1:] != self.test_images.shape[1:]:
+            found = f"{self.train_images.shape[1:]} and {self.test_images.shape[1:]}"
+            raise ValueError(f"{self.name}: training and test images are {found}, expected one (C, H, W)")
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """(C, H, W)"""
+        return self.train_images.shape[1:]
 
     def __str__(self) -> str:
         return f"{self.name} ({len(self.train_images):,} training and {len(self.test_images):,} test images)"
@@ -84,14 +75,12 @@ def load(name: str, data_dir: Path) -> tuple[Dataset, str]:
     except DataError as error:
         if name == "mnist":
             raise
-        return load_digits(), f"{error.reason}: training on the 1,797 embedded 8x8 digits instead"
+        return load_digits(), f"{error.reason}: {INSTEAD}"
 
 
 def add_flags(parser: Parser) -> None:
     """--dataset and --data-dir."""
-    parser.add_argument(
-        "--dataset", choices=["auto", "mnist", "digits"], default="auto", help="auto: mnist, else digits"
-    )
+    parser.add_argument("--dataset", choices=NAMES, default="auto", help="auto: mnist, else digits")
     parser.add_argument(
         "--data-dir", type=Path, default=Path("data"), help="folder that holds or gets MNIST/raw"
     )
@@ -109,20 +98,19 @@ def from_flags(args) -> Dataset:
 
 
 def load_mnist(data_dir: Path) -> Dataset:
-    """MNIST from data_dir/MNIST/raw, downloaded into it if it is not there. Raises DataError."""
+    """MNIST from data_dir/MNIST/raw, which `mnist_files` fills if need be. Raises DataError."""
     raw = data_dir / "MNIST" / "raw"
     try:
-        if not all((raw / file).is_file() for file in FILES):
-            raw.mkdir(parents=True, exist_ok=True)
-            download(raw)
-        contents = {file: (raw / file).read_bytes() for file in FILES}
+        if not mnist_files.are_in(raw):
+            mnist_files.obtain(raw)
+        contents = {file: (raw / file).read_bytes() for file in mnist_files.FILES}
     except OSError as error:
         raise DataError(f"--data-dir {data_dir} cannot be used", str(error)) from error
-    for file, md5 in FILES.items():
+    for file, md5 in mnist_files.FILES.items():
         found = hashlib.md5(contents[file], usedforsecurity=False).hexdigest()
         if found != md5:
             raise DataError(f"{raw / file} is damaged", f"its MD5 is {found}, expected {md5}; remove it")
-    train_images, train_labels, test_images, test_labels = (idx(contents[file]) for file in FILES)
+    train_images, train_labels, test_images, test_labels = map(from_idx, contents.values())
     return Dataset(
         "mnist",
         normalise(train_images / np.float32(255)),
@@ -130,57 +118,6 @@ def load_mnist(data_dir: Path) -> Dataset:
         normalise(test_images / np.float32(255)),
         test_labels.astype(np.int64),
     )
-
-
-def idx(content: bytes) -> np.ndarray:
-    """The bytes in a file of MNIST, after 0, 0, 8 (unsigned bytes), the number of axes and their lengths."""
-    axes = content[3]
-    shape = np.frombuffer(content, ">u4", axes, offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
-
-
-def download(raw: Path) -> None:
-    """Fetch the missing files of MNIST, mirror after mirror. Raises DataError if every mirror fails."""
-    print(f"MNIST is not in {raw}: downloading it", file=sys.stderr, flush=True)
-    missing = [file for file in FILES if not (raw / file).is_file()]
-    failures = []
-    for mirror in MIRRORS:
-        until = time.monotonic() + DEADLINE
-        try:
-            fetched = {file: fetch(f"{mirror}{file}.gz", FILES[file], until) for file in missing}
-        except (OSError, HTTPException, EOFError, zlib.error) as error:
-            failures.append(f"{mirror}: {error or type(error).__name__}")
-            if isinstance(error, HTTPError):
-                error.close()
-            continue
-        with tempfile.TemporaryDirectory(dir=raw, prefix="download-") as beside:
-            for file, content in fetched.items():  # whole files only: nothing half done ever stands in raw
-                Path(beside, file).write_bytes(content)
-                os.replace(Path(beside, file), raw / file)
-        return
-    remedy = f"put {', '.join(missing)} there, or use --dataset digits ({'; '.join(failures)})"
-    raise DataError(f"MNIST is not in {raw} and no mirror answered", remedy)
-
-
-def fetch(url: str, md5: str, until: float) -> bytes:
-    """What the gzip file at `url` holds, with this MD5. until: when time.monotonic() must not have passed.
-
-    Raises OSError, HTTPException, EOFError or zlib.error.
-    """
-    packed = bytearray()
-    with urlopen(url, timeout=TIMEOUT) as response:
-        while piece := response.read1(2**16):
-            packed += piece
-            if len(packed) > LARGEST:
-                raise OSError(f"{url} is longer than {LARGEST:,} bytes")
-            if time.monotonic() > until:
-                raise OSError(f"{url} had no end after {DEADLINE} s")
-    content = gzip.GzipFile(fileobj=io.BytesIO(packed)).read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise OSError(f"{url} holds more than {LARGEST:,} bytes")
-    if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
-        raise OSError(f"{url} holds something else, by its MD5")
-    return content
 
 
 def load_digits() -> Dataset:

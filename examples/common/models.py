@@ -2,12 +2,14 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from torch import nn
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
+from examples.common.data import Dataset
 from parity import copy_weights
 
 
@@ -105,7 +107,20 @@ MODELS: dict[str, tuple[Callable[..., tn.Layer], Callable[[], nn.Module]]] = {
 def start(model: str, backend: str, seed: int):
     """The untrained model. One seed gives the same first weights on both sides."""
     by_hand, with_torch = MODELS[model]
-    ours = by_hand(rng=np.random.default_rng(seed))
+    return on(backend, by_hand(rng=np.random.default_rng(seed)), with_torch)
+
+
+def start_for(dataset: Dataset, backend: str, seed: int):
+    """The untrained MNISTCNN, or for images of one's own the ImageCNN that fits them."""
+    if not dataset.facts:
+        return start("MNISTCNN", backend, seed)
+    settings = dataset.image, dataset.classes
+    ours = tn.ImageCNN(*settings, rng=np.random.default_rng(seed))
+    return on(backend, ours, partial(tt.ImageCNN, *settings))
+
+
+def on(backend: str, ours: tn.Layer, with_torch: Callable[[], nn.Module]):
+    """`ours`, or on the backend "torch" its twin with the same weights."""
     if backend == "numpy":
         return ours
     theirs = with_torch()

@@ -1,9 +1,9 @@
 """Write the lessons as notebooks and, if asked, run them: python -m examples.lessons --execute
 
 Open them in Jupyter, VS Code or whatever reads .ipynb. A notebook that somebody has worked in is never
-written over. The lessons use MNIST if DATA_DIR (default: the folder data) holds MNIST/raw, and the 1,797
-digits inside scikit-learn if not; nothing is downloaded. --small, or LESSON_SIZE=small in the environment
-of a notebook, trains on less.
+written over. The environment of a notebook says what it trains on: MNIST in the folder DATA_DIR (default:
+data), where it is put if it is missing, or with LESSON_DATASET=digits the 1,797 digits inside scikit-learn.
+--small, or LESSON_SIZE=small, trains on less.
 """
 
 import os

@@ -26,21 +26,18 @@ threadpool_limits(1)
 
 
 def dataset(most: int | None = None) -> Dataset:
-    """MNIST if the folder DATA_DIR has it, else the embedded digits; prints which. Downloads nothing.
+    """The data set LESSON_DATASET, auto, mnist or digits, as --dataset of the programs; prints which.
 
-    most  training images, where a lesson trains several networks; then with a third as many test images
+    MNIST is in the folder DATA_DIR (default: data), or is put there; auto takes the digits if it cannot be
+    had. most: training images, where a lesson trains several networks; then with a third as many test images.
     """
     folder = Path(os.environ.get("DATA_DIR") or Path(__file__).parents[2] / "data")
-    there = all((folder / "MNIST" / "raw" / file).is_file() for file in data.FILES)
-    if there:
-        found = data.load_mnist(folder)
-    elif "DATA_DIR" in os.environ:
-        raise FileNotFoundError(
-            f"DATA_DIR is {folder}, but MNIST/raw is not in it: unset it to use the digits"
-        )
-    else:
-        found = data.load_digits()
-        print("MNIST is not in the folder data (DATA_DIR names another): the digits of scikit-learn instead")
+    wanted = os.environ.get("LESSON_DATASET", "auto")
+    if wanted not in data.NAMES:
+        raise ValueError(f"LESSON_DATASET is {wanted!r}, expected one of {', '.join(data.NAMES)}")
+    found, instead = data.load(wanted, folder)
+    if instead:
+        print(instead)
     if most:
         found = first(found, most, most // 3)
     if SMALL:

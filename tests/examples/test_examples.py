@@ -14,7 +14,6 @@ import tinycnn_torch as tt
 from examples import benchmark as benchmark_program
 from examples import train_mnist
 from examples import train_tinycnn as train_tinycnn_program
-from examples.common import data
 from examples.experiments import benchmark_steps, train_tinycnn
 from parity import load_weights
 
@@ -101,7 +100,6 @@ def test_train_mnist_keeps_an_earlier_run(few_digits, tmp_path, capsys):
 def test_train_mnist_says_in_one_line_what_is_wrong(
     arguments, message, few_digits, monkeypatch, capsys, tmp_path
 ):
-    monkeypatch.setattr(data, "MIRRORS", [])
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     monkeypatch.chdir(tmp_path)

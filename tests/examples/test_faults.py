@@ -21,7 +21,7 @@ from safetensors.torch import save as torch_save
 
 import tinycnn_numpy as tn
 from examples import train_mnist
-from examples.common import data
+from examples.common import data, mnist_files
 from examples.common.checkpoint import FILES
 from parity import load_weights
 
@@ -257,7 +257,7 @@ def test_a_data_directory_is_not_written_to_when_the_files_are_there(tmp_path, m
     real = HOUSE.parent / "shared" / "data" / "MNIST" / "raw"
     if not real.exists():
         pytest.skip("the whole of MNIST is not beside this checkout")
-    for name in data.FILES:
+    for name in mnist_files.FILES:
         (raw / name).symlink_to(real / name)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     opened = []
@@ -445,7 +445,7 @@ def test_a_malicious_pickle_is_never_unpickled(refused, tmp_path):
         load_weights(tn.MNISTCNN(rng=np.random.default_rng(0)), tmp_path / "model.safetensors")
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for name in data.FILES:
+    for name in mnist_files.FILES:
         (raw / name).write_bytes(content)
     with pytest.raises(data.DataError, match="is damaged"):
         data.load("mnist", tmp_path)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from examples.common import data
 from examples.lessons import __main__ as lessons
 
 NEEDS = "the lessons need the extra notebooks: pip install -e '.[notebooks]'"
@@ -73,8 +74,9 @@ class TestSource:
 
 
 def program(*arguments, **environment):
-    """The program in a process of its own, on small settings, without a way to a network."""
+    """The program in a process of its own, on small settings and the digits, without a way to a network."""
     nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
+    nowhere["LESSON_DATASET"] = "digits"
     variables = {name: value for name, value in os.environ.items() if name != "DATA_DIR"}
     command = [sys.executable, "-m", "examples.lessons", "--execute", "--small", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -248,7 +250,7 @@ def classroom(monkeypatch):
     """Imports the module of that name anew, with these variables in the environment."""
 
     def enter(**variables):
-        for name in ("DATA_DIR", "LESSON_SIZE"):
+        for name in ("DATA_DIR", "LESSON_DATASET", "LESSON_SIZE"):
             monkeypatch.delenv(name, raising=False)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
@@ -266,12 +268,23 @@ class TestClassroom:
         with pytest.raises(ValueError, match="LESSON_SIZE is 'smal', expected small or full"):
             classroom(LESSON_SIZE="smal")
 
-    def test_refuses_a_folder_without_mnist(self, classroom, tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"DATA_DIR is .*, but MNIST/raw is not in it"):
-            classroom(DATA_DIR=str(tmp_path)).dataset()
+    def test_says_that_mnist_cannot_be_had(self, classroom, tmp_path, capsys):
+        assert classroom(DATA_DIR=str(tmp_path)).dataset(most=300).name == "digits"
+        note = capsys.readouterr().out.splitlines()[0]
+        assert str(tmp_path) in note and note.endswith(
+            "do not compare with MNIST's (there the MLP beats the CNN)"
+        )
+        with pytest.raises(data.DataError, match="no mirror answered"):
+            classroom(DATA_DIR=str(tmp_path), LESSON_DATASET="mnist").dataset()
+
+    def test_refuses_a_data_set_that_there_is_not(self, classroom):
+        with pytest.raises(
+            ValueError, match="LESSON_DATASET is 'cifar', expected one of auto, mnist, digits"
+        ):
+            classroom(LESSON_DATASET="cifar").dataset()
 
     def test_says_what_it_loaded(self, classroom, capsys):
-        small = classroom(LESSON_SIZE="small").dataset()
+        small = classroom(LESSON_SIZE="small", LESSON_DATASET="digits").dataset()
         assert (len(small.train_images), len(small.test_images)) == (640, 200)
         assert capsys.readouterr().out.splitlines()[-1] == f"data set: {small}"
-        assert len(classroom().dataset(most=300).test_labels) == 100
+        assert len(classroom(LESSON_DATASET="digits").dataset(most=300).test_labels) == 100

@@ -65,6 +65,38 @@ def test_gradients_equal_central_differences(name, seed):
     assert report.ok, report
 
 
+class TestImageCNN:
+    """MNISTCNN's form for other images: not square, several channels, another number of classes."""
+
+    @pytest.mark.parametrize("image", [(3, 13, 22), (2, 10, 10), (1, 31, 11)])
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_every_stage_equals_pytorch(self, image, dtype):
+        rng = np.random.default_rng(0)
+        model = tn.ImageCNN(image, 7, rng=rng, dtype=dtype)
+        module = tt.ImageCNN(image, 7).to(getattr(torch, dtype))
+        copy_weights(model, module)
+        x = smooth_input(model, (3, *image), dtype, rng)
+        assert_parity(model, x, module, labels=np.array([6, 0, 6]))
+        module.fc.weight.data[6, 0] += 0.1
+        assert not parity.compare(model, x, module).ok
+
+    def test_is_mnistcnn_for_its_images(self):
+        ours, theirs = (
+            model(rng=np.random.default_rng(3)).state_dict()
+            for model in (tn.MNISTCNN, lambda rng: tn.ImageCNN((1, 28, 28), 10, rng=rng))
+        )
+        assert list(ours) == list(theirs) == list(tt.ImageCNN((1, 28, 28), 10).state_dict())
+        assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+    @pytest.mark.parametrize("image", [(1, 9, 28), (3, 28, 9), (1, 1, 1)])
+    def test_of_images_too_small_for_it_is_refused_on_both_sides(self, image):
+        message = f"^ImageCNN: image has {image[1]} x {image[2]} pixels, expected at least 10 x 10$"
+        with pytest.raises(ValueError, match=message):
+            tn.ImageCNN(image, 3, rng=np.random.default_rng(0))
+        with pytest.raises(ValueError, match=message):
+            tt.ImageCNN(image, 3)
+
+
 def test_a_model_of_ones_own_is_a_sequence_of_named_stages():
     rng = np.random.default_rng(0)
     model = tn.Sequential(
