@@ -42,8 +42,25 @@ def test_modules_share_no_scope(tmp_path, monkeypatch):
         'import { a } from "./a.js";\n\nconst SHAPES = 2;\nexport const b = a() + SHAPES;\n'
     )
     text = bundle.script(["b", "a"])
-    assert text.index("$a =") < text.index("$b =") and "const { a } = $a;" in text
+    assert text.index("$a =") < text.index("$b =") and "const {a} = $a;" in text
     assert text.count("const SHAPES") == 2 and "import" not in text and "export" not in text
+
+
+def lost_words(modules, text):
+    """Strings of the modules that do not stand in the page as they were written."""
+    return [said for name in modules for said in re.findall(r'"[^"\n]*"', modules[name]) if said not in text]
+
+
+def test_no_word_is_lost_with_the_white_space(facts):
+    modules = {file.stem: bundle.IMPORT.sub("", file.read_text("utf-8")) for file in bundle.WEB.glob("*.js")}
+    code = {
+        name: "\n".join(re.sub(r"(^|\s)(// |/\*\* ).*", "", line) for line in text.splitlines())
+        for name, text in modules.items()
+    }
+    text = bundle.page(facts)
+    assert lost_words(code, text) == []
+    planted = 'const said = "if (a && b)";'
+    assert lost_words({"a": planted}, bundle.without_comments(planted)) == ['"if (a && b)"']
 
 
 def test_what_the_bundle_cannot_put_together_is_refused(tmp_path, monkeypatch):
