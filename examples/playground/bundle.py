@@ -71,7 +71,9 @@ def page(data: dict[str, Any]) -> str:
     others = sorted(file.stem for file in WEB.glob("*.js") if file.stem not in COMPUTES)
     parts = {
         "style": re.sub(r"(: |(?= \{) )", lambda found: found[0].strip(), style),
-        "data": json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/"),
+        "data": json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace(
+            "</", "<\\/"
+        ),
         "computes": script(COMPUTES),
         "shows": script(others),
     }

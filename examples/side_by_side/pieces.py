@@ -19,7 +19,7 @@ STYLE = """
 .aligned .maths td { border-top: 1px solid var(--line); border-bottom: 1px solid var(--line); }
 .aligned td.torch { background: var(--soft); }
 .line { font: .82rem/1.5 ui-monospace, Menlo, Consolas, monospace; white-space: pre-wrap; }
-.layers th:nth-child(2) { width: 38%; } .layers th:last-child { width: 27%; }
+.layers th:nth-child(2) { width: 38%; min-width: 13rem; } .layers th:last-child { width: 27%; }
 .layers :is(td, th):nth-child(n+3):nth-child(-n+5) { text-align: right; }
 .halves { display: table; table-layout: fixed; }
 @media (max-width: 1000px) { .line { font-size: .72rem; overflow-wrap: anywhere; }

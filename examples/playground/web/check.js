@@ -34,8 +34,8 @@ function sayAll(app, node, h) {
       `${agree < count ? "✗" : "✓"} ${agree} of ${count} agree`,
     ),
     ` with h = ${number(h, 3)}`,
-    crossed ? `; ${crossed} cross a kink` : "",
-    wrong ? `; ${wrong} do not${why}` : "",
+    crossed ? `; kink crossed: ${crossed}` : "",
+    wrong ? `; ${wrong} otherwise off${why}` : "",
     agree < count && [
       "; farthest off is ",
       el(

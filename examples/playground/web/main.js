@@ -159,7 +159,7 @@ function header() {
     el(
       "p",
       { class: "lead" },
-      "A whole network: one image, 114 weights. Click a number to see where it comes from; change a pixel or a weight, and every gradient follows.",
+      "A whole network: one image, 114 weights. Click a number to see where it comes from, and walk on with the arrow keys; change a pixel or a weight, and every gradient follows.",
     ),
     notice,
   );
