@@ -276,7 +276,6 @@ export const digits = {
             el("button", { type: "button", onclick: wipe }, "Wipe"),
           ),
           samples,
-          gradient,
         ),
         el(
           "section",
@@ -298,7 +297,7 @@ export const digits = {
               : `MNISTCNN with the weights of ${command}`,
           ),
         ),
-        el("section", { class: "all-maps" }, strips),
+        el("section", { class: "all-maps" }, strips, gradient),
       ),
     );
     built = { field, bars, verdict, maps, pen: cursor, gradient };

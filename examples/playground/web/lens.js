@@ -203,8 +203,31 @@ function side(app, which) {
   };
 }
 
+let walking = null;
+
+/** From cell to cell in reading order, until another one is chosen or Stop is pressed. */
+function walk() {
+  if (walking) return stand();
+  let here = store.selected;
+  walking = setInterval(() => {
+    if (store.selected !== here) return stand();
+    const cell = cellOf(here.name, here.side, here.index),
+      all = [...cell.closest("[role=grid]").querySelectorAll(".cell")];
+    here = all[(all.indexOf(cell) + 1) % all.length].at;
+    return change({ selected: here });
+  }, 500);
+  return write(built.walker, "Stop");
+}
+
+function stand() {
+  clearInterval(walking);
+  walking = null;
+  write(built.walker, "Walk over all cells");
+}
+
 export const lens = {
   title: "Lens",
+  leave: stand,
   build(panel, app) {
     const field = el("input", {
       type: "text",
@@ -230,7 +253,8 @@ export const lens = {
       el("span", { class: "error", role: "alert" }),
     );
     const sides = el("div", { class: "sides" });
-    replace(panel, el("div", { class: "cell-of-lens" }, head, editor), sides);
+    const walker = el("button", { type: "button", onclick: walk });
+    replace(panel, el("div", { class: "cell-of-lens" }, head, walker, editor), sides);
     const commit = () => {
       const value = Number(field.value.replace("−", "-").replace(",", "."));
       const fine = field.value.trim() !== "" && Number.isFinite(value) && Math.abs(value) <= 1e6;
@@ -251,7 +275,8 @@ export const lens = {
     });
     slider.addEventListener("input", () => setCell(app.chosen, Number(slider.value), "slide"));
     for (const type of ["pointerup", "blur"]) slider.addEventListener(type, endOfSeries);
-    built = { field, slider, head, editor, sides };
+    built = { field, slider, head, walker, editor, sides };
+    stand();
   },
   render(app) {
     const { field, slider, head, editor, sides } = built,
