@@ -26,12 +26,15 @@ from examples.experiments import seeds
 STYLE = """
 td { font-size: .9rem; }
 td:last-child { font-size: .8rem; }
-td pre { white-space: pre; }
 td pre code { font-size: .75rem; }
 td:nth-child(3) { min-width: 13rem; } td:nth-child(5) { min-width: 17rem; }
+td:last-child { min-width: 15rem; }
 td span { white-space: nowrap; font-weight: 600; }
-.confirmed { color: #047857; } .conditions { color: #92400e; }
-.printed { color: #b91c1c; } .shown, .here { color: #4b5563; }
+.confirmed { color: light-dark(#1d7044, #6fcf97); } .conditions { color: light-dark(#92400e, #f2b544); }
+.printed { color: light-dark(#b3261e, #ff8a80); } .shown, .here { color: var(--quiet); }
+@media (max-width: 1000px) { table, caption, tbody, tr, td { display: block; } thead { display: none; }
+  td { border: 0; padding: .1rem 0; } tr { border-bottom: 1px solid var(--line); padding: .6rem 0; }
+  td:is(:nth-child(1), :nth-child(2), :nth-child(4)) { display: inline; margin-right: .6rem; } }
 """
 SIGNS = {
     CONFIRMED: "\N{CHECK MARK}",

@@ -11,19 +11,23 @@ from matplotlib.figure import Figure
 from examples.common.cli import fail
 
 STYLE = """
-:root { color-scheme: light; --line: #d1d5db; --soft: #f3f4f6; --accent: #4f46e5; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #111827; }
+:root { color-scheme: light dark; --paper: #fbfaf7; --ink: #1f2530; --quiet: #59606d; --line: #dcd8cd;
+  --soft: #f4f2ec; --tint: #eef3ee; --accent: #7a4fbf; }
+@media (prefers-color-scheme: dark) { :root { --paper: #14171c; --ink: #e9e7e1; --quiet: #a5abb6;
+  --line: #39404b; --soft: #1b1f26; --tint: #1a221e; --accent: #b493ec; } }
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
 body { margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
-h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
+h1, h2 { line-height: 1.2; overflow-wrap: anywhere; } h2 { margin-top: 2.5rem; }
 a { color: var(--accent); }
 table { border-collapse: collapse; width: 100%; margin: 1rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .45rem .7rem; border-bottom: 1px solid var(--line); }
 th { background: var(--soft); position: sticky; top: 0; }
 caption { text-align: left; font-weight: 600; padding: .4rem 0; }
 code, pre { font: .85rem/1.45 ui-monospace, Menlo, Consolas, monospace; }
-pre { margin: 0; white-space: pre-wrap; }
+pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 img { max-width: 100%; height: auto; }
-figure { margin: 1.5rem 0; } figcaption { color: #4b5563; font-size: .9rem; }
+figure { margin: 1.5rem 0; } figcaption { color: var(--quiet); font-size: .9rem; }
+@media (max-width: 1000px) { table { display: block; overflow-x: auto; } }
 """
 
 

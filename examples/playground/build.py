@@ -20,6 +20,8 @@ def page_data(
     state, digits_of = start.first_state(seed), None
     if weights is not None:
         name, given = start.read_weights(weights)
+        if name == "MNISTCNN" and not with_mnist:
+            raise start.WeightsError(f"--weights {weights} holds an MNISTCNN, which --no-mnist leaves out")
         state, digits_of = (given, None) if name == "TinyCNN" else (state, weights)
     first = int(np.argmax(labels == 1))
     x, label = images[first], int(labels[first])

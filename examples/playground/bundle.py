@@ -50,22 +50,30 @@ def script(names: tuple[str, ...] | list[str]) -> str:
     return "\n".join(texts.values())
 
 
-def without_comments(text: str, keep_indents: bool = False) -> str:
-    """JavaScript or CSS without lines of comment and without indents, which readers of web/ have."""
-    lines = (
+def without_comments(text: str, as_it_stands: bool = False) -> str:
+    """JavaScript or CSS without lines of comment, indents and breaks of line, which readers of web/ have."""
+    lines = [
         line for line in text.splitlines() if line.strip() and not line.strip().startswith(("//", "/**"))
-    )
-    return "\n".join(line if keep_indents else line.strip() for line in lines)
+    ]
+    if as_it_stands:
+        return "\n".join(lines)
+    text = "\n".join(re.sub(r"\s// .*", "", line).strip() for line in lines)
+    text = re.sub(r"(?<=[(\[{;,])\n", "", text)  # where a statement cannot end, or has ended
+    text = re.sub(r",?\n(?=[)\]}])", "", text)
+    text = re.sub(r"\b(const|let) (\w+) = ", r"\1 \2=", text)
+    text = re.sub(r"\b(if|for) (?=\()|(?<=\)) (?=\{)", r"\1", text)
+    return re.sub(r" (=>|===|!==|&&|\|\|) |(?<=\{) (?=\S)|(?<=\S) (?=\})", r"\1", text)
 
 
 def page(data: dict[str, Any]) -> str:
     """The HTML file. data: what web/main.js reads."""
+    style = without_comments((WEB / "style.css").read_text("utf-8"))
     others = sorted(file.stem for file in WEB.glob("*.js") if file.stem not in COMPUTES)
     parts = {
-        "style": re.sub(
-            "^([a-z-]+): ", r"\1:", without_comments((WEB / "style.css").read_text("utf-8")), flags=re.M
+        "style": re.sub(r"(: |(?= \{) )", lambda found: found[0].strip(), style),
+        "data": json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace(
+            "</", "<\\/"
         ),
-        "data": json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/"),
         "computes": script(COMPUTES),
         "shows": script(others),
     }

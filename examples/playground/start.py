@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
 from examples.common.data import Dataset
 from examples.experiments.train_tinycnn import line_patterns
-from parity import load_numpy_state
+from parity import load_numpy_state, load_weights
 from parity.exact import exact_run
 from parity.record import run_stages
 
@@ -76,21 +76,24 @@ def by_numpy(state: State, x: np.ndarray, label: int) -> dict[str, dict[str, str
 
 def read_weights(path: Path) -> tuple[str, State]:
     """("TinyCNN" or "MNISTCNN", its state) of a safetensors file. Raises WeightsError."""
+    if path.is_dir():
+        raise WeightsError(f"--weights {path} is a folder, expected a safetensors file")
     try:
-        state = load_file(path)
+        with safe_open(path, "numpy") as file:
+            name = "MNISTCNN" if "conv1.weight" in file.keys() else "TinyCNN"  # noqa: SIM118  # no mapping
+        model = getattr(tn, name)(rng=np.random.default_rng(0), dtype=np.float64)
+        load_weights(model, path)
     except OSError as error:
         raise WeightsError(f"--weights {path} cannot be read: {error.strerror or error}") from None
     except SafetensorError as error:
-        raise WeightsError(f"--weights {path} is no safetensors file ({error})") from None
-    name = "MNISTCNN" if "conv1.weight" in state else "TinyCNN"
-    model = getattr(tn, name)(rng=np.random.default_rng(0), dtype=np.float64)
-    try:
-        model.load_state_dict(state)
+        expected = "expected what parity.save_weights(model, FILE) writes"
+        raise WeightsError(f"--weights {path} is no safetensors file ({error}), {expected}") from None
     except ValueError as error:
         raise WeightsError(f"--weights {path}: {error}; expected those of TinyCNN or MNISTCNN") from None
     state = model.state_dict()
     if not all(np.isfinite(array).all() for array in state.values()):
-        raise WeightsError(f"--weights {path}: holds what is no finite number")
+        wrong = [key for key, array in state.items() if not np.isfinite(array).all()]
+        raise WeightsError(f"--weights {path}: {', '.join(wrong)} holds what is no finite number")
     return name, state
 
 

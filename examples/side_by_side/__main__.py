@@ -1,8 +1,8 @@
 """TinyCNN by hand beside TinyCNN in PyTorch, layer by layer: python -m examples.side_by_side
 
 Section 31.1 of the book. Prints the chapter's table with the real lines and their number, and writes it as a
-picture, and one page that shows mathematics, code and live numbers of both sides. It refuses, with exit code
-2, when a side has nothing to set beside the other.
+picture, and one page that shows mathematics and code of both sides. It refuses, with exit code 2, when a side
+has nothing to set beside the other. The numbers themselves can be touched: python -m examples.playground
 """
 
 from examples.common.cli import Parser, output_folder, run, whole_number

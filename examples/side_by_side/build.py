@@ -1,7 +1,7 @@
 """TinyCNN by hand beside TinyCNN in PyTorch, layer by layer.
 
 Section 31.1 of the book. Prints the chapter's table with the real lines and their number, and writes it as a
-picture, and one page that shows mathematics, code and live numbers of both sides. It refuses, with exit code
+picture, and one page that shows mathematics and code of both sides. It refuses, with exit code
 2, when a side has nothing to set beside the other.
 """
 
@@ -14,9 +14,9 @@ from examples.common.cli import fail
 from examples.common.figures import save
 from examples.common.html_page import write
 from examples.side_by_side.lines import NoCounterpartError
-from examples.side_by_side.live import live
 from examples.side_by_side.pairs import pairs_of
 from examples.side_by_side.pieces import STYLE
+from examples.side_by_side.proof import prove
 from examples.side_by_side.table import as_picture, as_text, in_words, layer_table
 from examples.side_by_side.web import page_parts
 
@@ -25,8 +25,7 @@ def build(folder: Path, seed: int, hand: type = tn.TinyCNN, torch: type = tt.Tin
     """Print the table, write picture and page; end the program where a side has no counterpart."""
     try:
         pairs, rows = pairs_of(hand, torch), layer_table(hand, torch)
-        now = live(seed, hand, torch)
-        parts = page_parts(pairs, rows, now, seed)
+        parts = page_parts(pairs, rows, prove(seed, hand, torch), seed)
     except NoCounterpartError as error:
         fail(str(error))
     print(as_text(rows))

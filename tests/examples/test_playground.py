@@ -256,7 +256,7 @@ def test_the_lens_shows_terms_that_add_up():
     ("right", "wrong"),
     [
         ("[f, h, w]], [\"conv.weight\", [f, c, i, j]]", "[f, h, w]], [\"conv.weight\", [f, c, j, i]]"),
-        ("if (right) terms.push({ value: -1, cells: [] });", ""),
+        ("if(right) terms.push({value: -1, cells: []});", ""),
         ("[...terms, product([\"conv.bias\", [f]])]", "terms"),
         ("(c * 3 + h) * 3 + w;", "(h * 3 + w) * 4 + c;"),
         ("const [h, w] = [i >> 1, j >> 1]", "const [h, w] = [j >> 1, i >> 1]"),

@@ -5,6 +5,7 @@ Debian's chromium (apt-get install chromium), pip install playwright axe-playwri
 
 import base64
 import json
+import re
 import shutil
 
 import numpy as np
@@ -370,6 +371,61 @@ const count = (node) => (flown += node.classList?.contains("ghost") ? 1 : 0);
 new MutationObserver((all) => all.forEach((one) => one.addedNodes.forEach(count)))
   .observe(document.body, { childList: true });
 """
+
+
+def test_a_walk_goes_from_cell_to_cell_until_it_is_stopped(open_page):
+    page = open_page(fragment="#s=conv.out~0.5.4~value")
+    page.click("text=Walk over all cells")
+    for place in ("conv.out[0,5,5]", "conv.out[1,0,0]", "conv.out[1,0,1]"):
+        page.wait_for_selector(f".head-of-lens h3:text-is('{place}')")
+        assert page.locator(".stations .x .cell.lit").count() == 9
+    page.click("text=Stop")
+    stands = page.inner_text(".head-of-lens h3")
+    page.wait_for_timeout(1200)
+    assert page.inner_text(".head-of-lens h3") == stands
+    page.click("text=Walk over all cells")
+    cell(page, "fc.bias", [0]).click()  # another choice ends it
+    page.wait_for_selector("text=Walk over all cells")
+    assert page.inner_text(".head-of-lens h3") == "fc.bias[0]"
+
+
+def test_a_gradient_says_whom_it_is_handed_to(open_page):
+    page = open_page(fragment="#s=pool.out~1.1.0~gradient")
+    settle(page)
+    marked = (
+        "[...document.querySelectorAll('.stations .cell.to')]"
+        ".map(({ at }) => [at.name, at.side, ...at.index].join())"
+    )
+    assert page.evaluate(marked) == ["relu.out,gradient,1,3,1"]
+    assert numpys(page)["pool.dx"][0, 1, 3, 1] == numpys(page)["flatten.dx"][0, 1, 1, 0] != 0
+    page.click(".onward button")
+    settle(page)
+    assert focused(page) == ["relu.out", "gradient", [1, 3, 1]]
+    assert page.evaluate(marked) == ["conv.out,gradient,1,3,1"]
+
+
+def test_the_next_step_is_foretold(open_page):
+    page = open_page(fragment="#v=step&i=one&lr=0.01")
+    settle(page)
+    arrays = numpys(page)
+    slope = sum(float((arrays[f"{s}.d{p}"] ** 2).sum()) for s in ("conv", "fc") for p in ("weight", "bias"))
+    promised, given = re.findall(r"(?:= |by )(0\.\d+)", page.inner_text("#panel-step .outlook"))
+    assert float(promised) == pytest.approx(0.01 * slope, rel=1e-3)
+    loss = page.evaluate("playground.tensors()['loss.loss']")
+    page.click("text=One step")
+    settle(page)
+    fell = loss - page.evaluate("playground.tensors()['loss.loss']")
+    assert float(given) == pytest.approx(fell, rel=1e-3) and float(given) != float(promised)
+
+
+def test_the_pointer_reads_a_cell(open_page):
+    page = open_page()
+    cell(page, "conv.out", [2, 1, 4]).hover()
+    settle(page)
+    out = float(numpys(page)["conv.out"][0, 2, 1, 4])
+    said = page.inner_text(".readout").replace(MINUS, "-")
+    assert said.startswith("convolution, map 2, row 1, column 4: ")
+    assert float(said.split(": ")[1].split(",")[0]) == pytest.approx(out, rel=1e-3)
 
 
 @pytest.mark.parametrize("motion", ["no-preference", "reduce"])

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 import tinycnn_numpy as tn
 from examples.common import data
@@ -42,8 +44,25 @@ def test_modules_share_no_scope(tmp_path, monkeypatch):
         'import { a } from "./a.js";\n\nconst SHAPES = 2;\nexport const b = a() + SHAPES;\n'
     )
     text = bundle.script(["b", "a"])
-    assert text.index("$a =") < text.index("$b =") and "const { a } = $a;" in text
+    assert text.index("$a =") < text.index("$b =") and "const {a} = $a;" in text
     assert text.count("const SHAPES") == 2 and "import" not in text and "export" not in text
+
+
+def lost_words(modules, text):
+    """Strings of the modules that do not stand in the page as they were written."""
+    return [said for name in modules for said in re.findall(r'"[^"\n]*"', modules[name]) if said not in text]
+
+
+def test_no_word_is_lost_with_the_white_space(facts):
+    modules = {file.stem: bundle.IMPORT.sub("", file.read_text("utf-8")) for file in bundle.WEB.glob("*.js")}
+    code = {
+        name: "\n".join(re.sub(r"(^|\s)(// |/\*\* ).*", "", line) for line in text.splitlines())
+        for name, text in modules.items()
+    }
+    text = bundle.page(facts)
+    assert lost_words(code, text) == []
+    planted = 'const said = "if (a && b)";'
+    assert lost_words({"a": planted}, bundle.without_comments(planted)) == ['"if (a && b)"']
 
 
 def test_what_the_bundle_cannot_put_together_is_refused(tmp_path, monkeypatch):
@@ -160,6 +179,50 @@ def test_a_students_network_is_held_against_the_right_one(tmp_path):
     )
 
 
+ODD = """
+import numpy as np
+import tinycnn_numpy as tn
+
+
+class MyReLU(tn.ReLU):
+    def {method}
+
+
+class TinyCNN(tn.TinyCNN):
+    def __init__(self, **arguments):
+        super().__init__(rng=np.random.default_rng(0), dtype=np.float64)
+        self.stages["relu"] = MyReLU()
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "error", "differ", "absent"),
+    [
+        ("backward(self, dout): return dout * np.nan", "", 4, 0),
+        (
+            "backward(self, dout): return dout[:, :, :3]",
+            "conv: ValueError: Conv2D: dout has shape (1, 4, 3",
+            1,
+            3,
+        ),
+        ("backward(self, dout): raise NotImplementedError", "relu: not written yet", 0, 4),
+        ("forward(self, x): return 1 / 0", "relu: ZeroDivisionError: division by zero in forward", 0, 15),
+    ],
+)
+def test_of_an_odd_network_the_page_says_what_came(tmp_path, method, error, differ, absent):
+    (tmp_path / "odd.py").write_text(ODD.format(method=method))
+    main(["--output-dir", str(tmp_path), "--no-mnist", "--model", str(tmp_path / "odd.py")])
+    student = embedded(tmp_path)["student"]
+    verdicts = [row["verdict"] for row in student["verdicts"]]
+    assert student["error"].startswith(error) and bool(student["error"]) == bool(error)
+    assert verdicts.count("never computed") == absent and len(verdicts) == 16
+    assert verdicts.count("match") == 16 - differ - absent
+    if "nan" in method:
+        assert set(student["tensors"]["relu.dx"]) == {"NaN"} and student["tensors"]["conv.dx"] == ["NaN"] * 64
+    else:
+        assert "relu.dx" not in student["tensors"]  # of another shape, or never there
+
+
 def refusal(capsys, *flags):
     with pytest.raises(SystemExit) as stopped:
         main(list(flags))
@@ -186,7 +249,19 @@ def test_bad_input_gets_one_line(tmp_path, capsys):
     bad = tn.TinyCNN(rng=np.random.default_rng(0))
     bad.fc.bias[0] = np.nan
     save_weights(bad, tmp_path / "nan")
-    assert "no finite number" in refusal(capsys, *there, "--weights", str(tmp_path / "nan"))
+    assert "fc.bias holds what is no finite number" in refusal(
+        capsys, *there, "--weights", str(tmp_path / "nan")
+    )
+    assert "is a folder" in refusal(capsys, *there, "--weights", str(tmp_path))
+    digits = str(start.MNIST_WEIGHTS)
+    assert "--no-mnist leaves out" in refusal(capsys, *there, "--no-mnist", "--weights", digits)
+    short = {name: torch.tensor(array).bfloat16() for name, array in bad.state_dict().items()}
+    save_file(short | {"fc.bias": torch.zeros(3)}, tmp_path / "shape")
+    assert "fc.bias has shape (3,), expected (2,)" in refusal(
+        capsys, *there, "--weights", str(tmp_path / "shape")
+    )
+    save_file(short | {"fc.bias": torch.zeros(2)}, tmp_path / "short")
+    assert main([*there, "--no-mnist", "--weights", str(tmp_path / "short")]) == 0
     assert "--seed" in refusal(capsys, *there, "--seed", "-1")
     (tmp_path / "file").write_text("")
     assert "--output-dir" in refusal(capsys, "--output-dir", str(tmp_path / "file"))

@@ -16,8 +16,8 @@ from examples.side_by_side.__main__ import main
 from examples.side_by_side.aligned import beside_each_other, beside_equations
 from examples.side_by_side.build import build
 from examples.side_by_side.lines import NoCounterpartError, code_lines, equations, stage_lines
-from examples.side_by_side.live import live
 from examples.side_by_side.pairs import aligned, pairs_of
+from examples.side_by_side.proof import prove
 from examples.side_by_side.table import in_words, layer_table
 
 
@@ -323,22 +323,16 @@ def test_words_are_no_equation():
         equations(Silent, ("out", "dx"))
 
 
-def test_live_values_are_those_of_both_sides():
-    now = live(3)
-    assert set(now.hand) == set(now.torch)
-    for key, array in now.hand.items():
-        np.testing.assert_allclose(array, now.torch[key], rtol=1e-12, atol=1e-14)
-    assert now.graph["relu"] == "ReluBackward0" and now.hand["pool", "dout"] is now.hand["flatten", "dx"]
-    np.testing.assert_array_equal(now.hand["relu", "x"], now.hand["conv", "out"])
-    for name, (hand, torch) in now.after.items():
-        np.testing.assert_allclose(hand, torch, rtol=1e-12, atol=1e-14)
-        stage, parameter = name.split(".")
-        step = now.before[name] - 0.1 * now.hand[stage, f"d{parameter}"]  # the first step has no momentum yet
-        np.testing.assert_allclose(hand, step, rtol=1e-12)
-    assert live(4).x[0, 0, 0, 0] != now.x[0, 0, 0, 0]
+def test_both_sides_are_proven_equal_and_autograds_notes_are_there():
+    proof = prove(3)
+    assert {row.verdict for row in proof.report.rows} == {"match"}
+    assert {("loss", "dlogits"), ("conv", "dweight"), ("fc", "dbias")} <= {
+        (row.stage, row.tensor) for row in proof.report.rows
+    }
+    assert proof.graph["relu"] == "ReluBackward0" and list(proof.graph) == [pair.name for pair in pairs_of()]
 
 
-def test_the_program_writes_a_page_with_every_line_and_every_number(tmp_path, capsys):
+def test_the_program_writes_a_page_with_every_line_and_the_proof(tmp_path, capsys):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert main(["--seed", "5", "--output-dir", str(tmp_path)]) == 0
@@ -353,12 +347,9 @@ def test_the_program_writes_a_page_with_every_line_and_every_number(tmp_path, ca
         for row in pair.forward + pair.backward:
             for line in row.equations + row.code:
                 assert " ".join(line.split()) in words
-    now = live(5)
-    for key, array in now.hand.items():
-        if key != ("loss", "loss"):
-            for value, other in zip(array.ravel().tolist(), now.torch[key].ravel().tolist(), strict=True):
-                assert f"NumPy {value!r}, PyTorch {other!r}" in text
-    assert f"{float(now.hand['loss', 'loss']):.15f}" in text
+    for row in prove(5).report.rows:
+        assert f"<td>{row.stage}</td><td>{row.tensor}</td><td>{row.shape}</td>" in text
+    assert 'href="../playground/playground.html"' in page
 
 
 @pytest.mark.parametrize(

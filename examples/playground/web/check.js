@@ -11,11 +11,45 @@ import { valueOf } from "./terms.js";
 
 let built = null;
 
-/** The pixel or weight that is looked at; of another cell the first weight that it was made from. */
+/** The pixel or weight that is looked at; of a number that is computed, a weight that it was made from. */
 export function checked(app) {
   const { name, index } = app.chosen;
-  return EDITABLE.includes(name) ? { name, index } : { name: "conv.weight", index: [0, 0, 1, 1] };
+  if (EDITABLE.includes(name)) return { name, index };
+  return index.length === 3
+    ? { name: "conv.weight", index: [index[0], 0, 1, 1] }
+    : { name: "fc.bias", index: [index[0] ?? app.tensors.label] };
 }
+
+/** How many of all differences agree with backprop, and which is farthest off. */
+function sayAll(app, node, h) {
+  const { agree, count, crossed, worst } = checkAll(app.network, app.situation, app.tensors, h);
+  const wrong = count - agree - crossed,
+    why = store.mistake ? "" : h > 1e-5 ? ", for the loss bends and h is too large" : ", for h is too small: rounding",
+    place = { name: worst.name, index: worst.index, side: "gradient" };
+  replace(
+    node,
+    el(
+      "strong",
+      { class: agree < count ? "bad" : "good" },
+      `${agree < count ? "✗" : "✓"} ${agree} of ${count} agree`,
+    ),
+    ` with h = ${number(h, 3)}`,
+    crossed ? `; kink crossed: ${crossed}` : "",
+    wrong ? `; ${wrong} otherwise off${why}` : "",
+    agree < count && [
+      "; farthest off is ",
+      el(
+        "button",
+        { type: "button", class: "link", onclick: () => change({ selected: place }) },
+        written(worst.name, worst.index),
+      ),
+      ` by ${number(worst.gap, 2)}`,
+    ],
+    ".",
+  );
+}
+
+let later = null;
 
 export const check = {
   title: "Check",
@@ -69,7 +103,7 @@ export const check = {
       { h } = store;
     const { name, index } = checked(app);
     slider.value = Math.log10(h);
-    panel.querySelector("output").textContent = `1e${number(Math.log10(h), 3)} = ${number(h, 3)}`;
+    panel.querySelector("output").textContent = `${number(h, 3)}`;
     select.value = `${name}~${index.join(".")}`;
     const situation = app.situation,
       gradient = valueOf(app.tensors, situation.state, gradientOf(name), index);
@@ -80,6 +114,12 @@ export const check = {
     replace(
       said,
       el("h3", {}, written(name, index)),
+      !EDITABLE.includes(app.chosen.name) &&
+        el(
+          "p",
+          { class: "note" },
+          `${written(app.chosen.name, app.chosen.index)} is computed; this weight is one that it was made from.`,
+        ),
       el(
         "dl",
         { class: "ledger" },
@@ -124,20 +164,11 @@ export const check = {
         "On the right the curve bends (h too large, error falls with h²), on the left rounding takes over (error grows with 1/h). Hollow: a kink was crossed.",
       ),
     );
-    const key = [situation, app.network];
-    if (every.key?.[0] !== key[0] || every.key?.[1] !== key[1]) {
-      every.key = key;
-      const all = checkAll(app.network, situation, app.tensors);
-      const wrong = all.count - all.agree - all.crossed;
-      replace(
-        every,
-        el(
-          "strong",
-          { class: wrong ? "bad" : "good" },
-          `${wrong ? "✗" : "✓"} ${all.agree} of ${all.count} agree`,
-        ),
-        ` with h = 1e−5${all.crossed ? `; ${all.crossed} lie on a kink` : ""}${wrong ? `; ${wrong} do not, farthest off ${written(all.worst.name, all.worst.index)} by ${number(all.worst.gap, 2)}` : ""}.`,
-      );
-    }
+    const key = [situation, app.network, h];
+    if (every.key?.every((part, i) => part === key[i])) return;
+    clearTimeout(later);
+    if (every.key?.[0] === situation) later = setTimeout(() => sayAll(app, every, h), 150); // the slider moves on
+    else sayAll(app, every, h);
+    every.key = key;
   },
 };

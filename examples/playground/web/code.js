@@ -25,7 +25,6 @@ export const code = {
       facts = data.stages[stage];
     const layer = stage === "loss" ? app.network.loss : app.network.stages[stage];
     const wanted = tensorOf(app.chosen).split(".")[1] ?? "out";
-    const lines = (list) => el("code", {}, list.join("\n"));
     const rows = facts[pass].map(({ maths, code: made }) =>
       el(
         "tr",
@@ -41,13 +40,13 @@ export const code = {
             ),
           ),
         ),
-        el("td", {}, el("pre", {}, lines(made))),
+        el("td", {}, lines(made)),
       ),
     );
     const torch =
       pass === "forward"
         ? [
-            el("pre", {}, lines([facts.lines[1]])),
+            lines([facts.lines[1]]),
             el("p", { class: "note" }, "forward: nothing more to write"),
           ]
         : [el("p", { class: "note" }, "no line: autograd finds the backward pass by itself")];
@@ -79,12 +78,18 @@ export const code = {
           el("h4", {}, "PyTorch"),
           torch,
           el("h4", {}, "JavaScript, as this page runs it"),
-          el("pre", {}, el("code", {}, own)),
+          lines(own.split("\n")),
         ),
       ),
     );
   },
 };
+
+/** Lines of code, each with its indent; what does not fit goes on further in. */
+function lines(list) {
+  const line = (text) => el("code", { style: `--indent:${text.search(/\S|$/)}ch` }, text.trim());
+  return el("pre", {}, list.map(line));
+}
 
 function dedent(text) {
   const lines = text.split("\n"),

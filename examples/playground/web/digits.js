@@ -67,16 +67,21 @@ function ink(y, x) {
 
 function paintMap(canvas, map, scale, style) {
   const [H, W] = shapeOf(map),
-    picture = new ImageData(W, H);
+    context = Object.assign(canvas, { width: SIDE * W, height: SIDE * H }).getContext("2d");
   map.flat().forEach((value, k) => {
     const size = scale ? Math.min(1, Math.abs(value) / scale) : 0,
-      end = value > 0 ? style.pos : style.neg;
-    for (let c = 0; c < 3; c++) picture.data[4 * k + c] = style.paper[c] + size * (end[c] - style.paper[c]);
-    picture.data[4 * k + 3] = 255;
+      [y, x] = [SIDE * Math.floor(k / W), SIDE * (k % W)];
+    const mixed = (end) => `rgb(${style.paper.slice(0, 3).map((c, i) => c + size * (end[i] - c))})`;
+    context.fillStyle = mixed(value > 0 ? style.pos : style.neg);
+    context.fillRect(x, y, SIDE, SIDE);
+    if (value < 0 && size > 0.1) {
+      context.fillStyle = mixed(style.ink);
+      context.fillRect(x + 1, y + 2, SIDE - 2, 1);
+    }
   });
-  Object.assign(canvas, { width: W, height: H });
-  canvas.getContext("2d").putImageData(picture, 0, 0);
 }
+
+const SIDE = 5; // of an entry, in pixels of the picture: below 0 it has a dash
 
 function colours() {
   const of = (name) => {
@@ -96,7 +101,6 @@ function show() {
     probs = tensors["loss.probs"];
   const best = probs.indexOf(Math.max(...probs));
   paintMap(built.field, shaped([...pixels], [28, 28]), 1, { ...style, pos: style.ink });
-  built.field.getContext("2d").fillStyle = "transparent";
   built.bars.forEach(({ bar, text, row }, k) => {
     bar.style.setProperty("--share", empty ? 0 : probs[k]);
     text.textContent = empty ? "" : number(probs[k], 3);
@@ -242,7 +246,7 @@ export const digits = {
     const gradient = el(
       "figure",
       { class: "feature-maps slope" },
-      el("figcaption", {}, "gradient of every pixel: red, more ink raises the loss; blue lowers it"),
+      el("figcaption", {}, "gradient of every pixel: where it is above 0 (red) more ink raises the loss, below 0 (blue, dashed) it lowers it"),
       el("div", {}, maps["conv1.dx"]),
     );
     const { accuracy, dataset, command } = data.mnist;
@@ -272,7 +276,6 @@ export const digits = {
             el("button", { type: "button", onclick: wipe }, "Wipe"),
           ),
           samples,
-          gradient,
         ),
         el(
           "section",
@@ -294,7 +297,7 @@ export const digits = {
               : `MNISTCNN with the weights of ${command}`,
           ),
         ),
-        el("section", { class: "all-maps" }, strips),
+        el("section", { class: "all-maps" }, strips, gradient),
       ),
     );
     built = { field, bars, verdict, maps, pen: cursor, gradient };

@@ -39,9 +39,22 @@ export function signed(value) {
   return value > 0 ? "pos" : value < 0 ? "neg" : "nil";
 }
 
+/** The text of an element, touched only where it changes: what is not touched is not laid out again. */
+export function write(node, text) {
+  if (node.said !== text) node.textContent = node.said = text;
+}
+
 /** A number in the colour of its sign; the sign itself stands before it. */
 export function figure(value, digits) {
-  return el("span", { class: `figure ${signed(value)}` }, number(value, digits));
+  const node = el("span");
+  writeFigure(node, value, digits);
+  return node;
+}
+
+export function writeFigure(node, value, digits) {
+  write(node, number(value, digits));
+  const kind = `figure ${signed(value)}`;
+  if (node.className !== kind) node.className = kind;
 }
 
 const TITLES = {

@@ -2,11 +2,11 @@
 
 import { changed } from "./arrays.js";
 import { cellOf } from "./cells.js";
-import { el, figure, number, placeOf, replace, titleOf, written } from "./dom.js";
+import { el, figure, number, placeOf, replace, titleOf, write, writeFigure, written } from "./dom.js";
 import { gradientOf } from "./network.js";
 import { change, endOfSeries, store } from "./store.js";
 import { hasGradient, light, lightCells, numberAt, shownAs } from "./strip.js";
-import { termsOf, valueOf } from "./terms.js";
+import { termsOf, tiedIn, usersOf, valueOf } from "./terms.js";
 
 export const EDITABLE = ["x", "conv.weight", "conv.bias", "fc.weight", "fc.bias"];
 
@@ -52,131 +52,182 @@ export function goTo(place) {
   cellOf(place.name, place.side, place.index).focus();
 }
 
-/** The terms of the sum behind a tensor's cell, in words and numbers. */
-export function explanation(app, name, index) {
-  const { terms, rule, note } = termsOf(app.tensors, app.situation.state, name, index);
-  const value = valueOf(app.tensors, app.situation.state, name, index);
-  const read = (cell) => valueOf(app.tensors, app.situation.state, ...cell);
-  const chip = (term) => {
-    const factors = term.cells.map((from) => el("span", {}, number(read(from), 3)));
-    const from =
-      factors.length > 1
-        ? [factors[0], " × ", factors[1]]
-        : factors.length
-          ? (SINGLE[term.cells[0][0]] ?? term.cells[0][0])
-          : "the label";
-    const node = el(
-      "li",
-      {
-        class: `term${term.value === 0 ? " none" : ""}`,
-        tabindex: "0",
-        title: `follow ${term.cells.map((c) => written(...c)).join(" × ")}`,
-      },
-      el("span", { class: "factors" }, from),
-      figure(term.value, 3),
-    );
-    const show = () => lightCells(app.chosen, term.cells);
-    const hide = () => light(app, app.chosen);
-    for (const type of ["pointerenter", "focus"]) node.addEventListener(type, show);
-    for (const type of ["pointerleave", "blur"]) node.addEventListener(type, hide);
-    const follow = () => term.cells.length && goTo(shownAs(...term.cells[0]));
-    node.addEventListener("click", follow);
-    node.addEventListener("keydown", (event) => event.key === "Enter" && follow());
-    node.cells = term.cells;
-    return node;
+/** One term of a sum; `show` puts the numbers of a term of the same place into it. */
+function chip(app) {
+  const from = el("span", { class: "factors" }),
+    product = figure(0),
+    node = el("li", { tabindex: "0" }, from, product);
+  const show = () => lightCells(app.chosen, node.cells);
+  const hide = () => light(app, app.chosen);
+  for (const type of ["pointerenter", "focus"]) node.addEventListener(type, show);
+  for (const type of ["pointerleave", "blur"]) node.addEventListener(type, hide);
+  const follow = () => node.cells.length && goTo(shownAs(...node.cells[0]));
+  node.addEventListener("click", follow);
+  node.addEventListener("keydown", (event) => event.key === "Enter" && follow());
+  node.show = ({ value, cells }) => {
+    const factors = cells.map((cell) => number(valueOf(app.tensors, app.situation.state, ...cell), 3));
+    const name = cells.length ? (SINGLE[cells[0][0]] ?? cells[0][0]) : "the label";
+    write(from, factors.length > 1 ? factors.join(" × ") : name);
+    writeFigure(product, value, 3);
+    node.className = value === 0 ? "term none" : "term";
+    if (`${node.cells}` !== `${cells}`) node.title = `follow ${cells.map((c) => written(...c)).join(" × ")}`;
+    node.cells = cells;
   };
-  const [columns, groups, head] = groupsOf(name, terms);
-  const zeros = terms.filter((term) => term.value === 0).length;
-  const sum = terms.reduce((s, term) => s + term.value, 0);
-  const off = Math.abs(sum - value) > 1e-9 * Math.max(1, Math.abs(sum));
-  const count =
-    terms.length > 1
-      ? `${terms.length} terms${zeros ? `, ${zeros} of them 0` : ""}, add up to `
-      : terms.length
-        ? "is "
-        : "nothing arrives: ";
-  return [
+  return node;
+}
+
+/** The sum behind a cell of a tensor: elements, and `update`, false if the sum has another number of terms now. */
+export function explanation(app, name, index) {
+  const look = () => termsOf(app.tensors, app.situation.state, name, index);
+  const { terms, rule } = look(),
+    chips = new Map(terms.map((term) => [term, chip(app)])),
+    [columns, groups, head] = groupsOf(name, terms);
+  const formula = el("p", { class: "formula" }),
+    count = el("span", {}),
+    total = figure(0),
+    own = figure(0),
+    remark = el("p", { class: "note" }),
+    off = el("p", { class: "bad" }, "The network has ", own, " here: the mistake made it, or an earlier one.");
+  const list = (group) =>
+    el(
+      "ul",
+      { class: "terms", style: `--columns:${Math.min(columns, group.length)}` },
+      group.map((term) => chips.get(term)),
+    );
+  const nodes = [
     el("p", { class: "rule" }, el("code", {}, rule)),
-    written_out(app, name, index),
+    formula,
     el(
       "div",
       { class: "groups" },
       groups.map((group) =>
-        el(
-          "div",
-          { class: "group" },
-          head(group) && el("p", { class: "head" }, head(group)),
-          el(
-            "ul",
-            { class: "terms", style: `--columns:${Math.min(columns, group.length)}` },
-            group.map(chip),
-          ),
-        ),
+        el("div", { class: "group" }, head(group) && el("p", { class: "head" }, head(group)), list(group)),
       ),
     ),
-    el("p", { class: "total" }, count, figure(sum)),
-    off &&
-      el(
-        "p",
-        { class: "bad" },
-        "The network has ",
-        figure(value),
-        " here: the mistake made it, or an earlier one.",
-      ),
-    note && el("p", { class: "note" }, note),
+    el("p", { class: "total" }, count, total),
+    off,
+    remark,
   ];
+  const update = () => {
+    const now = look();
+    if (now.terms.length !== chips.size) return false;
+    [...chips.values()].forEach((node, i) => node.show(now.terms[i]));
+    const sum = now.terms.reduce((s, term) => s + term.value, 0),
+      zeros = now.terms.filter((term) => term.value === 0).length,
+      value = valueOf(app.tensors, app.situation.state, name, index);
+    write(formula, formulaOf(app, name, index));
+    const several = `${chips.size} terms${zeros ? `, ${zeros} of them 0` : ""}, add up to `;
+    write(count, chips.size > 1 ? several : chips.size ? "is " : "nothing arrives: ");
+    writeFigure(total, sum);
+    writeFigure(own, value);
+    off.hidden = Math.abs(sum - value) <= 1e-9 * Math.max(1, Math.abs(sum));
+    write(remark, now.note ?? "");
+    return true;
+  };
+  return { nodes, update };
 }
 
 /** What is no sum, with its numbers. */
-function written_out(app, name, [k]) {
+function formulaOf(app, name, [k]) {
   const logits = app.tensors["fc.out"],
-    label = app.tensors.label;
-  const exp = (value) => `exp(${number(value, 3)})`;
-  if (name === "loss.probs")
-    return el("p", { class: "formula" }, `${exp(logits[k])} / (${logits.map(exp).join(" + ")})`);
-  if (name === "loss.loss")
-    return el("p", { class: "formula" }, `−log ${number(app.tensors["loss.probs"][label])}`);
-  return null;
+    exp = (value) => `exp(${number(value, 3)})`;
+  if (name === "loss.probs") return `${exp(logits[k])} / (${logits.map(exp).join(" + ")})`;
+  if (name === "loss.loss") return `−log ${number(app.tensors["loss.probs"][app.tensors.label])}`;
+  return "";
+}
+
+/** Who is handed the chosen gradient: a sentence with links. */
+function handedOn(app, name, index) {
+  if (/weight|bias/.test(name)) return ["The way back ends here: a step moves the weight by −lr × gradient."];
+  if (name === "conv.dx") return ["The way back ends here, at the image. Training does not need it."];
+  const users = usersOf(app.tensors, app.situation.state, name, index).filter(([, all]) => all.length);
+  const link = (place) =>
+    el(
+      "button",
+      { type: "button", class: "link", onclick: () => goTo(shownAs(...place)) },
+      written(...place),
+    );
+  const said = users.flatMap(([next, all], i) => [
+    i ? ", " : "",
+    all.length > 1 ? `${all.length} entries of ` : "",
+    all.length > 1 ? el("code", {}, next) : link([next, all[0]]),
+  ]);
+  const tie = name === "flatten.dx" && tiedIn(app.tensors, index) ? " Of equal numbers the first takes all." : "";
+  if (said.length) return ["Handed on to ", said, ".", tie];
+  return [
+    valueOf(app.tensors, app.situation.state, name, index) === 0
+      ? "It is 0: nothing is handed on."
+      : "Nobody takes it: the ReLU before it is shut.",
+  ];
 }
 
 let built = null;
 
+/** One half of the lens: an element, and `update`. */
 function side(app, which) {
-  const { name, index } = app.chosen;
+  const { name, index, side: chosenSide } = app.chosen;
   const heading = el(
     "h3",
     {},
     which === "value" ? "forward: where the value comes from" : "backward: where its gradient comes from",
   );
-  const on = app.chosen.side === which;
-  let body;
-  if (which === "value")
-    body = EDITABLE.includes(name)
-      ? el(
-          "p",
-          { class: "note" },
-          name === "x"
-            ? "A pixel: it is given. Change it and watch."
-            : "A weight: it is learned. Change it and watch.",
-        )
-      : explanation(app, name, index);
-  else if (!hasGradient(name))
-    body = el("p", { class: "note" }, "The way back begins behind this number, at the logits.");
-  else
-    body = [
-      el(
-        "p",
-        { class: "what" },
-        el("code", {}, written(gradientOf(name), index)),
-        ": how fast the loss rises with this number",
-      ),
-      explanation(app, gradientOf(name), index),
+  const tensor = which === "value" ? name : gradientOf(name);
+  const given = name === "x" ? "A pixel: it is given." : "A weight: it is learned.";
+  const silent =
+    which === "value"
+      ? EDITABLE.includes(name) && `${given} Change it and watch.`
+      : !hasGradient(name) && "The way back begins behind this number, at the logits.";
+  const { nodes, update } = silent
+    ? { nodes: [el("p", { class: "note" }, silent)], update: () => true }
+    : explanation(app, tensor, index);
+  const onward = el("p", { class: "onward" });
+  const said = !silent &&
+    which === "gradient" && [
+      el("p", { class: "what" }, el("code", {}, written(tensor, index)), ": how fast the loss rises with it"),
+      nodes,
+      onward,
     ];
-  return el("section", { class: `side ${which}${on ? " on" : ""}` }, heading, body);
+  const node = el(
+    "section",
+    { class: `side ${which}${chosenSide === which ? " on" : ""}` },
+    heading,
+    said || nodes,
+  );
+  const ends = /weight|bias|conv.dx/.test(tensor); // then the sentence is always the same
+  return {
+    node,
+    update() {
+      if (said && !(ends && onward.firstChild)) replace(onward, handedOn(app, tensor, index));
+      return update();
+    },
+  };
+}
+
+let walking = null;
+
+/** From cell to cell in reading order, until another one is chosen or Stop is pressed. */
+function walk() {
+  if (walking) return stand();
+  let here = store.selected;
+  walking = setInterval(() => {
+    if (store.selected !== here) return stand();
+    const cell = cellOf(here.name, here.side, here.index),
+      all = [...cell.closest("[role=grid]").querySelectorAll(".cell")];
+    here = all[(all.indexOf(cell) + 1) % all.length].at;
+    return change({ selected: here });
+  }, 500);
+  return write(built.walker, "Stop");
+}
+
+function stand() {
+  clearInterval(walking);
+  walking = null;
+  write(built.walker, "Walk over all cells");
 }
 
 export const lens = {
   title: "Lens",
+  leave: stand,
   build(panel, app) {
     const field = el("input", {
       type: "text",
@@ -202,7 +253,8 @@ export const lens = {
       el("span", { class: "error", role: "alert" }),
     );
     const sides = el("div", { class: "sides" });
-    replace(panel, el("div", { class: "cell-of-lens" }, head, editor), sides);
+    const walker = el("button", { type: "button", onclick: walk });
+    replace(panel, el("div", { class: "cell-of-lens" }, head, walker, editor), sides);
     const commit = () => {
       const value = Number(field.value.replace("−", "-").replace(",", "."));
       const fine = field.value.trim() !== "" && Number.isFinite(value) && Math.abs(value) <= 1e6;
@@ -223,27 +275,34 @@ export const lens = {
     });
     slider.addEventListener("input", () => setCell(app.chosen, Number(slider.value), "slide"));
     for (const type of ["pointerup", "blur"]) slider.addEventListener(type, endOfSeries);
-    built = { field, slider, head, editor, sides };
+    built = { field, slider, head, walker, editor, sides };
+    stand();
   },
   render(app) {
     const { field, slider, head, editor, sides } = built,
-      { name, index } = app.chosen;
+      { name, index, side: chosenSide } = app.chosen;
     const value = numberAt(app, { name, index, side: "value" });
-    const gradient = hasGradient(name) ? numberAt(app, { name, index, side: "gradient" }) : null;
-    replace(
-      head,
-      el("h3", {}, written(name, index)),
-      el("p", { class: "place" }, [titleOf(name), placeOf(name, index)].filter(Boolean).join(": ")),
-      el(
-        "dl",
-        {},
-        el("dt", {}, "value"),
-        el("dd", {}, figure(value)),
-        gradient !== null && [el("dt", {}, "gradient"), el("dd", {}, figure(gradient))],
-      ),
-    );
     const editable = EDITABLE.includes(name);
-    editor.hidden = !editable;
+    if (built.of !== app.chosen) {
+      built.of = app.chosen;
+      built.figures = [figure(0), hasGradient(name) && figure(0)];
+      replace(
+        head,
+        el("h3", {}, written(name, index)),
+        el("p", { class: "place" }, [titleOf(name), placeOf(name, index)].filter(Boolean).join(": ")),
+        el(
+          "dl",
+          {},
+          [el("dt", {}, "value"), el("dd", {}, built.figures[0])],
+          built.figures[1] && [el("dt", {}, "gradient"), el("dd", {}, built.figures[1])],
+        ),
+      );
+      editor.hidden = !editable;
+      sides.className = `sides ${editable ? "given" : chosenSide}`;
+      built.halves = null;
+    }
+    writeFigure(built.figures[0], value);
+    if (built.figures[1]) writeFigure(built.figures[1], numberAt(app, { name, index, side: "gradient" }));
     if (editable) {
       if (document.activeElement !== field) field.value = number(value, 6).replace("−", "-");
       if (document.activeElement !== slider || Number(slider.value) !== value) {
@@ -252,8 +311,13 @@ export const lens = {
         slider.value = value;
       }
     }
-    sides.className = `sides ${editable ? "given" : app.chosen.side}`;
-    replace(sides, side(app, "value"), side(app, "gradient"));
+    if (built.halves?.every((half) => half.update())) return;
+    built.halves = ["value", "gradient"].map((which) => side(app, which));
+    for (const half of built.halves) half.update();
+    replace(
+      sides,
+      built.halves.map(({ node }) => node),
+    );
   },
 };
 

@@ -6,7 +6,7 @@ import { cellOf, shades } from "./cells.js";
 import { check } from "./check.js";
 import { code } from "./code.js";
 import { digits } from "./digits.js";
-import { el, replace } from "./dom.js";
+import { el, replace, write } from "./dom.js";
 import { guide } from "./guide.js";
 import { beginTyping, fly, isEditable, lens, setCell } from "./lens.js";
 import { MISTAKES, networkWith } from "./mistakes.js";
@@ -56,7 +56,7 @@ const PRESETS = [
   { name: "clean horizontal line", x: flatImage((h) => Number(h === 3)), label: 0 },
   { name: "all pixels 1: ties", x: flatImage(() => 1), label: 0 },
   { name: "all pixels 0", x: flatImage(() => 0), label: 0 },
-];
+].map((preset) => ({ ...preset, said: `${preset.x}` }));
 
 const VIEWS = { lens, check, break: breakIt, step: train, code, digits, guide };
 if (data.student) VIEWS.student = studentsView;
@@ -91,7 +91,8 @@ export function selfTest() {
 
 // the frame
 
-const live = el("p", { class: "hidden", role: "status", "aria-live": "polite" });
+const live = el("p", { class: "hidden", role: "status", "aria-live": "polite" }),
+  readout = el("p", { class: "readout", "aria-hidden": "true" }); // of the cell under the pointer
 const panels = {},
   tabs = {};
 let strip = null,
@@ -158,7 +159,7 @@ function header() {
     el(
       "p",
       { class: "lead" },
-      "A whole network: one image, 114 weights. Click a number to see where it comes from; change a pixel or a weight, and every gradient follows.",
+      "A whole network: one image, 114 weights. Click a number to see where it comes from, and walk on with the arrow keys; change a pixel or a weight, and every gradient follows.",
     ),
     notice,
   );
@@ -290,8 +291,14 @@ function listen() {
     event.target.focus();
     if (store.view === "lens") requestAnimationFrame(() => fly(app));
   });
-  strip.addEventListener("pointerover", (event) => light(app, app.chosen, event.target.at ?? app.chosen));
-  strip.addEventListener("pointerleave", () => light(app, app.chosen));
+  strip.addEventListener("pointerover", ({ target: { at: place } }) => {
+    light(app, app.chosen, place ?? app.chosen);
+    write(readout, place ? inWords(app, place) : "");
+  });
+  strip.addEventListener("pointerleave", () => {
+    light(app, app.chosen);
+    write(readout, "");
+  });
   strip.addEventListener("keydown", (event) => {
     const place = event.target.at;
     if (!place || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -351,6 +358,15 @@ function known({ selected: { name, index, side }, view, mistake, images }) {
   );
 }
 
+function showView() {
+  document.body.dataset.view = store.view;
+  for (const view of Object.keys(VIEWS)) {
+    tabs[view].setAttribute("aria-selected", String(view === store.view));
+    tabs[view].tabIndex = view === store.view ? 0 : -1;
+    panels[view].hidden = view !== store.view;
+  }
+}
+
 let waiting = 0,
   labelling = 0;
 
@@ -359,7 +375,7 @@ function render() {
   waiting = 0;
   compute();
   app.chosen = store.selected;
-  if (document.body.dataset.view !== store.view) document.body.dataset.view = store.view;
+  if (document.body.dataset.view !== store.view) showView();
   if (document.body.classList.contains("broken") !== Boolean(store.mistake))
     document.body.classList.toggle("broken");
   paintStrip(app);
@@ -368,17 +384,13 @@ function render() {
     cell = cellOf(name, side, index);
   for (const node of cell.closest("[role=grid]").querySelectorAll("[tabindex='0']")) node.tabIndex = -1;
   cell.tabIndex = 0;
-  for (const view of Object.keys(VIEWS)) {
-    tabs[view].setAttribute("aria-selected", String(view === store.view));
-    tabs[view].tabIndex = view === store.view ? 0 : -1;
-    panels[view].hidden = view !== store.view;
-  }
   VIEWS[store.view].render(app);
   undoButton.disabled = !canUndo();
   labels.value = String(store.situation.label);
   if (presets.of !== store.situation.x) {
     presets.of = store.situation.x;
-    presets.value = String(PRESETS.findIndex(({ x }) => `${x}` === `${presets.of}`)).replace("-1", "");
+    const text = `${presets.of}`;
+    presets.value = String(PRESETS.findIndex(({ said }) => said === text)).replace("-1", "");
   }
   clearTimeout(labelling);
   labelling = setTimeout(() => labelStrip(app), 200);
@@ -399,7 +411,7 @@ function begin() {
       el(
         "div",
         { class: "ways" },
-        el("div", { class: "top-of-ways" }, tabList(), buildLegend()),
+        el("div", { class: "top-of-ways" }, tabList(), readout, buildLegend()),
         Object.values(panels),
       ),
     ),

@@ -1,10 +1,10 @@
 // The strip: every tensor of the network from left to right, and below each its gradient.
 
-import { at, flat, indicesOf, shapeOf } from "./arrays.js";
+import { flat, indicesOf, shapeOf } from "./arrays.js";
 import { cellOf, everyCell, grid, keyOf, mark, paint } from "./cells.js";
 import { el, number, placeOf, replace, titleOf } from "./dom.js";
 import { gradientOf } from "./network.js";
-import { termsOf, valueOf } from "./terms.js";
+import { termsOf, usersOf, valueOf } from "./terms.js";
 
 const STATIONS = [
   { title: "image", stage: "", names: ["x"] },
@@ -95,7 +95,9 @@ export function buildLegend() {
     el("span", {}, el("span", { class: "cell pos d20" }), " above 0"),
     el("span", {}, el("span", { class: "cell neg d20" }), " below 0"),
     el("span", {}, el("span", { class: "cell nil" }), " exactly 0"),
-    el("span", {}, el("span", { class: "cell nil lit" }), " is in the sum"),
+    el("span", {}, "± largest size"),
+    el("span", {}, el("span", { class: "cell nil lit" }), " in the sum"),
+    el("span", {}, el("span", { class: "cell nil to" }), " handed on to"),
     el(
       "span",
       { class: "with-mistake" },
@@ -118,14 +120,14 @@ export function numberAt(app, { name, side, index }) {
   return valueOf(app.tensors, app.situation.state, tensorOf({ name, side }), index);
 }
 
-const painted = new Map(); // "conv.out value" -> [[cell, index], ...]
+const painted = new Map(); // "conv.out value" -> its cells, in the order of flat
 
 function cellsOf(name, side, array) {
   const key = `${name} ${side}`;
   if (!painted.has(key))
     painted.set(
       key,
-      indicesOf(shapeOf(array)).map((index) => [cellOf(name, side, index), index]),
+      indicesOf(shapeOf(array)).map((index) => cellOf(name, side, index)),
     );
   return painted.get(key);
 }
@@ -138,14 +140,15 @@ export function paintStrip(app) {
         { state } = app.situation;
       const array = state[found] ?? app.tensors[found],
         right = state[found] ?? app.right[found];
-      const scale = Math.max(...flat(array).map(Math.abs));
+      const values = flat(array),
+        others = array === right ? values : flat(right),
+        scale = Math.max(...values.map(Math.abs));
       let wrong = 0;
-      for (const [node, index] of cellsOf(name, side, array)) {
-        const value = at(array, index),
-          differs = array !== right && Math.abs(value - at(right, index)) > 1e-12 * scale;
+      cellsOf(name, side, array).forEach((node, i) => {
+        const differs = Math.abs(values[i] - others[i]) > 1e-12 * scale;
         if (differs) wrong++;
-        paint(node, value, scale, differs);
-      }
+        paint(node, values[i], scale, differs);
+      });
       caption(`${name} ${side}`, wrong ? `${wrong} wrong` : `±${number(scale, 2)}`, wrong);
     }
 }
@@ -205,6 +208,8 @@ export function light(app, chosen, of = chosen) {
     const { terms, also = [] } = termsOf(app.tensors, app.situation.state, name, of.index);
     also.forEach(put(" also"));
     terms.forEach(({ cells }) => cells.forEach(put(" lit")));
+    for (const [next, places] of usersOf(app.tensors, app.situation.state, name, of.index))
+      for (const place of places) put(" to")([next, place]);
   }
   const chosenKey = keyOf(chosen.name, chosen.side, chosen.index);
   marks.set(chosenKey, `${marks.get(chosenKey) ?? ""} chosen`);

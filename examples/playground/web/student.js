@@ -18,15 +18,17 @@ export const studentsView = {
       right = run(TINY, state, x, label),
       { file, tensors, error, verdicts } = data.student;
     const cells = (name) => {
-      const own = shaped(flat(tensors[name]), shapeOf(right[name]));
+      const own = shaped(tensors[name].map(Number), shapeOf(right[name]));
       const scale = Math.max(1e-300, ...flat(right[name]).map(Math.abs));
       return indicesOf(shapeOf(right[name]))
         .map((index) => ({ index, own: at(own, index), right: at(right[name], index) }))
         .filter((entry) => !(Math.abs(entry.own - entry.right) <= 1e-9 * scale))
         .sort((a, b) => Math.abs(b.own - b.right) - Math.abs(a.own - a.right));
     };
-    const wrong = verdicts.filter(({ verdict }) => verdict !== "match"),
-      fine = verdicts.filter(({ verdict }) => verdict === "match");
+    const are = (word) => verdicts.filter(({ verdict }) => verdict === word),
+      [fine, absent] = [are("match"), are("never computed")],
+      wrong = verdicts.filter((found) => !fine.includes(found) && !absent.includes(found)),
+      names = (found) => found.map(({ name }) => name).join(", ");
     const rows = wrong.map(({ name, verdict, said }) => {
       const off = tensors[name] ? cells(name) : [],
         [first] = off,
@@ -68,9 +70,9 @@ export const studentsView = {
       error && el("p", { class: "bad" }, error),
       el(
         "p",
-        { class: wrong.length ? "bad" : "good" },
-        wrong.length
-          ? `✗ ${wrong.length} of ${verdicts.length} tensors differ`
+        { class: fine.length < verdicts.length ? "bad" : "good" },
+        fine.length < verdicts.length
+          ? `✗ ${wrong.length} of ${verdicts.length} tensors differ${absent.length ? `, ${absent.length} were never computed` : ""}`
           : `✓ all ${verdicts.length} tensors are right`,
       ),
       wrong.length > 0 &&
@@ -91,7 +93,8 @@ export const studentsView = {
           ),
           el("tbody", {}, rows),
         ),
-      fine.length > 0 && el("p", { class: "note" }, "Right: ", fine.map(({ name }) => name).join(", ")),
+      fine.length > 0 && el("p", { class: "note" }, `Right: ${names(fine)}`),
+      absent.length > 0 && el("p", { class: "note" }, `Never computed: ${names(absent)}`),
     );
   },
 };

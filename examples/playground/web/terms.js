@@ -41,6 +41,28 @@ function whyZero(tensors, places) {
     : "";
 }
 
+/** Whether the largest number of the window c,h,w stands there more than once. */
+export function tiedIn(tensors, [c, h, w]) {
+  const largest = tensors["pool.out"][c][h][w];
+  return windowOf(h, w).filter(([i, j]) => tensors["relu.out"][c][i][j] === largest).length > 1;
+}
+
+const NEXT = {
+  // backward: the tensors that are made from a gradient
+  "loss.dlogits": ["fc.dweight", "fc.dbias", "flatten.dx"],
+  "flatten.dx": ["pool.dx"],
+  "pool.dx": ["relu.dx"],
+  "relu.dx": ["conv.dweight", "conv.dbias", "conv.dx"],
+};
+
+/** [[tensor, indices], ...]: the cells in whose sums a gradient stands as a term that is not 0. */
+export function usersOf(tensors, state, name, index) {
+  const here = ([other, place]) => other === name && `${place}` === `${index}`;
+  const uses = (next) => (place) =>
+    termsOf(tensors, state, next, place).terms.some(({ value, cells }) => value !== 0 && cells.some(here));
+  return (NEXT[name] ?? []).map((next) => [next, indicesOf(shapeOf(tensors[next])).filter(uses(next))]);
+}
+
 const RULES = {
   "conv.out"({ state, index: [f, h, w], product }) {
     const kernel = indicesOf(shapeOf(state["conv.weight"][f]));
@@ -61,12 +83,11 @@ const RULES = {
   "pool.out"({ tensors, index: [c, h, w], value }) {
     const won = winner(tensors["relu.out"][c], h, w);
     const others = windowOf(h, w).filter(([i, j]) => i !== won[0] || j !== won[1]);
-    const tied = others.some(([i, j]) => value("relu.out", [c, i, j]) === value("relu.out", [c, ...won]));
     return {
       rule: "the largest of four",
       terms: [{ value: value("relu.out", [c, ...won]), cells: [["relu.out", [c, ...won]]] }],
       also: others.map(([i, j]) => ["relu.out", [c, i, j]]),
-      note: tied
+      note: tiedIn(tensors, [c, h, w])
         ? "A tie: of equal numbers the first in reading order wins."
         : "The other three are smaller and leave no trace.",
     };
@@ -98,7 +119,7 @@ const RULES = {
     return {
       rule: "probs[k] - [k is label]",
       terms,
-      note: right ? "k is the label: 1 is taken off." : "k is not the label: nothing is taken off.",
+      note: `loss = log(sum exp(logits)) − logits[label]. The first part rises by probs[k] with logit k${right ? "; the second falls by 1, for k is the label" : "; the second has no logit k, for k is not the label"}.`,
     };
   },
   "fc.dbias"({ index: [m], product }) {
@@ -127,7 +148,9 @@ const RULES = {
         ["pool.out", [c, h, w]],
       ],
       note: wins
-        ? "This pixel won its window, so it takes all of the gradient."
+        ? tiedIn(tensors, [c, h, w])
+          ? "Of equal numbers this is the first in reading order: it takes all of the gradient."
+          : "This pixel won its window, so it takes all of the gradient."
         : "Another pixel won this window: this one did not move the output, so it gets 0.",
     };
   },

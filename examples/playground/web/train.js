@@ -2,14 +2,13 @@
 
 import { at, flat, indicesOf, shapeOf } from "./arrays.js";
 import { chart } from "./chart.js";
-import { el, figure, number, replace, written } from "./dom.js";
+import { el, figure, number, replace, write, written } from "./dom.js";
 import { goTo } from "./lens.js";
 import { batchGradients, forward, step } from "./network.js";
 import { change, data, endOfSeries, images, store } from "./store.js";
 
 let built = null,
   playing = null;
-let last = null; // { before, gradients, lr }: of the step that was taken last
 let losses = [];
 
 function batch() {
@@ -21,7 +20,6 @@ function batch() {
 export function takeStep(app, kind = null) {
   const { x, state, label } = store.situation;
   const { loss, gradients } = batchGradients(app.network, state, ...batch());
-  last = { before: state, gradients, lr: store.lr };
   if (!losses.length) losses.push(loss);
   const after = step(state, gradients, store.lr);
   if (!Object.values(after).flatMap(flat).every(Number.isFinite)) {
@@ -45,6 +43,23 @@ function correct(app, state) {
   const [given, labels] = batch();
   const right = (image, n) => forward(app.network, state, image, labels[n])["loss.probs"][labels[n]] > 0.5;
   return [given.filter(right).length, given.length];
+}
+
+/** What the slope promises of the next step, and what the step gives. */
+function foretold(app, loss, gradients) {
+  const squares = Object.values(gradients)
+    .flatMap(flat)
+    .reduce((sum, grad) => sum + grad * grad, 0);
+  const promised = store.lr * squares,
+    fall = loss - meanLoss(app, step(app.situation.state, gradients, store.lr));
+  const verdict = !(fall > 0)
+    ? store.lr
+      ? "The step is too long: it lands higher on the other side."
+      : "A step of 0 moves nothing."
+    : Math.abs(fall - promised) < 0.1 * promised
+      ? "So short a step follows its slope."
+      : "So long a step leaves its slope.";
+  return `The slope promises that the next step lowers the loss by lr × sum gradient² = ${number(promised)}; it ${fall < 0 ? "raises" : "lowers"} it by ${number(Math.abs(fall))}. ${verdict}`;
 }
 
 function say(text) {
@@ -103,13 +118,13 @@ export const train = {
         type: "button",
         onclick: () => {
           losses = [];
-          last = null;
           train.render(app);
         },
       },
       "Clear curve",
     );
-    const live = el("p", { class: "note", role: "status" });
+    const live = el("p", { class: "note", role: "status" }),
+      outlook = el("p", { class: "outlook" });
     const curve = el("section", {}),
       movers = el("section", {});
     replace(
@@ -125,19 +140,21 @@ export const train = {
           el("p", { class: "row-of-fields" }, el("label", { for: "images" }, "on"), which),
           el("p", { class: "buttons" }, one, play, clear),
           live,
+          outlook,
         ),
         curve,
         movers,
       ),
     );
-    built = { lr, which, curve, movers, live, play };
+    built = { outlook, lr, which, curve, movers, live, play };
   },
   render(app) {
-    const { lr, which, curve, movers } = built;
+    const { outlook, lr, which, curve, movers } = built;
     if (document.activeElement !== lr) lr.value = String(store.lr);
     which.value = store.images;
     const { state } = app.situation,
-      [right, count] = correct(app, state);
+      [right, count] = correct(app, state),
+      { loss, gradients } = batchGradients(app.network, state, ...batch());
     replace(
       curve,
       losses.length > 1
@@ -148,21 +165,15 @@ export const train = {
             yLabel: "mean loss",
           })
         : el("p", { class: "note" }, "No step yet: the loss curve begins with the first."),
-      el("p", {}, `mean loss ${number(meanLoss(app, state), 5)}, ${right} of ${count} right`),
+      el("p", {}, `mean loss ${number(loss, 5)}, ${right} of ${count} right`),
     );
-    const { before, gradients, rate } = last
-      ? { ...last, rate: last.lr }
-      : {
-          before: state,
-          gradients: batchGradients(app.network, state, ...batch()).gradients,
-          rate: store.lr,
-        };
+    write(outlook, foretold(app, loss, gradients));
     const found = Object.keys(state).flatMap((name) =>
       indicesOf(shapeOf(state[name])).map((index) => ({ name, index, grad: at(gradients[name], index) })),
     );
     found.sort((a, b) => Math.abs(b.grad) - Math.abs(a.grad));
     const rows = found.slice(0, 6).map(({ name, index, grad }) => {
-      const old = at(before[name], index);
+      const old = at(state[name], index);
       return el(
         "tr",
         {},
@@ -175,7 +186,7 @@ export const train = {
             written(name, index),
           ),
         ),
-        [old, grad, old - rate * grad].map((value) => el("td", {}, figure(value))),
+        [old, grad, old - store.lr * grad].map((value) => el("td", {}, figure(value))),
       );
     });
     replace(
@@ -186,7 +197,7 @@ export const train = {
         el(
           "caption",
           {},
-          `What ${last ? "the last step moved" : "a step will move"} most${store.images === "all" ? " (mean over 20 images, of which the strip shows one)" : ""}`,
+          `What the next step moves most: the largest of 114 gradients${store.images === "all" ? " (means over 20 images, of which the strip shows one)" : ""}`,
         ),
         el(
           "thead",
@@ -194,7 +205,7 @@ export const train = {
           el(
             "tr",
             {},
-            ["weight", "before", "gradient", "after"].map((head) => el("th", { scope: "col" }, head)),
+            ["weight", "now", "gradient", "after"].map((head) => el("th", { scope: "col" }, head)),
           ),
         ),
         el("tbody", {}, rows),
