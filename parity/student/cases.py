@@ -7,7 +7,7 @@ the others.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from parity.kinds import KINDS, STATES, names_of
 
 Array = np.ndarray[Any, Any]
 Pair = tuple[int, int]
+Order = Literal["C", "F"]  # of memory
 STEPS = 6  # of an optimiser
 
 
@@ -104,10 +105,17 @@ def of_every_size(rng: np.random.Generator, *shape: int, dtype: Any = np.float32
     return (rng.choice([-1.0, 1.0], shape) * sizes).astype(dtype)
 
 
-def as_built(kind: str, positional: tuple[Any, ...], x: tuple[int, ...], **shapes: tuple[int, ...]) -> Case:
+def as_built(
+    kind: str,
+    positional: tuple[Any, ...],
+    x: tuple[int, ...],
+    dtype: Any = np.float64,
+    **shapes: tuple[int, ...],
+) -> Case:
     """The question what the constructor makes. x: the shape of an input that the object takes."""
-    weights, runs = {name: np.zeros(shape) for name, shape in shapes.items()}, {"first": {"x": np.zeros(x)}}
-    return Case(kind, "as it is built", runs, positional, weights=weights, dtype=np.float64, built=True)
+    weights = {name: np.zeros(shape, dtype) for name, shape in shapes.items()}
+    runs, name = {"first": {"x": np.zeros(x, dtype)}}, f"as it is built in {np.dtype(dtype).name}"
+    return Case(kind, name, runs, positional, weights=weights, dtype=dtype, built=True)
 
 
 def as_written(size: Pair) -> int | Pair:
@@ -133,6 +141,7 @@ def _conv2d(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]
         N: int = 2,
         bias: bool = True,
         draw: Callable[..., Array] = normal,
+        order: Order = "C",
         dtype: Any = np.float32,
     ) -> Case:
         C = offer.channels or C
@@ -155,8 +164,8 @@ def _conv2d(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]
             shape = (N, C, *offer.sides(sides, kernel, stride, padding))
             out_sides = _out_shape(shape, kernel, stride, padding)
             return {
-                "x": draw(rng, *shape, dtype=dtype),
-                "dout": normal(rng, N, F, *out_sides, dtype=dtype),
+                "x": np.asarray(draw(rng, *shape, dtype=dtype), order=order),
+                "dout": np.asarray(normal(rng, N, F, *out_sides, dtype=dtype), order=order),
             }
 
         runs = runs_of(lambda: data(sides), offer.larger(lambda: data((sides[0] + 1, sides[1] + 3))))
@@ -177,6 +186,8 @@ def _conv2d(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]
     yield case("stride larger than the kernel", C, F, (1, 2), (H, W), stride=(2, 3))
     yield case("batch of one", C, F, (2, 3), (H, W), N=1)
     yield case("one pixel a window", F, C, (1, 1), (W, H))
+    yield case("padding as large as the window", F, C, (2, 3), (H, W), padding=(2, 3))
+    yield case("memory in Fortran's order", C, F, (3, 2), (W, H), N=3, order="F")
     yield case("one image of one channel, one window", 1, 1, (2, 3), (2, 3), N=1)
     yield case("numbers from 0.001 to 2000", C, F, (2, 3), (H, W), padding=(1, 1), draw=of_every_size)
     yield case("no bias", C, F, (2, 2), (H, W), bias=False)
@@ -199,6 +210,7 @@ def _pool(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
         N: int = N,
         C: int = C,
         draw: Callable[..., Array] = normal,
+        order: Order = "C",
         dtype: Any = np.float32,
     ) -> Case:
         kernel = offer.window(kernel)
@@ -213,8 +225,8 @@ def _pool(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
             shape = (N, offer.channels or C, *offer.sides(sides, kernel, step, padding))
             out_sides = _out_shape(shape, kernel, step, padding)
             return {
-                "x": draw(rng, *shape, dtype=dtype),
-                "dout": normal(rng, *shape[:2], *out_sides, dtype=dtype),
+                "x": np.asarray(draw(rng, *shape, dtype=dtype), order=order),
+                "dout": np.asarray(normal(rng, *shape[:2], *out_sides, dtype=dtype), order=order),
             }
 
         runs = runs_of(lambda: data(sides), offer.larger(lambda: data((sides[0] + 1, sides[1] + 3))))
@@ -242,6 +254,7 @@ def _pool(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     yield case("batch of one", (2, 2), (H, W), N=1)
     yield case("one image of one channel", (2, 2), (H, W), N=1, C=1)
     yield case("the window is the image", (2, 3), (2, 3))
+    yield case("memory in Fortran's order", (2, 3), (H, W), stride=(2, 2), order="F")
     yield case("one pixel a window", (1, 1), (H, W))
     yield case("float64", (3, 2), (H, W), dtype=np.float64)
 
@@ -309,7 +322,9 @@ def _batch_norm(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[C
     yield case("evaluation, eps of one's own", N, C, (H, W), training=False, eps=0.1)
     yield case("mean far from 0", N, C, (H, W), offset=3.0)
     yield case("float64", N, C, (W, H), dtype=np.float64)
-    yield as_built(kind, (5,), (2, 5, 3, 3), weight=(5,), bias=(5,), running_mean=(5,), running_var=(5,))
+    for dtype in (np.float64, np.float32):
+        shapes = dict.fromkeys(("weight", "bias", "running_mean", "running_var"), (5,))
+        yield as_built(kind, (5,), (2, 5, 3, 3), dtype, **shapes)
 
 
 @questions_for("Dropout")
@@ -333,10 +348,10 @@ def _dropout(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case
 
 @questions_for("Flatten")
 def _flatten(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
-    def case(name: str, N: int, *shape: int, dtype: Any = np.float32) -> Case:
+    def case(name: str, N: int, *shape: int, order: Order = "C", dtype: Any = np.float32) -> Case:
         def data(*shape: int) -> dict[str, Array]:
-            size = int(np.prod(shape))
-            return {"x": normal(rng, N, *shape, dtype=dtype), "dout": normal(rng, N, size, dtype=dtype)}
+            x, dout = normal(rng, N, *shape, dtype=dtype), normal(rng, N, int(np.prod(shape)), dtype=dtype)
+            return {"x": np.asarray(x, order=order), "dout": np.asarray(dout, order=order)}
 
         runs = runs_of(lambda: data(*shape), offer.larger(lambda: data(*shape[:-1], shape[-1] + 2)))
         return Case(kind, name, runs, dtype=dtype)
@@ -345,6 +360,7 @@ def _flatten(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case
     yield case("images", N, C, H, W)
     yield case("batch of one", 1, C, H, W)
     yield case("one pixel an image", N, 1, 1, 1)
+    yield case("memory in Fortran's order", N, C, H, W, order="F")
     yield case("float64", N, H, C, W, dtype=np.float64)
 
 
