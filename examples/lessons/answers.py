@@ -384,7 +384,8 @@ EXERCISES = {
         },
     ),
 }
-# Answers that may differ: a sentence with what is wrong, or ""; and the lesson's own answer
+PATIENTS = {"A": "GradientOfSum", "B": "KernelNotRotated", "C": "OnlyMeanCorrected"}  # bugs of the museum
+# Answers that may differ: a sentence with what is wrong, or ""
 SENTENCES: dict[str, Callable[[Any], str]] = {
     "hidden_mistake": hidden_mistake,
     "split": wrong_split,

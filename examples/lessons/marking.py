@@ -18,7 +18,10 @@ import numpy as np
 
 import parity
 import tinycnn_numpy as tn
-from examples.lessons.answers import EXERCISES, SENTENCES, Exercise
+from examples.lessons import answers
+from examples.lessons.answers import EXERCISES, PATIENTS, SENTENCES, Exercise
+from examples.museum.exercise import exercise
+from examples.museum.matrix import exhibit_of
 from parity.kinds import kind_of
 from parity.render import table
 from parity.student.checkup import Checkup
@@ -98,20 +101,22 @@ class Checked:
     why: str = ""
     hints: int = 0
     codes: list[str] = field(default_factory=list)  # of causes
+    mine: bool = True
 
     def __str__(self) -> str:
         return f"{self.name}: {self.verdict}"
 
 
-def check(code: Any, kind: str | None = None) -> None:
+def check(code: Any, mine: bool = True) -> None:
     """Examine what you wrote and say whether it is right; what is wrong stays sealed: see hint().
 
-    code  a class with the name of one of the library's (or whose kind is told), or a function that a lesson
-          asks for. Raises ValueError for anything else.
+    code  a class that extends one of the library's, or a function that a lesson asks for. Raises ValueError
+          for another function.
+    mine  whether it counts in the score
     """
     name = getattr(code, "__name__", type(code).__name__)
     if isinstance(code, type):
-        checked = _examined(parity.check(code, kind), name)
+        checked = _examined(parity.check(code), name)
     elif name in EXERCISES:
         checked = _tried(code, name, EXERCISES[name])
     elif name in SENTENCES:
@@ -119,6 +124,7 @@ def check(code: Any, kind: str | None = None) -> None:
     else:
         names = ", ".join([*EXERCISES, *SENTENCES])
         raise ValueError(f"check: code is {name}, expected a class or one of {names}")
+    checked.mine = mine
     CHECKS.pop(name, None)
     CHECKS[name] = checked
     print(checked)
@@ -236,13 +242,27 @@ def hint() -> None:
             print(f"A page about it, with the right line: python -m parity explain {known[0]}")
 
 
+def patient(letter: str) -> type:
+    """A class of the museum with one bug: printed and returned, to be checked with mine=False."""
+    bug = exhibit_of(PATIENTS[letter])
+    text = exercise(bug)
+    print(text[text.index("\nclass ") + 1 :])
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(text, f"<patient {letter}>", "exec"), namespace)
+    found: type = namespace[bug.replaces]
+    found.__name__ = f"Patient{letter}"
+    return found
+
+
 def usable(code: Any) -> Any:
     """What you wrote if its check was right; otherwise the right one, and a line that says so."""
     name = code.__name__
     if name in CHECKS and CHECKS[name].ok:
         return code
     print(f"{name} is not right yet: from here on the lesson uses its own")
-    return EXERCISES[name].right if name in EXERCISES else getattr(tn, kind_of(code).name)
+    if isinstance(code, type):
+        return getattr(tn, kind_of(code).name)
+    return EXERCISES[name].right if name in EXERCISES else getattr(answers, name)
 
 
 def score() -> None:
@@ -250,7 +270,8 @@ def score() -> None:
     revealed = [p for p in PREDICTIONS.values() if p.right is not None]
     print(f"predictions: {sum(bool(p.right) for p in revealed)} of {len(PREDICTIONS)} right", end="")
     print(f", {len(PREDICTIONS) - len(revealed)} open")
-    print(f"your code:   {sum(c.ok for c in CHECKS.values())} of {len(CHECKS)} right")
-    for checked in CHECKS.values():
+    mine = [checked for checked in CHECKS.values() if checked.mine]
+    print(f"your code:   {sum(c.ok for c in mine)} of {len(mine)} right")
+    for checked in mine:
         if not checked.ok:
             print(f"  still open: {checked.name}")
