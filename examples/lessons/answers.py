@@ -13,7 +13,11 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from torch.nn import grad
 
+from examples.common.models import start
 from examples.exercises.answers import wrong as wrong_in_the_chapter
+from examples.experiments.features import feature_maps
+from parity import exact_run
+from parity.report import judge
 
 Case = tuple[Any, ...]
 
@@ -245,6 +249,19 @@ def stride_too_early(layers):
     return size
 
 
+def wrong_maps(answer: Callable[..., Any]) -> str:
+    """What is wrong with maps behind conv2 and its ReLU: feature_maps has the right ones, in float32 too."""
+    model, rng = start("MNISTCNN", "torch", 0), np.random.default_rng(9)
+    image = rng.standard_normal((1, 28, 28), dtype=np.float32)
+    maps, found = feature_maps(model, image), answer(model, image)
+    if np.shape(found) != (32, 11, 11):
+        return f"shape {np.shape(found)}, expected (32, 11, 11)"
+    if np.array_equal(found, maps["conv2"]):
+        return "the ReLU is missing"
+    exact = exact_run(dict(model.named_children()), image[None]).tensors["relu2", "out"]
+    return "" if judge("relu2", "out", found[None], exact, np.float32).ok else "other numbers"
+
+
 # Station 10
 
 
@@ -393,5 +410,6 @@ SENTENCES: dict[str, Callable[[Any], str]] = {
     "average_pooling": lambda answer: wrong_in_the_chapter("31.2", answer()),
     "count_parameters": lambda answer: wrong_in_the_chapter("31.4", answer),
     "repaired_snippet": wrong_snippet,
+    "maps_behind_conv2": wrong_maps,
     "claim": wrong_claim,
 }

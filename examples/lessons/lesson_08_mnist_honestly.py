@@ -291,14 +291,16 @@ def correct(name, seed):
 
 SEEDS = 2 if SMALL else 3
 some = dataclasses.replace(digits, train_images=images[:6000], train_labels=labels[:6000])
-right = {}
+labelled: dict[str, np.ndarray] = {}
 for name in ("MNISTCNN", "MLP", "SmallMLP"):
-    right[name] = np.array([correct(name, seed) for seed in range(SEEDS)])  # (S, n)
-    print(f"{name:9}", " ".join(f"{100 * share:.2f}" for share in right[name].mean(axis=1)), "%", flush=True)
+    labelled[name] = np.array([correct(name, seed) for seed in range(SEEDS)])  # (S, n)
+    print(
+        f"{name:9}", " ".join(f"{100 * share:.2f}" for share in labelled[name].mean(axis=1)), "%", flush=True
+    )
 
 widths = []
 for other in ("MLP", "SmallMLP"):
-    d = right["MNISTCNN"].astype(float) - right[other]
+    d = labelled["MNISTCNN"].astype(float) - labelled[other]
     by_seed, by_image = d.mean(axis=1), d.mean(axis=0)
     rest = d - by_seed[:, None] - by_image + d.mean()
     of_seeds, of_images = by_seed.var(ddof=1) / len(d), by_image.var(ddof=1) / d.shape[1]
@@ -307,7 +309,7 @@ for other in ("MLP", "SmallMLP"):
     widths.append(errors)
     print(f"MNISTCNN - {other}: {100 * d.mean():+.2f} points, standard error", end=" ")
     print(f"{errors[0]:.2f} of the seeds, {errors[1]:.2f} of seeds and images")
-ranked = tuple(sorted(right, key=lambda name: -right[name].mean()))
+ranked = tuple(sorted(labelled, key=lambda name: -labelled[name].mean()))
 order.reveal(ranked, measured=True)
 wider.reveal("seeds and images" if all(a < b for a, b in widths) else "seeds alone")
 if ranked[0] != "MNISTCNN":

@@ -39,23 +39,23 @@ class Prediction:
     question: str
     answer: Any
     right: bool | None = None
-    measured: bool = False
 
     def reveal(self, truth: Any, factor: float = 1.0, measured: bool = False) -> None:
         """Show the truth beside the prediction, once there is one.
 
         factor    numbers count as right up to this factor, 1 for equal. Raises ValueError below 1
-        measured  the truth depends on the machine or the data
+        measured  the truth depends on the machine or the data, which is said beside another answer
         """
         if not factor >= 1:
             raise ValueError(f"reveal: factor is {factor!r}, expected a number >= 1")
         if self.answer is ...:
             print(f"{self.question}\n  predict first: replace ... above by your answer, then run both cells")
             return
-        self.right, self.measured = _same(self.answer, truth, factor), measured
+        self.right = _same(self.answer, truth, factor)
         within = f" (within a factor of {factor:g})" if factor > 1 else ""
         print(f"{self.question}\n  you: {_shown(self.answer)}, it is: {_shown(truth)}", end=" ")
-        print(f"-> {'right' if self.right else 'another answer'}{within}")
+        verdict = "right" if self.right else f"another answer{' (measured)' if measured else ''}"
+        print(f"-> {verdict}{within}")
 
 
 def predict(question: str, answer: Any) -> Prediction:
