@@ -25,7 +25,7 @@ from examples.experiments.shapes import as_text, trace_both
 from examples.lessons.classroom import SMALL, dataset, show
 from examples.lessons.marking import check, hint, predict, score, usable
 
-digits = dataset(most=9000)  # of MNIST, so that the lesson takes about a minute
+digits = dataset(most=6000)  # of MNIST, so that the lesson takes about a minute
 EPOCHS = 2 if SMALL else 3
 
 # %% [markdown]
@@ -290,7 +290,7 @@ def correct(name, seed):
 
 
 SEEDS = 2 if SMALL else 3
-some = dataclasses.replace(digits, train_images=images[:6000], train_labels=labels[:6000])
+some = dataclasses.replace(digits, train_images=images[:4500], train_labels=labels[:4500])
 labelled: dict[str, np.ndarray] = {}
 for name in ("MNISTCNN", "MLP", "SmallMLP"):
     labelled[name] = np.array([correct(name, seed) for seed in range(SEEDS)])  # (S, n)

@@ -26,7 +26,7 @@ from examples.experiments.features import both_in_float64, feature_maps, largest
 from examples.lessons.classroom import SMALL, dataset, matrices, show
 from examples.lessons.marking import check, hint, predict, score, usable
 
-digits = dataset(most=4500)  # of MNIST; the embedded digits are fewer anyway
+digits = dataset(most=3000)  # of MNIST; the embedded digits are fewer anyway
 SEEDS, EPOCHS = (2, 2) if SMALL else (3, 3)
 
 # %% [markdown]
@@ -129,7 +129,7 @@ lines = predict("A line (a dark row between bright ones): what is its share of e
 more = predict("Trained filters have more edge than untrained ones (p < 0.05): yes or no?", "yes")
 
 # %%
-null = edges.untrained_filters(200 if SMALL else 2000)
+null = edges.untrained_filters(200 if SMALL else 1000)
 rows = edges.share_rows(np.array(before), np.array(learned), null)
 print("share of the energy of the filters in         chance  untrained  trained       p")
 for row in rows:
@@ -296,7 +296,7 @@ for replace in (transfer.replace_head, transfer.replace_head_by_hand):
 few = predict("5 images of each new digit: which of the four ways is best?", "whole network")
 
 # %%
-sizes, steps = ([5, 50], 20) if SMALL else ([5, 50], 100)
+sizes, steps = ([5, 50], 20) if SMALL else ([5, 50], 60)
 bodies = []
 for seed in range(SEEDS):
     body, accuracy = transfer.train_body(digits, seed, steps)

@@ -29,7 +29,7 @@ from examples.lessons.classroom import SMALL, dataset
 from examples.lessons.marking import check, hint, predict, score
 from parity import load_weights, numpy_state, save_weights, smooth_input
 
-digits = dataset(most=6000)  # of MNIST; the embedded digits are fewer anyway
+digits = dataset(most=3000)  # of MNIST; the embedded digits are fewer anyway
 present = [framework for framework in TITLES if is_present(framework)]
 print("in this lesson:", ", ".join(TITLES[framework] for framework in present))
 
