@@ -92,9 +92,8 @@ def blank(code: str) -> str:
 
 
 def solved(code: str) -> str:
-    """A cell with its solutions, without their markers."""
-    lines = [line for line in code.splitlines() if line.strip() not in (START, END)]
-    return "\n".join(line.partition("  # type: ignore")[0] for line in lines)
+    """A cell with its solutions between their markers, as the source has it."""
+    return "\n".join(line.partition("  # type: ignore")[0] for line in code.splitlines())
 
 
 def calls_of_predict(code: str) -> list[ast.expr]:
