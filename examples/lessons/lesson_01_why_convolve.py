@@ -100,9 +100,12 @@ title = f"Five images of {digits.name}, and the same with shuffled pixels"
 picture = image_grid(pixels, 5, title, name="image", unit="brightness", rows=["as they are", "shuffled"])
 show(picture, "five digits above, five clouds of grey pixels below")
 
+# %% [markdown]
+# Say "none" for less than 1 point of accuracy, "many" for 3 points or more, "some" in between.
+
 # %%
-mlp_loses = predict("How many points of accuracy does the MLP lose: none, some, or many?", "none")
-cnn_loses = predict("And the CNN: none, some, or many? (many: 3 points or more)", "many")
+mlp_loses = predict("How many points does the MLP lose: none, some or many?", "none")
+cnn_loses = predict("How many points does the CNN lose: none, some or many?", "many")
 
 # %%
 SEEDS, EPOCHS = (2, 2) if SMALL else (3, 3)
@@ -120,7 +123,7 @@ for name, difference in loss.items():
 
 
 def in_words(difference):
-    return "many" if difference.mean >= 3 else "some" if difference.winner > 0 else "none"
+    return "many" if difference.mean >= 3 else "some" if difference.mean >= 1 else "none"
 
 
 mlp_loses.reveal(in_words(loss["MLP"]), measured=True)
