@@ -42,6 +42,8 @@ def main(argv=None) -> int:
     if edited and not args.overwrite:
         fail(f"{edited[0]} was edited and stays: use another --output-dir, or --overwrite to lose it")
 
+    if args.data_dir and not (args.data_dir / "MNIST" / "raw").is_dir():
+        fail(f"--data-dir {args.data_dir} does not hold MNIST/raw: leave it out to use the embedded digits")
     environment = os.environ | ({"LESSON_SIZE": "small"} if args.small else {})
     environment |= {"DATA_DIR": str(args.data_dir.absolute())} if args.data_dir else {}
     for lesson in chosen:

@@ -144,7 +144,7 @@ if digits.name == "digits":
     print("even as they are. That contradicts the chapter, which speaks of MNIST: run it there (DATA_DIR).")
 
 # %% [markdown]
-# ## What is shared must also be learned in one place
+# ## A shared weight learns everywhere
 #
 # A weight of a convolution is used at 676 places of every image and learns from all of them.
 

@@ -53,7 +53,7 @@ print(f"it is {share:.2f} with seed 0")
 both = np.concatenate([before[0][:8], learned[0][:8]])
 title = "The first 8 filters of conv1, seed 0"
 picture = image_grid(both, 8, title, name="filter", unit="weight", rows=["untrained", "trained"])
-show(picture, "two rows of 3 x 3 filters, before and after training; they differ little")
+show(picture, "two rows of 3 x 3 filters, before and after training: much of the start is left")
 
 # %% [markdown]
 # Do you see edges below? Now cover the row labels and look at the upper row. Eyes find patterns in nine

@@ -250,6 +250,10 @@ class TestProgram:
         ("arguments", "error"),
         [
             (["--only", "11"], "--only 11 names no lesson, expected some of 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"),
+            (
+                ["--data-dir", "nowhere"],
+                "--data-dir nowhere does not hold MNIST/raw: leave it out to use the embedded digits",
+            ),
             (["--only", "x"], "argument --only: is 'x', expected a whole number >= 1 (see --help)"),
         ],
     )
