@@ -17,8 +17,10 @@ class Dropout(Layer):
 
         dx = dout * mask / (1 - p)
 
-    In evaluation out = x and dx = dout. x of any shape -> out of the same shape. Raises ValueError for a
-    wrong argument, shape or dtype; p = 1, which PyTorch takes and which leaves nothing, is one.
+    In evaluation out = x. Then dx = dout.
+
+    x of any shape -> out of the same shape. Raises ValueError for a wrong argument, shape or dtype; p = 1,
+    which PyTorch takes and which leaves nothing, is one.
     """
 
     def __init__(self, p: float = 0.5, *, rng: np.random.Generator):

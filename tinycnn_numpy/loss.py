@@ -15,13 +15,12 @@ class CrossEntropyLoss:
         probs[n,k] = exp(logits[n,k]) / sum_j exp(logits[n,j])
         loss       = mean_n -log probs[n, labels[n]]
 
-    Backward: the derivatives of log and exp cancel.
+    Backward: the derivatives of log and exp cancel, one reason to fuse the two.
 
         dlogits[n,k] = (probs[n,k] - [k is labels[n]]) / N
 
-    That is one reason to fuse the two. The other is stability: no vanished probability meets a log.
-    Adding a constant to all logits of a row changes nothing, so the largest is subtracted first: exp
-    cannot overflow.
+    Fused they are also stable: no vanished probability meets a log. Adding a constant to all logits of a
+    row changes nothing, so the largest is subtracted first: exp cannot overflow.
 
     logits (N, classes), labels (N,) of any integer dtype. An empty batch has loss NaN, as in PyTorch; a
     label of -100 is an error here, where PyTorch ignores that row. Raises IndexError for a label outside

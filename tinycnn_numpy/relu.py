@@ -9,7 +9,9 @@ from tinycnn_numpy.layer import Layer
 class ReLU(Layer):
     """out = max(x, 0), entry by entry.
 
-    Its slope is 1 where x > 0 and 0 where x < 0. At x = 0 there is none, and PyTorch takes 0:
+    At x = 0 there is no slope, and PyTorch takes 0.
+
+    Backward: the slope is 1 where x > 0 and 0 elsewhere.
 
         dx = dout * [x > 0]
 

@@ -1,9 +1,10 @@
-"""Write the lessons as notebooks and, if asked, run them: python -m examples.lessons --execute
+"""Write the lessons as notebooks, with blanks to fill in: python -m examples.lessons
 
-Open them in Jupyter, VS Code or whatever reads .ipynb. A notebook that somebody has worked in is never
-written over. The environment of a notebook says what it trains on: MNIST in the folder DATA_DIR (default:
-data), where it is put if it is missing, or with LESSON_DATASET=digits the 1,797 digits inside scikit-learn.
---small, or LESSON_SIZE=small, trains on less.
+--solved writes them with the answers, under names of their own; --execute also runs them. Open them in
+Jupyter, VS Code or whatever reads .ipynb, from the folder of this repository. A notebook that somebody has
+worked in is never written over. The lessons train on MNIST from --data-dir, or in the environment of a
+notebook DATA_DIR (default: the folder data), where it is put if it is missing; with LESSON_DATASET=digits, or
+where it cannot be had, on the 1,797 digits inside scikit-learn. --small, or LESSON_SIZE=small, trains on less.
 """
 
 import os
@@ -18,8 +19,10 @@ def main(argv=None) -> int:
     add = parser.add_argument
     add("--output-dir", type=Path, default=Path("runs/lessons"), help="folder of the notebooks")
     add("--only", type=whole_number(1), nargs="+", metavar="N", help="these lessons, not all of them")
+    add("--solved", action="store_true", help="with solutions and predictions, as lesson_..._solved.ipynb")
     add("--execute", action="store_true", help="run them from top to bottom and keep what they print")
     add("--small", action="store_true", help="with --execute: small settings, for a quick look")
+    add("--data-dir", type=Path, help="with --execute: folder of MNIST (else DATA_DIR, or data)")
     add("--overwrite", action="store_true", help="also write over notebooks that were edited")
     args = parser.parse_args(argv)
     try:
@@ -29,7 +32,7 @@ def main(argv=None) -> int:
     except ModuleNotFoundError as error:
         fail(f"the lessons need the extra notebooks ({error.name} is missing): pip install -e '.[notebooks]'")
 
-    lessons = {lesson.number: lesson for lesson in map(Lesson, SOURCES)}
+    lessons = {lesson.number: lesson for lesson in (Lesson(s, args.solved) for s in SOURCES)}
     if unknown := [number for number in args.only or [] if number not in lessons]:
         fail(f"--only {unknown[0]} names no lesson, expected some of {', '.join(map(str, lessons))}")
     chosen = [lesson for number, lesson in lessons.items() if not args.only or number in args.only]
@@ -40,13 +43,10 @@ def main(argv=None) -> int:
         fail(f"{edited[0]} was edited and stays: use another --output-dir, or --overwrite to lose it")
 
     environment = os.environ | ({"LESSON_SIZE": "small"} if args.small else {})
+    environment |= {"DATA_DIR": str(args.data_dir.absolute())} if args.data_dir else {}
     for lesson in chosen:
-        notebook, path, failure, start = (
-            lesson.notebook(),
-            args.output_dir / lesson.file,
-            "",
-            time.perf_counter(),
-        )
+        notebook, path, failure = lesson.notebook(), args.output_dir / lesson.file, ""
+        start = time.perf_counter()
         if args.execute:
             try:
                 execute(notebook, environment)

@@ -1,5 +1,12 @@
-"""From the source of a lesson, Python in jupytext's percent format, to a notebook that has been run."""
+"""From the source of a lesson, Python in jupytext's percent format, to a notebook, blank or solved.
 
+A source is the solved lesson. The blank one is made from it by two rules:
+
+    # solution ... # end            become: raise NotImplementedError  # your code here
+    predict("a question", 42)       becomes: predict("a question", ...)
+"""
+
+import ast
 import hashlib
 import re
 import subprocess
@@ -16,6 +23,8 @@ from nbformat import NotebookNode
 SOURCES = sorted(Path(__file__).parent.glob("lesson_*.py"))
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 PATIENCE = 1800  # seconds that one cell may take
+START, END = "# solution", "# end"
+BLANK = "raise NotImplementedError  # your code here"
 
 
 class LessonError(Exception):
@@ -24,9 +33,10 @@ class LessonError(Exception):
 
 @dataclass(frozen=True)
 class Lesson:
-    """One source file; its number, its title and its notebook are read from there."""
+    """One source file; its number, its title and its notebook, blank or solved, are read from there."""
 
     source: Path
+    solved: bool = False
 
     @property
     def number(self) -> int:
@@ -34,7 +44,7 @@ class Lesson:
 
     @property
     def file(self) -> str:
-        return f"{self.source.stem}.ipynb"
+        return f"{self.source.stem}{'_solved' * self.solved}.ipynb"
 
     def notebook(self) -> NotebookNode:
         """The notebook, not run yet: the same source gives the same bytes."""
@@ -42,6 +52,10 @@ class Lesson:
         notebook.metadata = {"kernelspec": dict(KERNEL), "language_info": {"name": "python"}}
         for index, cell in enumerate(notebook.cells):
             cell.id = f"cell-{index}"
+            if cell.cell_type == "code":
+                if START in cell.source or calls_of_predict(cell.source):
+                    cell.metadata["tags"] = ["exercise"]
+                cell.source = solved(cell.source) if self.solved else blank(cell.source)
         notebook.metadata["lesson"] = {"source": digest(notebook)}
         return notebook
 
@@ -52,6 +66,41 @@ class Lesson:
         if heading is None:
             raise ValueError(f"{self.source.name}: the first cell has no heading like '# 3. Title'")
         return heading[1]
+
+
+def blank(code: str) -> str:
+    """A cell as it is handed out: without solutions and predictions. Raises ValueError for a stray marker."""
+    lines: list[str] = []
+    inside = False
+    for line in code.splitlines():
+        if (marker := line.strip()) in (START, END):
+            if inside == (marker == START):
+                raise ValueError(f"a lesson's cell has a stray {marker!r}: {code.splitlines()[0]}")
+            inside = marker == START
+            if inside:
+                lines.append(line.replace(START, BLANK))
+        elif not inside:
+            lines.append(line)
+    if inside:
+        raise ValueError(f"a lesson's cell has no {END!r}: {code.splitlines()[0]}")
+    for answer in reversed(calls_of_predict("\n".join(lines))):
+        first, last = answer.lineno - 1, (answer.end_lineno or answer.lineno) - 1
+        lines[first : last + 1] = [
+            lines[first][: answer.col_offset] + "..." + lines[last][answer.end_col_offset :]
+        ]
+    return "\n".join(lines)
+
+
+def solved(code: str) -> str:
+    """A cell with its solutions between their markers, as the source has it."""
+    return "\n".join(line.partition("  # type: ignore")[0] for line in code.splitlines())
+
+
+def calls_of_predict(code: str) -> list[ast.expr]:
+    """The second argument of every predict("...", value) of a cell, in their order."""
+    calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    named = [c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "predict"]
+    return sorted((c.args[1] for c in named), key=lambda answer: (answer.lineno, answer.col_offset))
 
 
 def digest(notebook: NotebookNode) -> str:

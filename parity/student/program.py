@@ -249,9 +249,12 @@ def print_template(argv: list[str]) -> int:
         prog="python -m parity template", description="Print a file to start from: docstrings, no bodies."
     )
     parser.add_argument("classes", nargs="*", metavar="CLASS", help="these classes alone")
+    parser.add_argument(
+        "--no-formulas", action="store_true", help="leave out the formulas of backward, to be derived"
+    )
     args = parser.parse_args(argv)
     try:
-        print(template(args.classes or None), end="")
+        print(template(args.classes or None, not args.no_formulas), end="")
     except ValueError as error:
         return fail(str(error))
     return 0

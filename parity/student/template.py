@@ -6,6 +6,7 @@ both. NumPy alone.
 
 import ast
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ TO_WRITE = ("forward", "backward", "step")
 GIVEN = ("__init__", "__call__")  # other methods are part of the library's own solution
 BASES = (Layer, Optimizer)  # imported; any other base class is written into the file
 MAY_IMPORT = ("tinycnn_numpy.checks", "tinycnn_numpy.layer", "tinycnn_numpy.optim")  # no solutions of layers
+GRADIENT = re.compile(r"\bd(x|out|weight|bias|windows|logits)\b")
 OURS = "The code "  # begins the paragraph of a docstring that tells how the library's code goes about it
 
 TASK = """\
@@ -35,6 +37,7 @@ not asked for. Keep the names of classes, arguments and methods; methods of your
 are given always has the right shape and is finite: you need not raise the errors that the docstrings
 mention, nor treat NaN and infinity as they say.
 """
+DERIVE = "The formulas of backward are left out: derive each one from its forward.\n"
 DTYPE = "What comes out has the dtype of what went in: float32 stays float32.\n"
 BIAS = "self.bias is None in a layer made with bias=False.\n"
 PAIRS = "self.kernel_size, self.stride and self.padding are pairs, (height, width).\n"
@@ -46,11 +49,12 @@ of them, in the same order. self.steps is 0 at first, and to count it is part of
 """
 
 
-def template(names: Iterable[str] | None = None) -> str:
+def template(names: Iterable[str] | None = None, formulas: bool = True) -> str:
     """The text of a Python file with these classes, in the order of the library; all of them by default.
 
     Docstrings, __init__ and signatures are the library's; forward, backward and step raise
-    NotImplementedError. Raises ValueError for a name that there is not, and for none.
+    NotImplementedError. Without `formulas` the docstrings say nothing of backward, which is to be derived.
+    Raises ValueError for a name that there is not, and for none.
 
     >>> print(template(["ReLU"]).splitlines()[-1])
             raise NotImplementedError
@@ -62,9 +66,9 @@ def template(names: Iterable[str] | None = None) -> str:
         raise ValueError(f"template: names is {value}, expected some of {', '.join(NAMES)}")
     chosen = [getattr(tinycnn_numpy, name) for name in NAMES if name in asked]
     classes = dict.fromkeys(cls for last in chosen for cls in _written(last))
-    code = "\n\n\n".join(_class_text(cls) for cls in classes)
+    code = "\n\n\n".join(_class_text(cls, formulas) for cls in classes)
     imports, definitions = _what_it_needs(code, classes)
-    return "\n\n\n".join(["\n\n".join([_head(chosen, code), imports, *definitions]), code]) + "\n"
+    return "\n\n\n".join(["\n\n".join([_head(chosen, code, formulas), imports, *definitions]), code]) + "\n"
 
 
 def _written(cls: type) -> Iterator[type]:
@@ -79,7 +83,7 @@ def _source(cls: type) -> str:
     return inspect.getsource(sys.modules[cls.__module__])
 
 
-def _class_text(cls: type) -> str:
+def _class_text(cls: type, formulas: bool) -> str:
     """The class as the library has it, less what is left to write and how the library writes it."""
     source = _source(cls)
     lines = source.splitlines()
@@ -92,7 +96,7 @@ def _class_text(cls: type) -> str:
         if last is not node and not (_is_attribute(last) and _is_attribute(part)):
             text.append("")
         if _is_docstring(part):
-            text += _docstring(lines[part.lineno - 1 : part.end_lineno])
+            text += _docstring(lines[part.lineno - 1 : part.end_lineno], formulas)
         elif isinstance(part, ast.FunctionDef) and part.name in TO_WRITE:
             text += _stub(part, lines)
         else:
@@ -116,10 +120,32 @@ def _is_docstring(part: ast.stmt) -> bool:
     return isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)
 
 
-def _docstring(lines: list[str]) -> list[str]:
-    """The docstring without the paragraphs that begin with OURS."""
+def _docstring(lines: list[str], formulas: bool) -> list[str]:
+    """The docstring without the paragraphs that begin with OURS; if not `formulas`, without backward."""
     paragraphs = "\n".join(lines).split("\n\n")
-    return "\n\n".join(part for part in paragraphs if not part.lstrip().startswith(OURS)).splitlines()
+    kept = [part for part in paragraphs if not part.lstrip().startswith(OURS)]
+    return "\n\n".join(kept if formulas else _without_backward(kept)).splitlines()
+
+
+def _without_backward(paragraphs: list[str]) -> Iterator[str]:
+    """Neither paragraphs about backward nor what else names a gradient: lines of formulas, sentences."""
+    about_backward = False
+    for text in paragraphs:
+        formula = text.startswith(" " * 8)
+        if not formula:
+            about_backward = text.lstrip().startswith("Backward")
+        if about_backward or not GRADIENT.search(text):
+            parts = [] if about_backward else [text]
+        elif formula:
+            parts = [line for line in text.splitlines() if not GRADIENT.search(line)]
+        else:
+            sentences = re.split(r"(?<=[.:]) (?=[A-Z])", " ".join(text.replace('"""', "").split()))
+            left = " ".join(sentence for sentence in sentences if not GRADIENT.search(sentence))
+            parts = textwrap.wrap(left, 110, initial_indent="    ", subsequent_indent="    ")
+        if text.rstrip().endswith('"""') and parts[-1:] != [text]:  # the end of the docstring
+            parts.append('    """')
+        if parts:
+            yield "\n".join(parts)
 
 
 def _stub(method: ast.FunctionDef, lines: list[str]) -> list[str]:
@@ -178,9 +204,9 @@ def _import(module: str, names: set[str]) -> str:
     return "\n".join([f"from {module} import (", *(f"    {name}," for name in ordered), ")"])
 
 
-def _head(chosen: list[type], code: str) -> str:
+def _head(chosen: list[type], code: str, formulas: bool) -> str:
     """What is to be done, how it is checked, what may be relied on."""
-    parts = [TASK]
+    parts = [TASK] if formulas else [TASK, DERIVE]
     if any(issubclass(cls, Layer) for cls in chosen):
         hints = [DTYPE, *[BIAS] * ("bias: bool" in code), *[PAIRS] * ("check_pair(" in code)]
         parts += [f"What every layer keeps to:\n\n{textwrap.indent(_contract(), '    ')}\n", "".join(hints)]

@@ -20,19 +20,22 @@ making = pytest.importorskip("examples.lessons.making", reason=NEEDS)
 SOURCES, Lesson = making.SOURCES, making.Lesson
 
 TITLES = [
-    "Convolution by hand",
-    "Backward by hand, and how to check it",
-    "Parity with autograd",
-    "MNIST on both sides",
-    "Filters and features",
-    "The same network elsewhere",
-    "Exercises",
+    "Why convolve?",
+    "Loops to einsum",
+    "Backward of a convolution, and how to check it",
+    "ReLU, pooling, loss and optimisers",
+    "A network of your own layers",
+    "Parity, and the clinic",
+    "Plain to fast",
+    "MNIST, honestly",
+    "Look inside",
+    "Elsewhere, and a claim of your own",
 ]
 
 
-def test_there_are_seven_lessons_in_order():
+def test_there_are_ten_lessons_in_order():
     found = [Lesson(source) for source in SOURCES]
-    assert [lesson.number for lesson in found] == list(range(1, 8))
+    assert [lesson.number for lesson in found] == list(range(1, 11))
     assert [lesson.title for lesson in found] == TITLES
 
 
@@ -42,19 +45,18 @@ class TestSource:
         notebook = Lesson(source).notebook()
         nbformat.validate(notebook)
         assert notebook == Lesson(source).notebook()
-        assert 20 <= len(notebook.cells) <= 28
+        assert 15 <= len(notebook.cells) <= 50
         assert all(cell.source.strip() for cell in notebook.cells)
         assert all(len(cell.source) < 2500 for cell in notebook.cells)
 
     def test_teaches(self, source):
-        """Derivations, predictions, statements that are checked, something to do."""
+        """Predictions, something to do, answers that stay shut, formulas that are whole."""
         cells = Lesson(source).notebook().cells
         prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
         code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
-        assert prose.lower().count("predict") >= 3
-        assert "assert " in code and "print(" in code
+        assert code.count(".reveal(") >= 3 and code.count("check(") >= 1 and "score()" in code
         assert any("exercise" in cell.metadata.get("tags", []) for cell in cells)
-        assert prose.count("<details>") == prose.count("</details>") >= 1
+        assert prose.count("<details>") == prose.count("</details>")
         assert prose.count("$$") % 2 == 0
 
     def test_names_what_there_is(self, source):
@@ -83,14 +85,18 @@ def program(*arguments, **environment):
     return subprocess.Popen(command, env=variables | nowhere | environment, **pipes)
 
 
-@pytest.fixture(scope="module")
-def executed(tmp_path_factory):
+@pytest.fixture(scope="module", params=["blank", "solved"])
+def executed(request, tmp_path_factory):
     """What the program printed about all lessons, and the notebooks; two processes, for two cores."""
-    folder = tmp_path_factory.mktemp("lessons")
-    halves = [program("--only", *numbers, "--output-dir", folder) for numbers in ("1234", "567")]
+    folder, solved = tmp_path_factory.mktemp("lessons"), ["--solved"] * (request.param == "solved")
+    halves = [
+        program("--only", *numbers.split(), "--output-dir", folder, *solved)
+        for numbers in ("1 2 3 4 5", "6 7 8 9 10")
+    ]
     printed = [half.communicate(timeout=900) for half in halves]
     notebooks = {path.name: nbformat.read(path, as_version=4) for path in sorted(folder.glob("*.ipynb"))}
-    return "".join(out for out, _ in printed), "".join(error for _, error in printed), notebooks
+    out, error = ("".join(texts) for texts in zip(*printed, strict=True))
+    return out, error, notebooks, request.param
 
 
 def printed_by(notebook):
@@ -99,11 +105,11 @@ def printed_by(notebook):
 
 @pytest.mark.slow
 class TestExecuted:
-    def test_all_seven_run_from_top_to_bottom(self, executed):
-        out, error, notebooks = executed
+    def test_all_ten_run_from_top_to_bottom(self, executed):
+        out, error, notebooks, _ = executed
         assert error == ""
         lines = out.splitlines()
-        assert len(lines) == len(notebooks) == 7
+        assert len(lines) == len(notebooks) == 10
         for number, (line, title) in enumerate(zip(lines, TITLES, strict=True), start=1):
             assert line.startswith(f"{number}. {title}: ") and re.search(r", run in \d+\.\d s$", line)
 
@@ -116,6 +122,19 @@ class TestExecuted:
                         assert output.output_type in ("stream", "display_data"), (name, output)
                         assert output.get("name") != "stderr", (name, output.text)
 
+    def test_blank_it_scores_nothing_and_solved_everything_that_no_machine_decides(self, executed):
+        for name, notebook in executed[2].items():
+            printed = printed_by(notebook)
+            right, all_of_them = map(int, re.search(r"predictions: (\d+) of (\d+) right", printed).groups())
+            written, blanks = map(int, re.search(r"your code:   (\d+) of (\d+) right", printed).groups())
+            if executed[3] == "blank":
+                assert right == written == 0 and f"right, {all_of_them} open" in printed, name
+            else:
+                assert written == blanks and f"of {all_of_them} right, 0 open" in printed, name
+                assert "another answer\n" not in re.sub(
+                    r"another answer \(measured\)[^\n]*\n", "", printed
+                ), name
+
     def test_pictures_are_there_and_say_what_they_show(self, executed):
         for name, notebook in executed[2].items():
             pictures = [
@@ -124,26 +143,26 @@ class TestExecuted:
                 for output in cell.get("outputs", [])
                 if output.output_type == "display_data"
             ]
-            assert pictures or "other_frameworks" in name
+            assert pictures or "07" in name or "10" in name
             for picture in pictures:
                 assert picture.data["image/png"].startswith("iVBOR")
                 assert len(picture.metadata["image/png"]["alt"]) > 20
 
     def test_says_which_data_it_used(self, executed):
-        for number in (4, 5, 6, 7):
+        for number in ("01", "08", "09", "10"):
             (notebook,) = (n for name, n in executed[2].items() if name.startswith(f"lesson_{number}"))
             assert re.search(r"data set: (digits|mnist) \(\d", printed_by(notebook))
 
 
 @pytest.mark.slow
-def test_without_the_other_frameworks_lesson_6_says_so_and_goes_on(tmp_path):
+def test_without_the_other_frameworks_lesson_10_says_so_and_goes_on(tmp_path):
     missing = tmp_path / "missing"
     missing.mkdir()
     for name in ("jax", "flax", "keras", "onnx", "optax"):
         (missing / f"{name}.py").write_text(f'raise ModuleNotFoundError("no {name}")\n')
-    done = program("--only", "6", "--output-dir", tmp_path, PYTHONPATH=str(missing))
+    done = program("--only", "10", "--output-dir", tmp_path, PYTHONPATH=str(missing))
     assert done.communicate(timeout=600)[1] == "" and done.returncode == 0
-    printed = printed_by(nbformat.read(tmp_path / "lesson_6_other_frameworks.ipynb", as_version=4))
+    printed = printed_by(nbformat.read(tmp_path / "lesson_10_elsewhere.ipynb", as_version=4))
     assert "in this lesson: NumPy, PyTorch\n" in printed
     assert printed.count("SKIPPED") == 3
     for title in ("Keras", "Flax", "ONNX"):
@@ -202,6 +221,15 @@ class TestProgram:
         assert lines[0] == f"1. {TITLES[0]}: {tmp_path / names[0]}" and len(lines) == 2
         nbformat.validate(nbformat.read(tmp_path / names[2], as_version=4))
 
+    def test_writes_the_solved_ones_beside_the_blank_ones(self, tmp_path, capsys):
+        arguments = ["--only", "2", "--output-dir", str(tmp_path)]
+        assert run(arguments) == run([*arguments, "--solved"]) == 0
+        blank, solved = (tmp_path / f"{SOURCES[1].stem}{end}.ipynb" for end in ("", "_solved"))
+        texts = [path.read_text(encoding="utf-8") for path in (blank, solved)]
+        for told in ("your code here", "places = predict("):
+            assert told in texts[0]
+        assert "weight[f, c, i, j]" in texts[1] and "weight[f, c, i, j]" not in texts[0]
+
     def test_does_not_write_over_what_a_student_wrote(self, tmp_path, capsys):
         arguments = ["--only", "1", "--output-dir", str(tmp_path)]
         assert run(arguments) == run(arguments) == 0
@@ -223,7 +251,7 @@ class TestProgram:
     @pytest.mark.parametrize(
         ("arguments", "error"),
         [
-            (["--only", "8"], "--only 8 names no lesson, expected some of 1, 2, 3, 4, 5, 6, 7"),
+            (["--only", "11"], "--only 11 names no lesson, expected some of 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"),
             (["--only", "x"], "argument --only: is 'x', expected a whole number >= 1 (see --help)"),
         ],
     )

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import pytest
 import parity
 import tinycnn_numpy as tn
 from parity.kinds import names_of
-from parity.student.template import NAMES, OURS, template
+from parity.student.program import print_template
+from parity.student.template import GRADIENT, NAMES, OURS, template
 from tinycnn_numpy.layer import Layer
 from tinycnn_numpy.optim import Optimizer
 
@@ -122,6 +124,47 @@ def test_every_method_is_left_to_write():
     for optimizer in (student["SGD"](layers[0].parameters(), 0.1), student["Adam"](layers[0].parameters())):
         with pytest.raises(NotImplementedError):
             optimizer.step()
+
+
+@pytest.mark.parametrize("names", CHOICES)
+def test_without_formulas_nothing_is_said_of_backward(names):
+    full, text = template(names), template(names, formulas=False)
+    docstrings = [ast.get_docstring(node) or "" for node in classes_of(text).values()]
+    assert not any(GRADIENT.search(doc) or "Backward" in doc for doc in docstrings)
+    assert any(GRADIENT.search(ast.get_docstring(node) or "") for node in classes_of(full).values()) or (
+        set(names) <= {"SGD", "Adam"}
+    )
+    assert "derive each one from its forward" in text and "derive" not in full
+    load(text)
+    without_docstrings = [
+        ast.dump(ast.parse(re.sub(r'""".*?"""', "", t, flags=re.DOTALL))) for t in (full, text)
+    ]
+    assert without_docstrings[0] == without_docstrings[1]
+    assert all(len(line) <= 110 and line == line.rstrip() for line in text.splitlines())
+
+
+def test_without_formulas_all_that_is_asked_of_forward_is_still_said():
+    text = template(formulas=False)
+    for told in (
+        "out[n,f,h,w]         = bias[f] + sum_ijc weight[f,c,i,j] * windows[h,w,i,j,c,n]",
+        "At x = 0 there is no slope, and PyTorch takes 0.",
+        "Of equal numbers the first in reading order wins, as in PyTorch.",
+        "padding counts as zeros, in the sum and in the count, as in PyTorch",
+        "loss       = mean_n -log probs[n, labels[n]]",
+        "running_mean = (1 - momentum) * running_mean + momentum * mean",
+        "In evaluation the running statistics stand for mean and var. Without images",
+        "In evaluation out = x. x of any shape -> out of the same shape.",
+        "m_hat = m / (1 - beta1**steps)",
+    ):
+        assert told in " ".join(text.split()) or told in text, told
+    for gone in ("back to the pixel", "dlogits[n,k]", "cancel", "the winner takes all"):
+        assert gone in template()
+        assert gone not in text
+
+
+def test_the_program_leaves_the_formulas_out(capsys):
+    assert print_template(["--no-formulas", "ReLU"]) == 0
+    assert capsys.readouterr().out == template(["ReLU"], formulas=False)
 
 
 def test_names_choose():

@@ -8,15 +8,16 @@ from strategies import dtypes, image_cases, image_shapes, seeds
 
 import tinycnn_numpy as tn
 from parity import assert_parity, check_adjoint, check_gradients
+from tinycnn_numpy import plain
 
 
 @st.composite
-def conv2d(draw):
+def conv2d(draw, cls=tn.Conv2D):
     shape, kernel, stride, padding, dtype, seed = draw(image_cases())
     rng = np.random.default_rng(seed)
     filters, bias = draw(st.integers(1, 4)), draw(st.booleans())
     return (
-        tn.Conv2D(shape[1], filters, kernel, stride, padding, bias, rng=rng, dtype=dtype),
+        cls(shape[1], filters, kernel, stride, padding, bias, rng=rng, dtype=dtype),
         shape,
         dtype,
         rng,
@@ -51,8 +52,10 @@ def batch_norm(draw):
     return layer.eval(), (N, C, H, W), dtype, rng
 
 
-linear = st.one_of(conv2d(), dense(), pool(tn.AvgPool2D), without_settings(tn.Flatten))
-layers = st.one_of(linear, pool(tn.MaxPool2D), without_settings(tn.ReLU), batch_norm())
+plain_linear = st.one_of(conv2d(plain.Conv2D), pool(plain.AvgPool2D))
+linear = st.one_of(conv2d(), dense(), pool(tn.AvgPool2D), without_settings(tn.Flatten), plain_linear)
+largest = st.one_of(pool(tn.MaxPool2D), pool(plain.MaxPool2D))
+layers = st.one_of(linear, largest, without_settings(tn.ReLU), batch_norm())
 
 
 def distinct(shape, dtype, rng):
@@ -67,7 +70,7 @@ def test_every_tensor_equals_pytorch(case):
     assert_parity(layer, rng.standard_normal(shape).astype(dtype), seed=int(rng.integers(2**32)))
 
 
-@given(st.one_of(conv2d(), dense(), pool(tn.MaxPool2D), without_settings(tn.ReLU)))
+@given(st.one_of(conv2d(), conv2d(plain.Conv2D), dense(), largest, without_settings(tn.ReLU)))
 def test_small_integers_agree_to_the_last_bit(case):
     """Sums of small integers are exact in any order, ties and zeros are everywhere: no tolerance at all."""
     layer, shape, dtype, rng = case
@@ -188,6 +191,9 @@ def test_without_a_bias_there_is_no_gradient_of_one(cls, settings, shape):
         tn.Conv2D(1, 1, 1, rng=np.random.default_rng(0)),
         tn.BatchNorm2D(1),
         tn.Dropout(rng=np.random.default_rng(0)),
+        plain.MaxPool2D(2),
+        plain.AvgPool2D(2),
+        plain.Conv2D(1, 1, 1, rng=np.random.default_rng(0)),
     ],
     ids=str,
 )
@@ -220,6 +226,9 @@ class TestRefusals:
         tn.AvgPool2D(1),
         tn.Flatten(),
         tn.Conv2D(1, 1, 1, rng=np.random.default_rng(0)),
+        plain.MaxPool2D(1),
+        plain.AvgPool2D(1),
+        plain.Conv2D(1, 1, 1, rng=np.random.default_rng(0)),
         tn.Sequential(flatten=tn.Flatten(), fc=tn.Dense(4, 3, rng=np.random.default_rng(0))),
     ],
     ids=str,

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 6. The same network elsewhere
+# # 10. Elsewhere, and a claim of your own
 #
 # Keras, Flax and ONNX draw the same network with other words. The chapter shows two snippets and says that
 # all compute the same. One of the two does not, and without looking at numbers nobody notices.
@@ -26,9 +26,10 @@ from examples.frameworks.compare import TITLES, is_present, parity_report
 from examples.frameworks.layouts import RULES, convert
 from examples.frameworks.tables import adam_table, defaults_table, layout_table, parity_table
 from examples.lessons.classroom import SMALL, dataset
+from examples.lessons.marking import check, hint, predict, score
 from parity import load_weights, numpy_state, save_weights, smooth_input
 
-digits = dataset(most=6000)  # of MNIST; the embedded digits are fewer anyway
+digits = dataset(most=3000)  # of MNIST; the embedded digits are fewer anyway
 present = [framework for framework in TITLES if is_present(framework)]
 print("in this lesson:", ", ".join(TITLES[framework] for framework in present))
 
@@ -54,20 +55,27 @@ print(f"test accuracy {log[-1]['test_accuracy']:.2f} %")
 # *last*. That turns every array around. A rule says how: each letter is an axis, so `f c i j -> i j c f`
 # carries the filters to the end.
 #
-# **Predict:** which shape has the weight of conv2, (32, 16, 3, 3), in Keras? And why is the rule for
-# `fc.weight` longer than "transpose"?
+# Why is the rule for `fc.weight` longer than "transpose"?
+
+# %%
+keras = predict("conv2's weight is (32, 16, 3, 3) here. Which shape has it in Keras?", (3, 3, 16, 32))
 
 # %%
 rng = np.random.default_rng(6)
 x = smooth_input(model, (5, 1, 28, 28), np.float32, rng)
 print(*layout_table(state, x), sep="\n")
+keras.reveal(convert(state["conv2.weight"], RULES["conv2.weight"]).shape)
 
 # %% [markdown]
-# `flatten` reads in the order of memory. PyTorch reads channel after channel, Keras and Flax pixel after
-# pixel. So the 800 columns of the dense weight belong to 800 *other* numbers, and must be reordered.
+# `flatten` reads in the order of the *axes*, whatever lies where in memory: the last axis runs fastest. In N,
+# C, H, W that is channel after channel, in Keras' and Flax' N, H, W, C pixel after pixel. So the 800 columns
+# of the dense weight belong to 800 *other* numbers, and must be reordered.
 #
-# The nasty thing is that a plain transpose fits. **Predict** the accuracy of a network that was carried
-# over with `fc.weight.T`. The dense layer of a channels-last framework is played by NumPy here:
+# The nasty thing is that a plain transpose fits. The dense layer of a channels-last framework is played by
+# NumPy here:
+
+# %%
+carried = predict("Accuracy of the network carried over with fc.weight.T: below 40 %, or above?", "below")
 
 # %%
 tests, labels = digits.test_images, digits.test_labels
@@ -79,9 +87,10 @@ for name, kernel in (
     (RULES["fc.weight"], convert(state["fc.weight"], RULES["fc.weight"])),
 ):
     logits = flat @ kernel + state["fc.bias"]
-    print(
-        f"{name:20} kernel {kernel.shape}, accuracy {100 * (logits.argmax(axis=1) == labels).mean():6.2f} %"
-    )
+    accuracy = 100 * (logits.argmax(axis=1) == labels).mean()
+    print(f"{name:20} kernel {kernel.shape}, accuracy {accuracy:6.2f} %")
+    if name == "the plain transpose":
+        carried.reveal("below" if accuracy < 40 else "above")
 
 # %% [markdown]
 # No error, no warning, and a network that guesses.
@@ -91,8 +100,11 @@ for name, kernel in (
 # It says `fnn.Conv(16, (3, 3))` and nothing about padding. PyTorch's convolution pads nothing unless told
 # to; Flax pads with zeros until the image keeps its size (`SAME`).
 #
-# **Predict** with lesson 1: 28 -> ? -> 14 -> ? -> 7. How many inputs has the dense layer then, how many
-# parameters the network? (You know the network without padding: 800 and 12,810.)
+# With lesson 2: 28 -> ? -> 14 -> ? -> 7. (You know the network without padding: 800 and 12,810.)
+
+# %%
+inputs = predict("How many inputs has the dense layer then?", 1_568)
+parameters = predict("How many parameters has the network?", 20_490)
 
 # %%
 padded = tn.Sequential(
@@ -107,6 +119,8 @@ padded = tn.Sequential(
 )
 assert padded(tests[:2]).shape == (2, 10)
 total = tn.count_parameters(padded)
+inputs.reveal(padded.fc.in_features)
+parameters.reveal(total)
 
 # %% [markdown]
 # And Flax itself, asked for the snippet letter by letter:
@@ -122,14 +136,40 @@ else:
 
 # %% [markdown]
 # Another network, with 60 % more parameters, under the same name. Nothing fails: it trains and reports
-# accuracies. The repair is one word: `padding="VALID"`.
-#
+# accuracies. Repair the snippet of the chapter: it must compute what PyTorch's network computes.
+
+
+# %%
+def repaired_snippet():
+    snippet = """
+class MNISTCNN(fnn.Module):
+    @fnn.compact
+    def __call__(self, x):
+        x = fnn.Conv(16, (3, 3))(x)
+        x = fnn.relu(x)
+        x = fnn.max_pool(x, (2, 2), strides=(2, 2))
+        x = fnn.Conv(32, (3, 3))(x)
+        x = fnn.relu(x)
+        x = fnn.max_pool(x, (2, 2), strides=(2, 2))
+        x = x.reshape((x.shape[0], -1))
+        x = fnn.Dense(10)(x)
+        return x
+"""
+    # solution
+    return snippet.replace("(3, 3))(x)", '(3, 3), padding="VALID")(x)')
+    # end
+
+
+check(repaired_snippet)
+# hint()
+
+# %% [markdown]
 # ## What frameworks do unless told otherwise
 #
 # The table is read off the installed code, or measured on it.
 #
-# **Question.** Train the same architecture with the same data in all of them, with defaults everywhere.
-# Name three reasons why the curves will not coincide.
+# Train the same architecture with the same data in all of them, with defaults everywhere: why will the curves
+# not coincide? Name three reasons before you look.
 
 # %%
 print(*defaults_table(present), sep="\n")
@@ -146,11 +186,14 @@ print(*defaults_table(present), sep="\n")
 # paper and divides by $\sqrt{v} + \varepsilon$ *before* correcting. Since $v = (1 - \beta_2^t)\, g^2$ is
 # small in the first steps $t$, its $\varepsilon$ acts as if it were $\varepsilon / \sqrt{1 - \beta_2^t}$.
 #
-# **Predict:** $\beta_2 = 0.999$ and $t = 1$. By which factor?
+# %%
+factor = predict(
+    "beta2 = 0.999 and t = 1: the epsilon of Keras acts as if it were how many times larger?", 31.6
+)
 
 # %%
+factor.reveal(float(1 / np.sqrt(1 - 0.999)), factor=1.01)
 print(*adam_table(present), sep="\n")
-print(f"the factor at t = 1: {1 / np.sqrt(1 - 0.999):.1f}")
 
 # %% [markdown]
 # A gradient of $10^{-6}$ is small but not rare: here the first step of Keras is a fraction of what PyTorch
@@ -171,8 +214,8 @@ print(*parity_table(reports), sep="\n")
 assert all(report.ok for each in reports for report in each.values())
 
 # %% [markdown]
-# `-` means that there is nothing to compare: ONNX describes a network for *use*, not for training, so it
-# has no loss and no gradients.
+# `-` means that there is nothing to compare: the graph that was exported here describes the network for
+# *use*, so it holds no loss and no gradients. (ONNX as such has operators for losses and gradients.)
 #
 # ## ONNX: the network as data
 #
@@ -196,7 +239,7 @@ else:
 # transforms functions then works on it: `grad` gives its gradient, `vmap` does it for each image by
 # itself, `jit` compiles the whole.
 #
-# **Predict:** how is the gradient of the batch made of the gradients of its images? (The loss is a mean.)
+# The loss is a mean over the images, and so is its gradient.
 
 # %%
 if "flax" in present:
@@ -222,20 +265,41 @@ else:
     print("SKIPPED, JAX and Flax are not installed: pip install -e '.[frameworks]'")
 
 # %% [markdown]
-# ## Your turn
+# ## Your turn: a claim of your own
 #
-# 1. Write the rule for the weight of a dense layer *behind another dense layer*. Is it a plain transpose?
-# 2. Which of the differences in the table of defaults would you never notice in the accuracy?
-# 3. With the tool of the last cell: which images of the training set have the largest gradients? Look at
-#    five.
+# `python -m examples.audit` puts the statements and suggestions of the chapter on one page, each with a
+# verdict that is the outcome of a comparison. Its rule: a claim is worth a check only if a number could
+# refute it.
 #
-# <details><summary>Answer to 1</summary>
-#
-# Yes, `o k -> k o`. Only behind `flatten` do the inputs have an inner order of channel, row and column.
-# </details>
+# Write one: `claim(number)` says whether a measured number supports it. Then measure, and let the number
+# decide. The example asks whether this network is right for more than 95 % of the test images; take a claim
+# of yours, about anything that you can measure with these lessons, and the same form: first the claim, then
+# the number.
 
-# %% tags=["exercise"]
-rule = "o k -> k o"
-dense = np.arange(6.0).reshape(2, 3)
-print(convert(dense, rule))
-# Your code here
+# %%
+supported = predict("Will your measurement support your claim: yes or no?", "yes")
+
+
+# %%
+def claim(number):  # -> whether it supports the claim
+    # solution
+    return number > 50
+    # end
+
+
+check(claim)
+# hint()
+
+# %%
+measured = 100 * float((model(tests).argmax(axis=1) == labels).mean())  # or what you have measured
+try:
+    supported.reveal("yes" if claim(measured) else "no", measured=True)
+except NotImplementedError:
+    print("no claim yet")
+print(f"measured: {measured:.2f} on {digits.name}, {len(tests):,} test images, one seed")
+
+# %% [markdown]
+# One seed, one data set: say so. Lesson 8 has what turns one number into a statement about the network.
+
+# %%
+score()

@@ -1,12 +1,12 @@
 # %% [markdown]
-# # 3. Parity with autograd
+# # 6. Parity, and the clinic
 #
 # Now there are two networks: one whose backward somebody wrote, and one whose backward PyTorch works out by
 # itself. They have the same stages with the same names and the same weights. So they must compute the same
 # numbers, at every stage, forward and backward, before and after training.
 #
-# This lesson asks what "the same" means in floating point, and then turns the tables: when a stage is
-# wrong, the comparison says which one, and often what the mistake is.
+# This lesson asks what "the same" means in floating point, and then turns the tables: when a stage is wrong,
+# the comparison says which one, and often what the mistake is. At the end you are the doctor.
 #
 # *Chapter 31.1. Read `tinycnn_numpy/models.py` beside `tinycnn_torch/models.py`; the tool is the package
 # `parity`.*
@@ -20,8 +20,10 @@ import torch
 import parity
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
+from examples.bugs.pooling import WinnerOverwritten
 from examples.experiments.train_tinycnn import line_patterns
 from examples.lessons.classroom import SMALL, show
+from examples.lessons.marking import check, hint, patient, predict, score
 from parity import compare, copy_weights, lockstep, smooth_batches
 
 rng = np.random.default_rng(3)
@@ -30,14 +32,19 @@ images, labels = line_patterns(200, rng)  # 8 x 8 pixels, noise and one line: ho
 # %% [markdown]
 # ## One training step, twice
 #
-# Here are the two functions as they stand in the library, printed from their source.
-#
-# **Predict:** which lines differ?
+# Here are the two functions as they stand in the library, printed from their source. One has one line more,
+# and one line is another.
 
 # %%
+more = predict('Which has a line more, "numpy" or "torch"?', "torch")
+
+# %%
+bodies = []
 for package in (tn, tt):
     lines = inspect.getsource(package.train_step).splitlines()
     print(package.__name__, *lines[2:], sep="\n", end="\n\n")
+    bodies.append(len(lines))
+more.reveal("torch" if bodies[1] > bodies[0] else "numpy")
 
 # %% [markdown]
 # By hand, `backward` is called on the model, and the gradient of the loss is handed to it. With autograd it
@@ -61,11 +68,13 @@ for (name, array), (torch_name, tensor) in zip(
 # %% [markdown]
 # ## The same numbers?
 #
-# **Predict:** same weights, same images. How many of the 400 logits are equal in *every* bit?
+# %%
+bits = predict("Same weights, same images. Are all 400 logits equal in every bit?", "no")
 
 # %%
 ours = model(images)
 theirs = module(torch.from_numpy(images)).detach().numpy()
+bits.reveal("yes" if (ours == theirs).all() else "no", measured=True)
 print(f"{(ours == theirs).sum()} of {ours.size} are equal in every bit;")
 print(
     f"the largest difference is {np.abs(ours - theirs).max():.0e}, the largest logit {np.abs(ours).max():.2f}"
@@ -105,53 +114,15 @@ assert report.ok
 # do: 0.1 is normal, 1 is the limit. *torch* is PyTorch's own share; nobody is exact. *isolated* is the
 # same for the stage by itself, fed with exact inputs: it will tell the culprit from its victims.
 #
-# ## A mistake in the middle
+# ## Where a mistake sits
 #
-# This pooling layer sends the gradient back with `=` where `+=` belongs. **Predict:** TinyCNN pools 2 x 2
-# in steps of 2. Will anything be wrong?
-
+# The hurried max pooling of lesson 5, here in another edition from the museum of this project: `=` where `+=`
+# belongs. Its `dx` is wrong where windows overlap. A picture shows *where*: mine, expected, and the difference,
+# in which grey is right. Each has its own scale.
 
 # %%
-class LastWindowWins(tn.MaxPool2D):
-    def backward(self, dout):
-        windows, _, (N, C, H, W) = self.cache
-        OH, OW, KH, KW, *_ = windows.shape
-        (SH, SW), (PH, PW) = self.stride, self.padding
-        first = windows.reshape(OH, OW, KH * KW, C, N).argmax(axis=2)  # of equal entries the first
-        dx = np.zeros((N, C, H + 2 * PH, W + 2 * PW), dout.dtype)
-        for i, j in np.ndindex(KH, KW):
-            winner = (first == i * KW + j).transpose(3, 2, 0, 1)  # (N, C, OH, OW)
-            reached = dx[:, :, i : i + SH * OH : SH, j : j + SW * OW : SW]
-            reached[winner] = dout[winner]  # the mistake
-        return dx[:, :, PH : PH + H, PW : PW + W]
-
-
-print(compare(LastWindowWins(kernel_size=2), rng.standard_normal((2, 3, 8, 8))).summary())
-report = compare(LastWindowWins(kernel_size=3, stride=2), rng.standard_normal((2, 3, 8, 9)))
+report = compare(WinnerOverwritten(kernel_size=3, stride=2), rng.standard_normal((2, 3, 8, 9)))
 print(report)
-assert not report.ok
-
-# %% [markdown]
-# Windows that do not overlap cannot show it: no pixel is read twice. A network with 2 x 2 pooling trains
-# faultlessly on this layer, and a test with 2 x 2 pooling passes. So the test must ask the uncomfortable
-# cases, and `parity.check` does: overlapping windows, padding, odd shapes, ties, a batch of one, two runs
-# in a row.
-#
-# It takes a class. The class needs a `forward` and a `backward`, and its name or an ancestor says what it
-# should be.
-
-# %%
-checkup = parity.check(LastWindowWins)
-print(checkup.table())
-assert not checkup.ok
-
-# %% [markdown]
-# Read the table like a physician: right wherever windows tile the image, wrong wherever they overlap. The
-# doctor has drawn the conclusion. It tries every cause that it knows on the numbers, and names one only if
-# that cause predicts *all* of them, the wrong and the right ones.
-#
-# A picture shows *where* a tensor is wrong: mine, expected, and the difference, in which grey is right. Each
-# has its own scale.
 
 # %%
 picture = parity.heat_map(report)
@@ -164,7 +135,9 @@ show(picture, "wrong entries of dx: single pixels on the rows and columns that n
 # In a network a wrong stage spoils what comes after it, and in `backward` that is everything *before* it.
 # Here a ReLU forgets its mask, in the middle of TinyCNN.
 #
-# **Predict:** which gradients will be wrong? Which stage is to blame for them?
+# %%
+culprit = predict('Which of "conv", "relu", "pool", "flatten", "fc" is to blame (MISMATCH)?', "relu")
+victims = predict("Which stages are right and get a wrong dout (inherited)?", {"conv"})
 
 
 # %%
@@ -182,7 +155,8 @@ class Broken(tn.TinyCNN):
 broken = Broken(rng=rng, dtype=np.float64)
 report = compare(broken, images[:20], labels=labels[:20])
 print(report)
-assert [row.stage for row in report.mismatches] == ["relu"]
+culprit.reveal(report.mismatches[0].stage)
+victims.reveal({row.stage for row in report.rows if row.verdict == "inherited"})
 
 # %% [markdown]
 # One stage says `MISMATCH`; the convolution behind it says `inherited`. It got a wrong `dout` and did the
@@ -205,16 +179,21 @@ print(f"accuracy on these images: {tn.evaluate(model, images, labels):.1f} %")
 assert report.ok
 
 # %% [markdown]
-# And with the broken ReLU? **Predict:** will it learn to tell the lines apart? Will `lockstep` notice, and
-# when?
+# And with the broken ReLU?
+
+# %%
+learns = predict("Does it learn to tell the lines apart (90 % or more)?", "yes")
+noticed = predict("Does lockstep notice?", "yes")
 
 # %%
 twin = parity.twin(broken)
 optimizer = tn.Adam(broken.parameters(), lr=1e-2)
 report = lockstep(broken, twin, optimizer, images, labels, smooth_batches(broken, images, steps, 20, rng))
 print(report.divergence)
-print(f"accuracy with the mistake: {tn.evaluate(broken, images, labels):.1f} %")
-assert not report.ok
+accuracy = tn.evaluate(broken, images, labels)
+learns.reveal("yes" if accuracy >= 90 else "no", measured=SMALL)
+noticed.reveal("no" if report.ok else "yes")
+print(f"accuracy with the mistake: {accuracy:.1f} %")
 
 # %% [markdown]
 # **The lesson of this lesson:** a network with a wrong gradient may learn well enough that its accuracy
@@ -222,25 +201,88 @@ assert not report.ok
 # of the MNIST digits right (`python -m examples.museum --train --dataset mnist`). Accuracy is no test of a
 # backward pass.
 #
-# ## Your turn
+# ## The clinic
 #
-# 1. Mend `LastWindowWins`; a single `+` will do. `parity.check` tells you when you are there. Why is `+=`
-#    with a mask safe here, when lesson 2 warned of it?
-# 2. Make a mistake of your own in `Dense` and see whether the doctor knows it. If not: does it at least say
-#    which tensor is wrong?
-# 3. Where would a mistake in `forward` of the ReLU show: in which rows of the table, and with which verdicts?
-#
-# <details><summary>Answer to 1</summary>
-#
-# For one pair i, j every window reads another pixel, and a mask names no place twice. The warning was about
-# several windows at once.
-# </details>
+# Three patients from the museum, with the words that would tell taken out. For each: read it, say which
+# tensor is wrong first, then let it be checked. The verdict comes first; the cause stays sealed until you ask
+# with `hint()`: first where, then why.
+
+# %%
+A = patient("A")  # a CrossEntropyLoss
+
+# %%
+first_a = predict('Patient A: which is wrong, "loss" or "dlogits"?', "dlogits")
 
 
-# %% tags=["exercise"]
-class MyMaxPool(tn.MaxPool2D):
+# %%
+def wrong_tensor(cls):
+    """The first tensor in the table of a checkup that is wrong."""
+    return next(row.tensor for c in parity.check(cls).checks for row in c.rows if not row.ok)
+
+
+check(A, mine=False)
+first_a.reveal(wrong_tensor(A))
+# hint()
+
+# %%
+B = patient("B")  # a Conv2D: dx as a convolution of dout
+
+# %%
+first_b = predict('Patient B: which is wrong, "out", "dweight", "dbias" or "dx"?', "dx")
+one = predict("Patient B with 1 x 1 kernels: right or wrong?", "right")
+
+# %%
+check(B, mine=False)
+first_b.reveal(wrong_tensor(B))
+small = compare(B(2, 3, 1, rng=rng, dtype=np.float64), rng.standard_normal((2, 2, 5, 6)))
+one.reveal("right" if small.ok else "wrong")
+# hint()
+
+# %%
+C = patient("C")  # an Adam
+
+# %%
+too_long = predict("Patient C: its first steps are too long, too short or right?", "too long")
+
+# %%
+check(C, mine=False)
+layer = tn.Dense(1, 1, bias=False, rng=rng, dtype=np.float64)
+before, layer.dweight = layer.weight.item(), np.ones((1, 1))
+C(layer.parameters(), lr=0.1).step()
+moved = before - layer.weight.item()
+too_long.reveal("right" if abs(moved) == 0.1 else "too long" if abs(moved) > 0.1 else "too short")
+print(f"the first step is {moved:.3f}, with lr = 0.1")
+# hint()
+
+# %% [markdown]
+# ## Your turn: find the bug
+#
+# This convolution is modelled on one of a public repository (renmengye/np-conv2d#2), whose last line was
+# `return dx[:, :, PH : PH + H, PH : PH + W]`. It trains the chapter's networks without a fault. In which
+# situation does it fail? Try it with that line, ask for hints if you need them, and write the right one.
+
+
+# %%
+class Conv2D(tn.Conv2D):
     def backward(self, dout):
-        raise NotImplementedError  # your code here
+        self.backward_weights(dout)
+        (N, C, H, W), (SH, SW), (PH, PW) = self.cache[1], self.stride, self.padding
+        OH, OW = dout.shape[2:]
+        dx = np.zeros((N, C, H + 2 * PH, W + 2 * PW), dout.dtype)
+        for i, j in np.ndindex(self.kernel_size):
+            tap = np.einsum("nfhw,fc->nchw", dout, self.weight[:, :, i, j], optimize=True)
+            dx[:, :, i : i + SH * OH : SH, j : j + SW * OW : SW] += tap
+        # solution
+        return dx[:, :, PH : PH + H, PW : PW + W]
+        # end
 
 
-print(parity.check(MyMaxPool).summary())
+check(Conv2D)
+# hint()
+
+# %% [markdown]
+# Which rows are wrong, and what have they in common? `python -m examples.museum` lists more than a hundred
+# such bugs; `--exercise 44` prints one to mend, `--solution 44` tells.
+
+# %%
+score()

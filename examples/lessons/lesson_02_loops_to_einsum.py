@@ -1,24 +1,22 @@
 # %% [markdown]
-# # 1. Convolution by hand
+# # 2. Loops to einsum
 #
-# A convolution slides a small window of weights over an image and writes down one number per place. That is
-# all; the rest of this lesson is about writing it down *exactly*, and then computing it without waiting.
+# A convolution slides a small window of weights over an image and writes down one number per place. You write
+# this sum three times: as loops, as windows, as one matrix product. At the end PyTorch and this library's
+# hand-written layer agree with you to the last bit.
 #
-# You will write the same sum three times: as loops, as windows, as one matrix product. At the end PyTorch and
-# the hand-written layer of this library agree with you to the last bit.
-#
-# *Chapters 23 and 31.1. The layer of this lesson: `tinycnn_numpy/conv2d.py`, its windows: `windows.py`.*
+# *Chapters 23 and 31.1. The layer of this lesson: `tinycnn_numpy/conv2d.py`; start with
+# `tinycnn_numpy/plain.py`.*
 
 # %%
-import timeit
-
 import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import signal
 
 import tinycnn_numpy as tn
-from examples.lessons.classroom import SMALL, matrices, show
+from examples.lessons.classroom import matrices, show
+from examples.lessons.marking import check, hint, predict, score, usable
 from parity import compare
 
 rng = np.random.default_rng(1)
@@ -33,9 +31,12 @@ rng = np.random.default_rng(1)
 #
 # The image below is dark on the left and bright on the right, except for one bright pixel too many. It has 5
 # rows and 8 columns on purpose: on a square image you never notice that you mixed up height and width.
-#
-# **Predict before you run:** a 3 x 3 filter fits into 5 x 8 pixels in how many places? The filter takes right
-# minus left. Where will `out` be 0?
+
+# %%
+places = predict("A 3 x 3 filter fits into 5 x 8 pixels in how many places?", 18)
+largest = predict(
+    "The filter takes right minus left, edge from 0 to 4. What is the largest entry of out?", 12
+)
 
 # %%
 x = np.array(
@@ -64,7 +65,8 @@ def correlate(x, weight):  # (H, W), (KH, KW) -> (OH, OW)
 
 
 out = correlate(x, weight)
-print("out has shape", out.shape)
+places.reveal(out.size)
+largest.reveal(int(out.max()))
 picture = matrices({"x": x, "weight": weight, "out": out}, "A filter that takes right minus left")
 show(picture, "x, weight and out as numbers; out is 12 along the edge, 4 and -4 around the single pixel")
 
@@ -88,8 +90,12 @@ print("SciPy's convolve with the filter of this lesson, not turned:")
 print(signal.convolve(x, weight, mode="valid"))
 
 # %% [markdown]
-# **Question.** For this filter the convolution is just minus the correlation. For which filters are both the
-# same? Think of one that is not constant, then try it in the cell above.
+# For this filter the convolution is just minus the correlation. For which filters are both the same?
+#
+# <details><summary>Answer</summary>
+#
+# For those that do not change when they are turned by 180 degrees, such as [[0, 1, 0], [1, 4, 1], [0, 1, 0]].
+# </details>
 #
 # ## Many images, many channels, many filters
 #
@@ -117,16 +123,25 @@ def by_loops(x, weight, bias, S=1):
     OH, OW = (H - KH) // S + 1, (W - KW) // S + 1
     out = np.zeros((N, F, OH, OW))
     for n, f, h, w in np.ndindex(N, F, OH, OW):
+        # solution
         out[n, f, h, w] = bias[f]
         for c, i, j in np.ndindex(C, KH, KW):
             out[n, f, h, w] += weight[f, c, i, j] * x[n, c, h * S + i, w * S + j]
+        # end
     return out
 
 
-expected = by_loops(x, weight, bias)
+check(by_loops)
+# hint()
+
+# %%
+expected = usable(by_loops)(x, weight, bias)
 print("x", x.shape, " weight", weight.shape, " -> out", expected.shape)
 
 # %% [markdown]
+# **Break it:** exchange `h` and `w` in what you read, `x[n, c, w * S + i, h * S + j]`, and check again. On
+# square images with square filters nothing stops you: that is why no case here is square.
+#
 # Why whole numbers? Sums of small whole numbers are exact in floating point, in whatever order they are
 # added. So below we may ask for *equal*, not for *close*, and no tolerance can hide a mistake.
 #
@@ -140,22 +155,34 @@ print("x", x.shape, " weight", weight.shape, " -> out", expected.shape)
 # NumPy can show such an array without copying one number: a *view*, in which neighbouring windows share
 # memory.
 #
-# **Predict:** how many numbers does `windows` seem to hold, how many does it hold?
+# `x` holds 2 x 3 x 8 x 11 = 528 numbers, and a 2 x 3 filter fits in 7 x 9 places.
+
+# %%
+seeming = predict("How many numbers does windows seem to hold?", 2 * 3 * 7 * 9 * 2 * 3)
 
 # %%
 windows = sliding_window_view(x, (KH, KW), axis=(2, 3))  # (N, C, OH, OW, KH, KW)
-print("windows", windows.shape, f"seems to hold {windows.size:,} numbers; x holds {x.size:,}")
+seeming.reveal(windows.size)
 print("do they share memory?", np.shares_memory(windows, x))
 assert windows[1, 2, 4, 5, 1, 0] == x[1, 2, 4 + 1, 5 + 0]
 
 # %% [markdown]
 # With windows the formula is a sum over $c, i, j$ of a product, which is what `einsum` writes down letter by
-# letter:
+# letter: `np.einsum("letters of one,letters of the other->letters of the result", one, other)`. A letter
+# that is missing on the right is summed over.
+
 
 # %%
-by_windows = bias[:, None, None] + np.einsum("nchwij,fcij->nfhw", windows, weight, optimize=True)
-assert np.array_equal(by_windows, expected)
-print("windows agree with the loops in all", expected.size, "numbers")
+def by_windows(x, weight, bias, S=1):
+    KH, KW = weight.shape[2:]
+    windows = sliding_window_view(x, (KH, KW), axis=(2, 3))[:, :, ::S, ::S]  # (N, C, OH, OW, KH, KW)
+    # solution
+    return np.einsum("nchwij,fcij->nfhw", windows, weight) + bias[:, None, None]
+    # end
+
+
+check(by_windows)
+# hint()
 
 # %% [markdown]
 # ## One matrix product
@@ -164,23 +191,38 @@ print("windows agree with the loops in all", expected.size, "numbers")
 # them as one index that runs through $C \cdot KH \cdot KW$ values; read $n, h, w$ as one index too. Every
 # window becomes a row of a matrix, every filter a row of another:
 #
-# $$\underbrace{\text{out}}_{(NHW) \times F} = \underbrace{\text{rows}}_{(NHW) \times (CIJ)} \cdot
-# \underbrace{\text{matrix}^T}_{(CIJ) \times F} + \text{bias}$$
+# $$\underbrace{\text{out}}_{(N \cdot OH \cdot OW) \times F} =
+# \underbrace{\text{rows}}_{(N \cdot OH \cdot OW) \times (C \cdot KH \cdot KW)} \cdot
+# \underbrace{\text{matrix}^T}_{(C \cdot KH \cdot KW) \times F} + \text{bias}$$
 #
 # People call `rows` *im2col*. Now the overlapping windows really are copied: that is the price for handing
-# the whole work to the fastest routine on your machine.
+# the whole work to the fastest routine on your machine. Mind the order: `reshape` reads the axes from left to
+# right, so bring them into the order n, h, w, c, i, j first, and `out` back to n, f, h, w at the end.
+
 
 # %%
-OH, OW = windows.shape[2:4]
-rows = windows.transpose(0, 2, 3, 1, 4, 5).reshape(N * OH * OW, C * KH * KW)
-matrix = weight.reshape(F, C * KH * KW)
-by_matmul = (rows @ matrix.T + bias).reshape(N, OH, OW, F).transpose(0, 3, 1, 2)
-assert np.array_equal(by_matmul, expected)
-print(f"{rows.shape} @ {matrix.T.shape} -> {by_matmul.shape}; the copy is {rows.size / x.size:.1f} times x")
+def by_matmul(x, weight, bias, S=1):
+    F, C, KH, KW = weight.shape
+    windows = sliding_window_view(x, (KH, KW), axis=(2, 3))[:, :, ::S, ::S]
+    N, _, OH, OW, *_ = windows.shape
+    # solution
+    rows = windows.transpose(0, 2, 3, 1, 4, 5).reshape(N * OH * OW, C * KH * KW)
+    matrix = weight.reshape(F, C * KH * KW)
+    return (rows @ matrix.T + bias).reshape(N, OH, OW, F).transpose(0, 3, 1, 2)
+    # end
+
+
+check(by_matmul)
+# hint()
 
 # %% [markdown]
-# **Predict:** a pixel in the middle of the image lies in how many windows? And one in the corner? Let every
-# window read the *number* of its pixel instead of its brightness, and count.
+# ## Who reads a pixel?
+#
+# Let every window read the *number* of its pixel instead of its brightness, and count.
+
+# %%
+inner = predict("A pixel in the middle lies in how many windows of a 2 x 3 filter?", 6)
+corner = predict("And a pixel in the corner?", 1)
 
 # %%
 numbers = np.arange(H * W).reshape(H, W)
@@ -188,38 +230,15 @@ read = sliding_window_view(numbers, (KH, KW)).ravel()
 times_read = np.bincount(read, minlength=H * W).reshape(H, W)
 picture = matrices({f"{H} x {W} pixels": times_read}, f"How many {KH} x {KW} windows read a pixel")
 show(picture, "a table of counts: 6 inside, fewer towards the border, 1 in the corners")
+inner.reveal(int(times_read[H // 2, W // 2]))
+corner.reveal(int(times_read[0, 0]))
 
 # %% [markdown]
-# Keep this picture. In lesson 2 every window will send something *back* to the pixels that it read, and an
+# Keep this picture. In lesson 3 every window will send something *back* to the pixels that it read, and an
 # inner pixel collects from six windows. Forgetting that is the most frequent mistake in hand-written backward
 # passes.
 #
-# ## What does it cost?
-#
-# The same multiplications each time. The number of times that Python has to *think* differs.
-
-# %%
-images = 1 if SMALL else 4
-large = rng.standard_normal((images, 1, 28, 28))
-filters, no_bias = rng.standard_normal((16, 1, 3, 3)), np.zeros(16)
-layer = tn.Conv2D(1, 16, kernel_size=3, bias=False, rng=rng, dtype=np.float64)
-layer.weight[...] = filters
-
-
-def by_einsum(x, weight):
-    return np.einsum("nchwij,fcij->nfhw", sliding_window_view(x, (3, 3), axis=(2, 3)), weight, optimize=True)
-
-
-seconds = {
-    "loops": timeit.timeit(lambda: by_loops(large, filters, no_bias), number=1),
-    "windows and einsum": min(timeit.repeat(lambda: by_einsum(large, filters), number=1, repeat=5)),
-    "tinycnn_numpy": min(timeit.repeat(lambda: layer(large), number=1, repeat=5)),
-}
-for name, time in seconds.items():
-    print(f"{name:20} {1000 * time:9.2f} ms for {images} images, {seconds['loops'] / time:8.0f} times faster")
-
-# %% [markdown]
-# `python -m examples.ladder` climbs from the loops to the layer in more and smaller steps, on your machine.
+# What the three ways cost in time is the subject of lesson 7.
 #
 # ## Padding and stride
 #
@@ -228,7 +247,9 @@ for name, time in seconds.items():
 #
 # $$OH = \left\lfloor \frac{H + 2P - K}{S} \right\rfloor + 1$$
 #
-# **Predict** the three sizes marked with `?` before you run: they are those of the chapter's network.
+# %%
+pool2 = predict("The chapter pools 11 rows in windows of 2 with stride 2. How many rows come out?", 5)
+unseen_row = predict("How many of the 11 rows does no window read?", 1)
 
 # %%
 questions = [
@@ -240,18 +261,22 @@ questions = [
     (28, 3, 1, 1),  # the padding that keeps the size
     (28, 3, 2, 1),
     (28, 5, 3, 0),
+    (28, 5, 3, 1),  # one row is left over, and it is padding
 ]
 for size, K, S, P in questions:
-    places = (size + 2 * P - K) // S + 1
-    unseen = (size + 2 * P - K) % S
+    rows = (size + 2 * P - K) // S + 1
+    unread = max(0, (size + 2 * P - K) % S - P)  # of the rows left over at the bottom, P are padding
     image, kernel = torch.zeros(1, 1, size, size), torch.zeros(1, 1, K, K)
     with_torch = torch.nn.functional.conv2d(image, kernel, stride=S, padding=P)
-    assert with_torch.shape[2:] == (places, places)
-    print(f"H = {size}, K = {K}, S = {S}, P = {P}:  OH = {places:2}, and {unseen} row(s) are never looked at")
+    assert with_torch.shape[2:] == (rows, rows)
+    print(f"H = {size}, K = {K}, S = {S}, P = {P}:  OH = {rows:2}, and {unread} row(s) are never read")
+    if (size, K, S, P) == (11, 2, 2, 0):
+        pool2.reveal(rows)
+        unseen_row.reveal(unread)
 
 # %% [markdown]
-# Row four is a trap: pooling 11 rows in steps of 2 drops the last row and column. They have no influence on
-# `out`, so in lesson 2 their gradient must be exactly 0.
+# Pooling 11 rows in steps of 2 drops the last row and column. They have no influence on `out`, so their
+# gradient must be exactly 0: lesson 3 looks at it.
 #
 # ## PyTorch agrees
 #
@@ -269,15 +294,15 @@ ours = conv(x)
 assert np.array_equal(ours, theirs)
 
 padded = np.pad(x, [(0, 0), (0, 0), (1, 1), (0, 0)])
-every_place = by_loops(padded, weight, bias)
+every_place = usable(by_windows)(padded, weight, bias)
 # A stride leaves out places, it computes nothing new:
 assert np.array_equal(ours, every_place[:, :, ::2, ::1])
-print("three ways, one result of shape", ours.shape)
+print("the library and PyTorch: one result of shape", ours.shape)
 
 # %% [markdown]
 # With weights that are *not* whole numbers the order of the additions matters in the last digits, and "equal"
 # must become "equal within what rounding may do". `parity.compare` computes that bound for every single entry
-# (column *error/bound*: below 1 is right). The rows `dx`, `dweight` and `dbias` are the subject of lesson 2.
+# (column *error/bound*: below 1 is right). The rows `dx`, `dweight` and `dbias` are the subject of lesson 3.
 
 # %%
 conv = tn.Conv2D(C, F, (KH, KW), stride, padding, rng=rng, dtype=np.float32)
@@ -288,26 +313,45 @@ assert report.ok
 # %% [markdown]
 # ## Your turn
 #
-# 1. Write a 3 x 3 filter that moves an image one pixel to the left, and one that blurs it. Check the first
-#    with an assertion.
+# 1. A filter that moves the image one pixel to the left: at every place `out` is the pixel to the right.
 # 2. A 1 x 1 filter has nothing to slide over inside its window. Which layer does it become, applied to each
-#    pixel by itself? Show it with `np.einsum` or `@`.
-# 3. How many multiplications does `conv2` of the chapter need for one image (16 channels of 13 x 13 in, 32
-#    filters of 3 x 3)? Compare with `conv1`.
-#
-# <details><summary>Hint for 2</summary>
-#
-# With $KH = KW = 1$ the sum over $i, j$ has one term, and what is left is
-# $\text{out}[n,f,h,w] = \text{bias}[f] + \sum_c \text{weight}[f,c] \cdot x[n,c,h,w]$.
-# </details>
-#
-# <details><summary>Answer to 3</summary>
-#
-# `conv2`: 32 x 11 x 11 numbers, 16 x 3 x 3 multiplications each: 557,568. `conv1`: 16 x 26 x 26 numbers, 9
-# each: 97,344. The second layer sees a smaller image and has nearly six times the work.
-# </details>
+#    pixel by itself? Write it with one `einsum` and without windows.
+# 3. How many multiplications does a convolution need for one image?
 
-# %% tags=["exercise"]
-shift_left = np.zeros((3, 3))
-# Your code here: set one entry of shift_left, then
-# assert np.array_equal(correlate(picture_of_yours, shift_left), ...)
+
+# %%
+def shift_left():  # -> (3, 3)
+    # solution
+    return np.array([[0, 0, 0], [0, 0, 1], [0, 0, 0]])
+    # end
+
+
+def one_by_one(x, weight, bias):  # (N, C, H, W), (F, C), (F,) -> (N, F, H, W)
+    # solution
+    return np.einsum("nchw,fc->nfhw", x, weight) + bias[:, None, None]
+    # end
+
+
+def multiplications(C, F, OH, OW, KH, KW):
+    # solution
+    return F * OH * OW * C * KH * KW
+    # end
+
+
+check(shift_left)
+check(one_by_one)
+check(multiplications)
+
+# %%
+more = predict(
+    "conv2 reads 16 channels of 13 x 13, conv1 one of 28 x 28. Whose multiplications are more?", "conv2"
+)
+
+# %%
+count = usable(multiplications)
+conv1, conv2 = count(1, 16, 26, 26, 3, 3), count(16, 32, 11, 11, 3, 3)
+more.reveal("conv2" if conv2 > conv1 else "conv1")
+print(f"conv1 {conv1:,}, conv2 {conv2:,}")
+
+# %%
+score()
