@@ -3,8 +3,9 @@
 --solved writes them with the answers, under names of their own; --execute also runs them. Open them in
 Jupyter, VS Code or whatever reads .ipynb, from the folder of this repository. A notebook that somebody has
 worked in is never written over. The lessons train on MNIST from --data-dir, or in the environment of a
-notebook DATA_DIR (default: the folder data), where it is put if it is missing; with LESSON_DATASET=digits, or
-where it cannot be had, on the 1,797 digits inside scikit-learn. --small, or LESSON_SIZE=small, trains on less.
+notebook DATA_DIR (default: the folder data), where it is put if it is missing; with LESSON_DATASET=digits,
+or where it cannot be had, on the 1,797 digits inside scikit-learn. --small, or LESSON_SIZE=small, trains on
+less.
 """
 
 import os

@@ -117,8 +117,8 @@ assert report.ok
 # ## Where a mistake sits
 #
 # The hurried max pooling of lesson 5, here in another edition from the museum of this project: `=` where `+=`
-# belongs. Its `dx` is wrong where windows overlap. A picture shows *where*: mine, expected, and the difference,
-# in which grey is right. Each has its own scale.
+# belongs. Its `dx` is wrong where windows overlap. A picture shows *where*: mine, expected, and the
+# difference, in which grey is right. Each has its own scale.
 
 # %%
 report = compare(WinnerOverwritten(kernel_size=3, stride=2), rng.standard_normal((2, 3, 8, 9)))
