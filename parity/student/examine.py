@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 import tinycnn_torch
+from parity.bounds import pair
 from parity.comparison import (
     IsolatedTrial,
     LossTrial,
@@ -29,6 +30,7 @@ from parity.comparison import (
 )
 from parity.doctor.diagnose import diagnosis_of_remark, explain
 from parity.doctor.evidence import Evidence
+from parity.doctor.failures import Attempt, diagnoses_of
 from parity.exact import exact_inputs, exact_run
 from parity.foreign.calls import NoMannerError, UnknownArgumentError
 from parity.foreign.names import kinds_named
@@ -50,12 +52,14 @@ def examine(
 ) -> list[Check]:
     """Judge the runs of all cases of one class, then diagnose all of them at once. offer: what it takes."""
     checks: list[Check] = []
+    attempts: list[Attempt] = []
     judged: list[tuple[Check, Sequence[Trial]]] = []
     for case, runs in answers:
         first = next(iter(runs.values()))
         failure = next((run.failure for run in runs.values() if run.failure), None)
         check = Check(owner, case.name, failure=failure)
         checks.append(check)
+        attempts += [] if check.skipped else attempts_of(case, runs)
         if check.skipped or (failure and not first.arrays):
             continue
         if case.built:
@@ -83,7 +87,39 @@ def examine(
                 known[key] = [told] if told else explain(row.stage, row.tensor, by_stage.get(row.stage, []))
             here = (d for d in known[key] if not d.cases or check.case in d.cases)
             check.diagnoses += [d for d in here if d not in check.diagnoses]
+    for diagnosis, raised in diagnoses_of(attempts):
+        for check in checks:
+            if check.case in {a.case for a in raised}:
+                check.diagnoses.append(diagnosis)
     return checks
+
+
+def attempts_of(case: Case, runs: Mapping[str, Run]) -> list[Attempt]:
+    """The calls of a layer, for an exception to be explained by those that raised it."""
+    if KINDS[case.kind].role != "layer" or case.built:
+        return []
+    shapes = {name: array.shape for name, array in (case.first | case.weights).items()}
+    module = module_of(case, "first")
+    kernel, stride, padding = (
+        pair(value) if (value := getattr(module, name, None)) is not None else None
+        for name in ("kernel_size", "stride", "padding")
+    )
+    return [
+        Attempt(
+            case.kind,
+            case.name,
+            name,
+            shapes | {tensor: array.shape for tensor, array in case.runs[name].items()},
+            shapes,
+            kernel,
+            stride,
+            padding,
+            np.dtype(case.dtype).itemsize,
+            reached=(case.kind, "out") in run.arrays,
+            failure=run.failure,
+        )
+        for name, run in runs.items()
+    ]
 
 
 def trials_of(case: Case, runs: Mapping[str, Run]) -> tuple[list[Trial], IsolatedTrial | None]:

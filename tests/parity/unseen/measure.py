@@ -44,7 +44,7 @@ def examined(bug):
 
 
 def outcome(wrong, said, errors):
-    """"missed"; "named"; "partly", if a wrong tensor is left without a cause; "located", if all are."""
+    """ "missed"; "named"; "partly", if a wrong tensor is left without a cause; "located", if all are."""
     codes = {code for _, code in said}
     if not wrong and not errors:
         return "missed"
