@@ -1,4 +1,4 @@
-"""out of a convolution or a dense layer is products plus a bias: each may be scaled, or meet at wrong places."""
+"""out of a convolution or a dense layer is products plus a bias: either may be scaled, or stand elsewhere."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -65,7 +65,7 @@ def of_both() -> Iterator[Cause]:
         for code, what, change in CHANGES:
             yield Cause(
                 code,
-                f"the sum of products in out {what.format(name)}; the bias alone stands elsewhere.",
+                f"the sum of products in out {what.format(name)}; the bias is added everywhere.",
                 partial(with_bias, axis, change),
             )
 
@@ -75,7 +75,7 @@ def plus_one(number: float | None) -> float | None:
 
 
 def with_bias(axis: int, change: Callable[[Tensor, int], Tensor], e: Evidence) -> Any:
-    new = changed(torch.from_numpy(products(e)), axis, change) if "bias" in e.inputs else None
+    new = changed(torch.from_numpy(products(e)), axis, change)
     return None if new is None else new.numpy() + bias(e)
 
 
@@ -84,7 +84,7 @@ def depthwise() -> Iterator[Cause]:
     for what, channel in (("f % C", lambda f, F, C: f % C), ("f * C // F", lambda f, F, C: f * C // F)):
         yield Cause(
             "channel-alone",
-            f"filter f sees channel {what} alone, as in a depthwise convolution: each sums over all channels.",
+            f"filter f sees channel {what} alone (a depthwise convolution): it sums over all channels.",
             partial(of_one_channel, channel),
         )
 

@@ -163,10 +163,10 @@ def diagnoses_of(attempts: Sequence[Attempt]) -> Iterator[tuple[Diagnosis, list[
     for method in ("forward", "backward"):
         came = [a for a in attempts if a.method == method or a.reached]
         raised = [a for a in came if a.method == method and is_raised(a)]
-        lines = [[a for a in raised if f"{a.failure}" == text] for text in {f"{a.failure}" for a in raised}]
-        found = [
-            (some, said) for some in (raised, *lines) if some and (said := explained(some, came, method))
-        ]
+        texts = dict.fromkeys(str(a.failure) for a in raised)
+        lines = [[a for a in raised if str(a.failure) == text] for text in texts]
+        told = ((explained(some, came, method), some) for some in (raised, *lines) if some)
+        found = [(said, some) for said, some in told if said]
         yield from found[:1] if found and found[0][1] is raised else found
 
 
