@@ -204,11 +204,8 @@ PAGES = [
         "bias-required",
         kind="Conv2D",
         what="The layer fails without a bias.",
-        right="self.dbias = dout.sum(axis=(0, 2, 3))",
-        wrong="""
-        pass
-        self.dbias = dout.sum(axis=(0, 2, 3)).reshape(self.bias.shape)
-        """,
+        right="if self.bias is not None:",
+        wrong="if True:",
         why="""bias=False makes self.bias None. A layer before a BatchNorm2D has none, for the norm would take
         it off again.""",
     ),
@@ -216,9 +213,12 @@ PAGES = [
         "raises-where",
         kind="Conv2D",
         what="An exception, raised by some calls alone, which have one thing in common.",
-        right="padded = np.zeros((*x.shape[:2], H + 2 * PH, W + 2 * PW), x.dtype)",
-        wrong="padded = np.zeros((*x.shape[:2], H + PH, W + PW), x.dtype)",
-        why="""What the failing calls share, and no other call has, is what the code does not provide for. The
-        smallest of them is the one to try by hand.""",
+        right="self.dbias = dout.sum(axis=(0, 2, 3))",
+        wrong="""
+        others = np.stack([one.sum(axis=(1, 2)) for one in dout[1:]])
+        self.dbias = dout[0].sum(axis=(1, 2)) + others.sum(axis=0)
+        """,
+        why="""What the failing calls share, and no other call has, is what the code does not provide for.
+        Here it is a batch of one. The smallest of them is the one to try by hand.""",
     ),
 ]

@@ -15,11 +15,9 @@ from parity.doctor.anything import recomputed
 from parity.doctor.arithmetic import geometry, scatter
 from parity.doctor.convolution import dwindows
 from parity.doctor.evidence import ANY, Cause, Evidence, Page, causes
-from parity.doctor.families import windows_at
+from parity.doctor.families import regridded, windows_at
 from parity.doctor.pooling import given_back, shares
 from parity.rules import windows_of
-
-Change = Callable[[Evidence], Any]
 
 
 def gradients_of_windows(e: Evidence) -> Tensor:
@@ -55,12 +53,11 @@ def moved() -> Iterator[Cause]:
         yield Cause(
             "padding-cropped",
             f"the padding is {where}: {inside}.",
-            lambda e, cut=cut: cut(padded_dx(e), *geometry(e)[2]),
+            partial(dx_cut, cut),
         )
-    steps: dict[str, Change] = {
-        f"{down} rows down and {right} columns to the right": lambda e, by=(down, right): by
+    steps: dict[str, Any] = {
+        f"by {down} rows down and {right} columns to the right": (down, right)
         for down, right in itertools.product((-2, -1, 0, 1, 2), repeat=2)
-        if (down, right) != (0, 0)
     }
     steps |= {
         "by KW - KH rows and KH - KW columns": lambda e: np.subtract(geometry(e)[0][::-1], geometry(e)[0]),
@@ -77,9 +74,13 @@ def moved() -> Iterator[Cause]:
         )
 
 
-def dx_moved(by: Change, e: Evidence) -> Array | None:
+def dx_cut(cut: Any, e: Evidence) -> Any:
+    return cut(padded_dx(e), *geometry(e)[2])
+
+
+def dx_moved(by: Any, e: Evidence) -> Array | None:
     """The crop of the padded dx at another place; 0 comes in from outside."""
-    (PH, PW), (H, W), (down, right) = geometry(e)[2], e.x.shape[2:], map(int, by(e))
+    (PH, PW), (H, W), (down, right) = geometry(e)[2], e.x.shape[2:], map(int, by(e) if callable(by) else by)
     if (down, right) == (0, 0):
         return None
     room = 2 + abs(down) + abs(right)
@@ -163,16 +164,16 @@ def of_smaller_windows(
 @causes("AvgPool2D", "out")
 @causes("Conv2D", "out")
 def windows_turned() -> Iterator[Cause]:
-    for sized in (True, False):
+    for sized, poured in itertools.product((True, False), repeat=2):
         yield Cause(
             "height-for-width",
             "the windows are KW high and KH wide: they have KH rows and KW columns.",
-            partial(of_windows_turned, sized),
+            partial(of_windows_turned, sized, poured),
         )
 
 
-def of_windows_turned(sized: bool, e: Evidence) -> Tensor | None:
-    """sized: the number of windows follows from the turned kernel as well."""
+def of_windows_turned(sized: bool, poured: bool, e: Evidence) -> Any:
+    """sized: as many windows as follow from the turned kernel; poured: the weight has its shape."""
     K, S, P = geometry(e)
     turned = K[::-1]
     if turned == K:
@@ -182,10 +183,30 @@ def of_windows_turned(sized: bool, e: Evidence) -> Tensor | None:
         sizes = [(L + 2 * p - k) // s + 1 for L, k, s, p in zip(e.x.shape[2:], turned, S, P, strict=True)]
     windows = windows_at(e.x, turned, S, P, sizes, -math.inf if e.kind == "MaxPool2D" else 0.0)
     if e.kind == "Conv2D":
-        weight = e.weight.reshape(*e.weight.shape[:2], *turned)
-        out = torch.einsum("nchwij,fcij->nfhw", windows, weight)
-        return out + (e.bias[:, None, None] if "bias" in e.inputs else 0.0)
+        weight = e.weight.reshape(*e.weight.shape[:2], *turned) if poured else e.weight
+        out = np.einsum("nchwij,fcij->nfhw", windows.numpy(), weight.numpy())  # length 1 broadcasts
+        return out + (e.bias.numpy()[:, None, None] if "bias" in e.inputs else 0.0)
     return windows.amax(dim=(4, 5)) if e.kind == "MaxPool2D" else windows.mean(dim=(4, 5))
+
+
+# a stride that is not given
+
+
+@causes("MaxPool2D", ANY)
+@causes("AvgPool2D", ANY)
+def without_a_stride(tensor: str) -> Iterator[Cause]:
+    for step, keep in itertools.product((1, 2, 3), (False, True)):
+        if tensor in ("out", "dx"):
+            yield Cause(
+                "stride-ignored",
+                f"without a stride the windows step by {step}: the stride is then the size of the window.",
+                partial(stepping_by, tensor, step, keep),
+            )
+
+
+def stepping_by(tensor: str, step: int, keep: bool, e: Evidence) -> Tensor | None:
+    K, S, _ = geometry(e)
+    return regridded(e, tensor, keep, lambda K, S: (step, step)) if S == K else None
 
 
 # a kernel turned along the wrong axes
