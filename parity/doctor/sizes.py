@@ -83,6 +83,7 @@ def sizes(tensor: str, meant: str, formulas: tuple[tuple[str, str, Formula], ...
                 f"the number of {where} of {tensor} is {formula}, where {meant} is right: {why} "
                 "(L the image's side, K kernel, S stride, P padding).",
                 lambda e, size=size, axes=axes: of_this_shape(e, tensor, size, axes),
+                whole=True,
             )
 
 

@@ -38,7 +38,7 @@ from parity.foreign.recognise import Recognised, behind
 from parity.foreign.subject import WHATEVER, Offer, Subject
 from parity.kinds import KINDS, NAMES, kind_of, names_of
 from parity.record import Run, set_arrays
-from parity.report import Diagnosis, Report
+from parity.report import NO_KNOWN_CAUSE, Diagnosis, Report
 from parity.student.built import rows_of_built
 from parity.student.cases import Case, cases_of
 from parity.student.checkup import Check, Checkup
@@ -87,7 +87,8 @@ def examine(
                 known[key] = [told] if told else explain(row.stage, row.tensor, by_stage.get(row.stage, []))
             here = (d for d in known[key] if not d.cases or check.case in d.cases)
             check.diagnoses += [d for d in here if d not in check.diagnoses]
-    for diagnosis, raised in diagnoses_of(attempts):
+    named = any(d.code != NO_KNOWN_CAUSE for check in checks for d in check.diagnoses)
+    for diagnosis, raised in () if named else diagnoses_of(attempts):  # else the exception follows from it
         for check in checks:
             if check.case in {a.case for a in raised}:
                 check.diagnoses.append(diagnosis)
