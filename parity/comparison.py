@@ -94,13 +94,15 @@ class Trial:
         """What the doctor sees: by stage, the run and which of its tensors `rows` found wrong."""
         found = {}
         wrong = [(row.stage, row.tensor) for row in rows if row.verdict == MISMATCH and not is_widened(row)]
+        not_reached = {(row.stage, row.tensor) for row in rows if row.fault is Fault.NOT_REACHED}
+        reached = [key for key in self.run.arrays if key not in not_reached]
         for name, subject in self.subjects().items():
             right = {tensor: exact for (stage, tensor), exact in self.exact.tensors.items() if stage == name}
             finite = {tensor: exact.bound[np.isfinite(exact.bound)] for tensor, exact in right.items()}
             found[name] = Evidence(
                 subject.kind,
                 {key: torch.from_numpy(_widest(array)) for key, array in subject.inputs.items()},
-                given={tensor: array for (stage, tensor), array in self.run.arrays.items() if stage == name},
+                given={key[1]: self.run.arrays[key] for key in reached if key[0] == name},
                 exact={tensor: exact.value for tensor, exact in right.items()},
                 wrong={tensor for stage, tensor in wrong if stage == name},
                 bound={tensor: float(bound.max(initial=0.0)) for tensor, bound in finite.items()},
@@ -260,6 +262,10 @@ def rows_of(
             remark, ended = NOT_REACHED, True
         witness = _witness(exact, key[0])
         row = judge(*key, run.arrays.get(key), right, trial.dtype, remark=remark, witness=witness, run=name)
+        if (
+            run.failure and key[1].startswith("d") and row.verdict == MISMATCH
+        ):  # of an earlier call, or unfinished
+            row = judge(*key, None, right, trial.dtype, remark=remark or NOT_REACHED, run=name)
         if isolated and key in isolated.exact.tensors:
             row = _weigh(row, _judge(isolated, key), rows)
         elif isolated and row.verdict == MISMATCH and any(not earlier.ok for earlier in rows):

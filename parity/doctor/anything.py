@@ -149,6 +149,12 @@ def factors(tensor: str) -> Iterator[Cause]:
                 lambda e, name=name, power=power: e.exact[tensor] * float(counts(e)[name]) ** power,
                 outer=True,
             )
+            for root, root_what in ((-0.5, "divided"), (0.5, "multiplied")) if power < 0 and not loss else ():
+                yield Cause(
+                    "wrong-factor",
+                    f"{tensor} is {root_what} by the root of {name}.",
+                    lambda e, name=name, root=root: e.exact[tensor] * float(counts(e)[name]) ** root,
+                )
     if loss:
         yield Cause(
             "wrong-factor",
@@ -169,6 +175,12 @@ def factors(tensor: str) -> Iterator[Cause]:
             outer=True,
         )
     if tensor != "loss":  # one number, a multiple of any other
+        yield Cause(
+            "wrong-factor",
+            f"{tensor} is {{}} times what it should be.",
+            lambda e, number: e.exact[tensor] * number,
+            fit=lambda e: multiplier(e, tensor),
+        )
         yield Cause(
             "wrong-factor", f"{tensor} is a multiple of what it should be.", lambda e: multiple(e, tensor)
         )
@@ -198,11 +210,16 @@ def counts(e: Evidence) -> dict[str, int]:
 
 
 def multiple(e: Evidence, tensor: str) -> Array | None:
+    number = multiplier(e, tensor)
+    return None if number is None else e.exact[tensor] * number
+
+
+def multiplier(e: Evidence, tensor: str) -> float | None:
+    """The number by which the right answer is nearest to what was given."""
     exact, given = e.exact[tensor], e.given[tensor]
     if exact.shape != given.shape or not exact.any() or not np.isfinite(given).all() or given.size == 1:
         return None
-    found: Array = exact * (exact * given).sum() / (exact * exact).sum()
-    return found
+    return float((exact * given).sum() / (exact * exact).sum())
 
 
 def orders(tensor: str) -> Iterator[Cause]:

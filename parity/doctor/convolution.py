@@ -123,12 +123,11 @@ def out_causes() -> Iterator[Cause]:
             f"{what}: {formula}.",
             lambda e, change=change: conv(e, bias=change(e.bias)) if "bias" in e.inputs else None,
         )
-    for times, what in ((lambda e: -1, "subtracted"), (lambda e: len(e.x), "added once for each image")):
-        yield Cause(
-            "bias-per-cell",
-            f"the bias is {what}: {formula}.",
-            lambda e, times=times: conv(e, bias=times(e) * e.bias) if "bias" in e.inputs else None,
-        )
+    yield Cause(
+        "bias-per-cell",
+        f"the bias is added once for each image: {formula}.",
+        lambda e: conv(e, bias=len(e.x) * e.bias) if "bias" in e.inputs else None,
+    )
     yield Cause(
         "wrong-factor",
         f"the products are averaged: they are added up, {formula}.",

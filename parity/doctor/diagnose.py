@@ -65,6 +65,8 @@ def diagnosis_of_remark(row: Row) -> Diagnosis | None:
             sentence = f"{tensor} {note}: it belongs to the caller, make a new array in every forward."
         case Fault.MISSING:
             code, sentence = "gradient-missing", "never assigned, or a return is missing."
+        case Fault.NOT_AN_ARRAY:
+            code, sentence = "not-an-array", f"{tensor} {note}: return one array, not several or none."
         case _:
             return None
     return Diagnosis(row.stage, tensor, code, sentence)

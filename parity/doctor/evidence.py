@@ -19,6 +19,7 @@ class Cause:
     fit     of a mistake with a number in it, such as a slope: e -> the number in one run, or None. Then
             predict takes the number too, `{}` in the sentence stands for it, and it is one for all runs.
     outer   computed from e.exact alone, a factor say, and so also from what another mistake has left there
+    whole   of a shape alone, which is soon met by chance: named only if it explains every wrong shape
     parts   the two mistakes of which this is made
     """
 
@@ -27,6 +28,7 @@ class Cause:
     predict: Predict
     fit: Any = None
     outer: bool = False
+    whole: bool = False
     parts: tuple["Cause", ...] = ()
 
     def in_run(self, e: "Evidence") -> "Cause | None":

@@ -124,6 +124,15 @@ PAGES = [
         why="Without `self.` the name is local. The parameter never learns, and the others make up for it.",
     ),
     Page(
+        "not-an-array",
+        kind="Dense",
+        what="Something else than one array is returned or assigned.",
+        right="return dx",
+        wrong="return dx, self.dweight",
+        why="""backward returns dL/dx alone, which the layer before takes as its dout. The gradients of the
+        weights stay on self, where the optimiser looks for them.""",
+    ),
+    Page(
         "no-known-cause",
         kind="ReLU",
         what="The numbers are wrong, and no known mistake explains them.",

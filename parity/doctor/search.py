@@ -102,9 +102,15 @@ class Search:
         shown = [i for i in at if self.shows(cause, i)]
         wanted = 1 if len(at) == len(self.wrong) else 2
         numbers = sum(self.runs[i].given[self.tensor].size for i in shown)
+        if cause.whole and not {i for i in self.wrong if self.is_misshapen(i)} <= set(at):
+            return Explanation(cause, frozenset())
         if len(shown) < wanted or (cause.parts and numbers < ENOUGH) or self.is_ruled_out(cause):
             return Explanation(cause, frozenset())
         return Explanation(cause, frozenset(at))
+
+    def is_misshapen(self, i: int) -> bool:
+        e = self.runs[i]
+        return bool(e.given[self.tensor].shape != e.exact[self.tensor].shape)
 
     def is_ruled_out(self, cause: Cause) -> bool:
         right = [i for i in range(len(self.runs)) if i not in self.wrong]

@@ -64,10 +64,9 @@ class Check:
 
     @property
     def sentence(self) -> str:
-        """The hint: an exception, what the doctor said, or which tensors differ."""
-        if self.failure:
-            return str(self.failure)
-        return " ".join(f"{d.tensor}: {d.sentence}" for d in self.diagnoses)
+        """The hint: an exception and what the doctor said."""
+        said = [f"{d.tensor}: {d.sentence}" for d in self.diagnoses]
+        return " ".join([str(self.failure), *said] if self.failure else said)
 
     def to_dict(self) -> dict[str, Any]:
         return {

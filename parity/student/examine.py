@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 import tinycnn_torch
-from parity.bounds import Array
+from parity.bounds import Array, pair
 from parity.comparison import (
     IsolatedTrial,
     LossTrial,
@@ -32,6 +32,7 @@ from parity.comparison import (
 )
 from parity.doctor.diagnose import diagnosis_of_remark, explain
 from parity.doctor.evidence import Evidence
+from parity.doctor.failures import Attempt, diagnoses_of
 from parity.exact import exact_inputs, exact_run
 from parity.foreign.calls import NoMannerError, UnknownArgumentError
 from parity.foreign.names import kinds_named
@@ -39,7 +40,7 @@ from parity.foreign.recognise import Recognised, behind
 from parity.foreign.subject import WHATEVER, Offer, Subject
 from parity.kinds import KINDS, NAMES, kind_of, names_of
 from parity.record import Run, set_arrays
-from parity.report import Diagnosis, Report, Row
+from parity.report import NO_KNOWN_CAUSE, Diagnosis, Report, Row
 from parity.student.built import rows_of_built
 from parity.student.cases import Case, cases_of
 from parity.student.checkup import Check, Checkup
@@ -61,6 +62,7 @@ def examine(
     """
     checks: list[Check] = []
     asked: dict[str, Case] = {}
+    attempts: list[Attempt] = []
     judged: list[tuple[Check, Sequence[Trial]]] = []
     for case, runs in answers:
         first = next(iter(runs.values()))
@@ -68,6 +70,7 @@ def examine(
         check = Check(owner, case.name, failure=failure, kind=case.kind)
         asked[case.name] = case
         checks.append(check)
+        attempts += [] if check.skipped else attempts_of(case, runs)
         if check.skipped or (failure and not first.arrays):
             continue
         if case.built:
@@ -101,11 +104,44 @@ def examine(
                 known[key] = [told] if told else explain(row.stage, row.tensor, evidence, small)
             here = (d for d in known[key] if not d.cases or check.case in d.cases)
             check.diagnoses += [d for d in here if d not in check.diagnoses]
+    named = any(d.code != NO_KNOWN_CAUSE for check in checks for d in check.diagnoses)
+    for diagnosis, raised in () if named else diagnoses_of(attempts):  # else the exception follows from it
+        for check in checks:
+            if check.case in {a.case for a in raised}:
+                check.diagnoses.append(diagnosis)
     return checks
 
 
 def rows_of_all(trials: Sequence[Trial], isolated: Trial | None, offer: Offer) -> list[Row]:
     return [row for trial in trials for row in rows_of(trial, isolated) if offer.dx or row.tensor != "dx"]
+
+
+def attempts_of(case: Case, runs: Mapping[str, Run]) -> list[Attempt]:
+    """The calls of a layer, for an exception to be explained by those that raised it."""
+    if KINDS[case.kind].role != "layer" or case.built:
+        return []
+    shapes = {name: array.shape for name, array in (case.first | case.weights).items()}
+    module = module_of(case, "first")
+    kernel, stride, padding = (
+        pair(value) if (value := getattr(module, name, None)) is not None else None
+        for name in ("kernel_size", "stride", "padding")
+    )
+    return [
+        Attempt(
+            case.kind,
+            case.name,
+            name,
+            shapes | {tensor: array.shape for tensor, array in case.runs[name].items()},
+            shapes,
+            kernel,
+            stride,
+            padding,
+            np.dtype(case.dtype).itemsize,
+            reached=(case.kind, "out") in run.arrays,
+            failure=run.failure,
+        )
+        for name, run in runs.items()
+    ]
 
 
 def trials_of(case: Case, runs: Mapping[str, Run]) -> tuple[list[Trial], IsolatedTrial | None]:

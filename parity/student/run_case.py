@@ -94,7 +94,7 @@ def run_built(cls: type, case: Case) -> Run:
                 array = array.astype(case.dtype)
             run.keep((case.kind, name + which), array)
     try:
-        layer.forward(case.first["x"])
+        layer.backward(np.zeros_like(layer.forward(case.first["x"])))
     except NotImplementedError:  # the constructor of an empty template is right, and earns nothing
         raise
     except Exception:  # the other cases tell

@@ -5,17 +5,28 @@ from some import every
 
 import parity
 from parity.__main__ import main
-from parity.doctor import explain, plain
+from parity.doctor import explain, failures, plain
 from parity.doctor.evidence import ANY, KNOWN, Page
 from parity.doctor.known import MODULES, causes_of, pages
 from parity.kinds import KINDS
 
 PAGES = pages()
 FROM_REMARKS = {
-    "updated-too-early", "input-modified", "widened", "stage-skipped", "changed-in-between",
-    "output-reused", "parameter-missing", "dtype-ignored", "rng-ignored", "symmetric-start",
-    "initial-values", "no-known-cause",
-}  # fmt: skip
+    "updated-too-early",
+    "input-modified",
+    "widened",
+    "stage-skipped",
+    "changed-in-between",
+    "output-reused",
+    "parameter-missing",
+    "dtype-ignored",
+    "rng-ignored",
+    "symmetric-start",
+    "initial-values",
+    "not-an-array",
+    "no-known-cause",
+}
+FROM_EXCEPTIONS = {page.code for page in failures.PAGES}  # fmt: skip
 
 ALSO = {  # codes that other wrong tensors of the same example are given
     "mean-for-max": {"log-of-softmax"},  # both losses are infinite at the same places
@@ -45,7 +56,7 @@ def test_every_code_has_one_page_and_every_page_a_code():
     known = {part.code for cause in causes for part in cause.parts or (cause,)}
     every = [page.code for module in MODULES for page in getattr(module, "PAGES", ())]
     assert len(every) == len(set(every)) == len(PAGES)
-    assert set(PAGES) == known | FROM_REMARKS
+    assert set(PAGES) == known | FROM_REMARKS | FROM_EXCEPTIONS
     assert (ANY, ANY) in KNOWN
 
 
