@@ -138,7 +138,7 @@ class Search:
     def double(self, i: int) -> Iterator[Cause]:
         """The pairs of causes that explain a run together. Neither does alone."""
         e, tensor = self.runs[i], self.tensor
-        simple = [c for c in self.known if not c.fit and not c.parts and self.shows(c, i)]
+        simple = [c for c in self.known if not (c.fit or c.parts or c.alone) and self.shows(c, i)]
         shown = self.distinct(simple, i)
         for inner in shown:
             under = self.under(inner, e)
