@@ -7,7 +7,7 @@ import numpy as np
 
 from parity.bounds import Array
 from parity.doctor.evidence import Cause, Evidence, slips_of
-from parity.doctor.formulas import Lines, Vocabulary, computed, needed_for, slips, with_lines
+from parity.doctor.formulas import Lines, Vocabulary, combined, computed, needed_for, slips, with_lines
 
 FORWARD = (
     "count = M",
@@ -109,6 +109,21 @@ def predicted(e: Evidence, tensor: str, lines: Lines, **forced: float) -> Array:
     return found
 
 
+TERMS = {
+    "out": "out = weight * x_hat + bias",
+    "dx": "dx = weight / root * (dout - dbias / M - x_hat * dweight / M), the last two in training alone",
+}
+
+
+def terms_of(e: Evidence, tensor: str) -> list[Array]:
+    """Those of the right answer; where a term has no place, in evaluation, it may be there by mistake."""
+    right = computed(BY_SUMS, values_of(e))
+    if tensor == "out":
+        return [right["weight"] * right["x_hat"], right["bias"] + 0 * right["x"]]
+    scale = right["weight"] / right["root"]
+    return [scale * right["dout"], scale * (right["mean_term"] + 0 * right["x"]), scale * right["hat_term"]]
+
+
 @slips_of("BatchNorm2D")
 def lines_of_batch_norm(tensor: str) -> Iterator[Cause]:
     root = "the root is sqrt(var + eps)"
@@ -142,6 +157,12 @@ def lines_of_batch_norm(tensor: str) -> Iterator[Cause]:
                 lambda e, name=name, number=number: predicted(e, tensor, BY_SUMS, **{name: number}),
                 alone=True,
             )
+    if tensor in TERMS:
+        yield Cause(
+            "extra-factor",
+            f"{tensor} is made of its terms, but not every term has the factor 1: {TERMS[tensor]}.",
+            lambda e: combined(e.given[tensor], terms_of(e, tensor)),
+        )
     name = NAMES.get(tensor, tensor)
     for lines in dict.fromkeys(needed_for(name, lines) for lines in (BY_SUMS, BY_MEANS, BY_CHAIN_RULE)):
         for slip in slips(lines, VOCABULARY):

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from parity.bounds import Array
 from parity.doctor.evidence import Page
 
 Lines = tuple[str, ...]
@@ -27,6 +28,7 @@ OPERATORS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.Pow: (ast.Mult,),
 }
 CONSTANTS = (1, 2, 3)
+SPARE = 2  # entries for each term of a combination
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,18 @@ FUNCTIONS: dict[str, Any] = {
         "where", "tanh",
     )
 } | {"norm": norm, "average": np.mean, "clip": np.clip}  # fmt: skip
+
+
+def combined(given: Array, terms: Sequence[Array]) -> Array | None:
+    """The combination of the terms that comes nearest; None where so many would come near anything."""
+    if any(term.shape != given.shape for term in terms) or given.size < SPARE * len(terms):
+        return None
+    matrix = np.stack([term.ravel() for term in terms], axis=1)
+    if not (np.isfinite(matrix).all() and np.isfinite(given).all()):
+        return None
+    factors = np.linalg.lstsq(matrix, given.ravel().astype(np.float64), rcond=None)[0]
+    found: Array = (matrix @ factors).reshape(given.shape)
+    return found
 
 
 @cache

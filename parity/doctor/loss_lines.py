@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from parity.bounds import Array
 from parity.doctor.evidence import Cause, Evidence, Page, slips_of
-from parity.doctor.formulas import Lines, Vocabulary, computed, slips, with_lines
+from parity.doctor.formulas import Lines, Vocabulary, combined, computed, slips, with_lines
 
 LINES = (
     "shifted = logits - max_k(logits)",
@@ -201,6 +201,16 @@ def lines_of_the_loss(tensor: str) -> Iterator[Cause]:
         for slip in slips(lines, VOCABULARY):
             predict = lambda e, lines=slip.lines: predicted(e, tensor, lines)  # noqa: E731
             yield Cause(slip.code, slip.sentence, predict, alone=True)
+
+
+@slips_of("CrossEntropyLoss")
+def terms_of_dlogits(tensor: str) -> Iterator[Cause]:
+    if tensor == "dlogits":
+        yield Cause(
+            "extra-factor",
+            "dlogits is made of probs and the one-hot labels, but not as (probs - onehot) / N.",
+            lambda e: combined(e.given[tensor], [e.logits.softmax(1).numpy(), onehot_of(e)]),
+        )
 
 
 PAGES = [
