@@ -126,7 +126,7 @@ def causes_of_a_share(tensor: str) -> Iterator[Cause]:
     yield Cause(
         "setting-ignored",
         "half of all entries are kept whatever p is: mask = rng.random(x.shape) >= p.",
-        lambda e: e.given[tensor] if drops(e) and near_share(e, 0.5) else None,
+        lambda e: e.given[tensor] if e.stage.training and near_share(e, 0.5) else None,
     )
 
 
