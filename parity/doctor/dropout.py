@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from parity.bounds import Array
 from parity.doctor.evidence import Cause, Evidence, Page, causes
@@ -50,6 +51,12 @@ def causes_of_both(tensor: str, of: str) -> Iterator[Cause]:
             f"{sentence}; {tensor} = {of} * mask / (1 - p).",
             lambda e, scale=scale: e.inputs[of] * e.mask * scale(e.stage.p) if drops(e) else None,
         )
+    sentence = SCALES["scaled-by-p"][0]
+    yield Cause(
+        "scaled-by-p",
+        f"{sentence}, and where p is 0 nothing is; {tensor} = {of} * mask / (1 - p).",
+        lambda e: e.inputs[of] * e.mask / torch.tensor(e.stage.p) if e.stage.training else None,
+    )
     yield Cause(
         "active-in-evaluation",
         f"entries are dropped in evaluation: there {tensor} = {of}.",
@@ -115,6 +122,11 @@ def causes_of_a_share(tensor: str) -> Iterator[Cause]:
         "probability-reversed",
         "entries are kept with probability p: p is the probability to drop one.",
         lambda e: e.given[tensor] if near_share(e, e.stage.p) else None,
+    )
+    yield Cause(
+        "setting-ignored",
+        "half of all entries are kept whatever p is: mask = rng.random(x.shape) >= p.",
+        lambda e: e.given[tensor] if e.stage.training and near_share(e, 0.5) else None,
     )
 
 

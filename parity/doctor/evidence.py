@@ -21,6 +21,7 @@ class Cause:
     outer   computed from e.exact alone, a factor say, and so also from what another mistake has left there
     whole   of a shape alone, which is soon met by chance: named only if it explains every wrong shape
     parts   the two mistakes of which this is made
+    alone   never one of two: there are many of its sort
     """
 
     code: str
@@ -30,6 +31,7 @@ class Cause:
     outer: bool = False
     whole: bool = False
     parts: tuple["Cause", ...] = ()
+    alone: bool = False
 
     def in_run(self, e: "Evidence") -> "Cause | None":
         """The cause with the number that this run shows."""
@@ -81,6 +83,7 @@ class Evidence:
 
 Causes = Callable[..., Iterator[Cause]]
 KNOWN: dict[tuple[str, str], list[Causes]] = {}
+SLIPS: dict[str, list[Causes]] = {}
 ANY = ""  # in place of a kind or a tensor
 AXES = {
     "out": ("image", "channel", "row", "column"),
@@ -97,6 +100,16 @@ def causes(kind: str, *tensors: str) -> Callable[[Causes], Causes]:
     def register(function: Causes) -> Causes:
         for tensor in tensors:
             KNOWN.setdefault((kind, tensor), []).append(function)
+        return function
+
+    return register
+
+
+def slips_of(kind: str) -> Callable[[Causes], Causes]:
+    """The function below yields, for a tensor, what is asked after all other causes of the kind."""
+
+    def register(function: Causes) -> Causes:
+        SLIPS.setdefault(kind, []).append(function)
         return function
 
     return register

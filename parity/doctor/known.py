@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from importlib import import_module
 
 from parity import doctor
-from parity.doctor.evidence import ANY, KNOWN, Cause, Page
+from parity.doctor.evidence import ANY, KNOWN, SLIPS, Cause, Page
 from parity.kinds import KINDS
 
 HERE = ("known", "search", "picture", "diagnose", "explain")  # which stand above this file
@@ -30,6 +30,8 @@ def causes_of(kind: str, tensor: str) -> Iterator[Cause]:
     if kind not in KINDS or KINDS[kind].role != "optimizer":
         for function in KNOWN[ANY, ANY]:
             yield from function(tensor)
+    for function in SLIPS.get(kind, ()):
+        yield from function(tensor)
 
 
 def pages() -> dict[str, Page]:

@@ -8,7 +8,7 @@ run: a factor on top of another mistake, or two whose effects add up.
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,10 +80,8 @@ class Search:
                 if i not in rest or (e.case and e.case in tried) or len(tried) == TRIES:
                     continue
                 tried.add(e.case)
-                best = max(
-                    map(self.explanation, candidates(i)), key=lambda one: len(one.runs), default=None
-                )  # the first of equals
-                if best and best.runs:
+                best = self.best(candidates(i))
+                if best.runs:
                     found.append(best)
         for one in sorted(found, key=lambda one: len(one.runs)):
             others = [other.runs for other in found if other is not one]
@@ -91,6 +89,16 @@ class Search:
                 found.remove(one)
         whole = frozenset().union(*(one.runs for one in found)) == set(self.wrong)
         return found if whole else [one for one in found if self.is_likely(one)]
+
+    def best(self, causes: Iterable[Cause]) -> Explanation:
+        """The first of those that explain most; none is asked after one that explains all."""
+        best = Explanation(Cause("", "", None), frozenset())
+        for one in map(self.explanation, causes):
+            if len(one.runs) > len(best.runs):
+                best = one
+            if len(best.runs) == len(self.wrong):
+                break
+        return best
 
     def is_likely(self, one: Explanation) -> bool:
         """Where some runs stay unexplained: whether a cause explains half of them, in two cases at least."""
@@ -144,7 +152,7 @@ class Search:
     def double(self, i: int) -> Iterator[Cause]:
         """The pairs of causes that explain a run together. Neither does alone."""
         e, tensor = self.runs[i], self.tensor
-        simple = [c for c in self.known if not c.fit and not c.parts and self.shows(c, i)]
+        simple = [c for c in self.known if not (c.fit or c.parts or c.alone) and self.shows(c, i)]
         shown = self.distinct(simple, i)
         for inner in shown:
             under = self.under(inner, e)

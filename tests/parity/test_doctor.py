@@ -224,11 +224,11 @@ def mistakes_in_batch_norm():
         yield code, True, {"running_var": ((1 - momentum) * old_var + momentum * now).ravel()}
 
 
-def dropout(training=True, planted=None, mask=None):
+def dropout(training=True, planted=None, mask=None, p=0.3):
     rng = np.random.default_rng(3)
     inputs = {name: rng.standard_normal((4, 3, 2, 5)) for name in ("x", "dout")}
     inputs["mask"] = rng.integers(0, 2, inputs["x"].shape).astype(float) if mask is None else mask
-    return a_run("Dropout", nn.Dropout(0.3), inputs, training, planted)
+    return a_run("Dropout", nn.Dropout(p), inputs, training, planted)
 
 
 def mistakes_in_dropout():
@@ -245,6 +245,9 @@ def mistakes_in_dropout():
         yield "active-in-evaluation", False, {tensor: array * other / 0.7}, mask
         yield "scaled-in-evaluation", False, {tensor: array * 0.7}, mask
         yield "scaled-in-evaluation", False, {tensor: array / 0.7}, mask
+        yield "scaled-by-p", True, {tensor: np.inf * array}, np.ones_like(mask), 0.0
+    yield "setting-ignored", True, {"kept": np.array(0.5)}, mask
+    yield "setting-ignored", True, both(0.5), mask
     yield "mask-missing", True, {"dx": e.dout.numpy()}, mask
     yield "mask-missing", True, {"dx": e.dout.numpy() / 0.7}, mask
     yield "mask-drawn-again", True, {"dx": e.dout.numpy() * other / 0.7}, mask
