@@ -89,7 +89,7 @@ class TestCheck:
             pass
 
         checkup = parity.check(Mine)
-        assert checkup.ok and "ALL RIGHT: 1 of 1 classes. 15 cases hold. " in str(checkup)
+        assert checkup.ok and "ALL RIGHT: 1 of 1 classes. 16 cases hold. " in str(checkup)
 
     @pytest.mark.parametrize("reference", ["Conv2D", tn.Conv2D, nn.Conv2d])
     def test_a_class_of_any_name_needs_a_reference(self, reference):
@@ -418,7 +418,7 @@ class TestWhatMutantsFound:
             def forward(self, x):
                 return super().forward(x).tolist()
 
-        assert "out: is a list, expected a NumPy array" in str(parity.check(Lists))
+        assert "out is a list, expected a NumPy array" in str(parity.check(Lists))
 
 
 def row_of(tensor, ratio=0.5, remark=None, stage="fc", run=""):
