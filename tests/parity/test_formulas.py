@@ -100,6 +100,17 @@ class EpsOutside(tn.Adam):
             parameter.data[...] -= self.lr * change
 
 
+class TwiceWrong(tn.SGD):
+    """Weight decay has the wrong sign, and lr falls by itself."""
+
+    def step(self):
+        self.steps += 1
+        for parameter, b in zip(self.parameters, self.momentum_buffer, strict=True):
+            g = parameter.grad - self.weight_decay * parameter.data
+            b[...] = self.momentum * b + g
+            parameter.data[...] -= self.lr / self.steps * (g + self.momentum * b if self.nesterov else b)
+
+
 class DecayBySeven(tn.SGD):
     """A seventh of the decay: no number of the vocabulary."""
 
@@ -127,6 +138,9 @@ class HalfThroughVariance(plain.BatchNorm2D):
 class TestWholeClasses:
     def test_a_slip_is_named(self):
         assert codes_of(EpsOutside) == {"parentheses"}
+
+    def test_two_mistakes_in_two_lines_are_named(self):
+        assert codes_of(TwiceWrong) == {"decay-sign", "extra-factor"}
 
     def test_a_number_that_nobody_writes_is_not(self):
         assert codes_of(DecayBySeven) == {NO_KNOWN_CAUSE}
