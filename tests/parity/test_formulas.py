@@ -136,6 +136,7 @@ class HalfThroughVariance(plain.BatchNorm2D):
 
 
 class TestWholeClasses:
+    @pytest.mark.slow
     def test_a_slip_is_named(self):
         assert codes_of(EpsOutside) == {"parentheses"}
 
@@ -148,7 +149,7 @@ class TestWholeClasses:
     def test_terms_with_other_factors(self):
         assert codes_of(HalfThroughVariance) == {"extra-factor"}
 
-    @pytest.mark.parametrize("size", [1, 1e-3])
+    @pytest.mark.parametrize("size", [pytest.param(1, marks=pytest.mark.slow), 1e-3])
     def test_noise_on_the_weights_of_sgd_has_no_name(self, size):
         class SGD(tn.SGD):
             def step(self):
@@ -159,6 +160,7 @@ class TestWholeClasses:
 
         assert codes_of(SGD) == {NO_KNOWN_CAUSE}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("method", "size"), [("forward", 1.0), ("backward", 1e-3)])
     def test_noise_in_batch_normalisation_has_no_name(self, method, size):
         class BatchNorm2D(tn.BatchNorm2D):
