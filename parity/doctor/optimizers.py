@@ -89,7 +89,7 @@ class Optimizer:
             if not wrong.keys() & too.keys():
                 lines = with_lines(self.lines, **wrong, **too)
                 yield Cause(
-                    f"{one.code}, {other.code}",
+                    one.code,
                     f"{one.sentence} {other.sentence}",
                     lambda e, lines=lines: self.predicted(e, lines),
                     parts=(one, other),
