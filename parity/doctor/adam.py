@@ -92,6 +92,8 @@ def adam_causes(tensor: str) -> Iterator[Cause]:
         ("v", "v is the larger of beta2 * v and g * g", "maximum(beta2 * v, g ** 2)"),
         ("v", "v is the larger of its two terms, not their sum", "maximum(beta2 * v, (1 - beta2) * g ** 2)"),
         ("v", "v is the largest g * g", "maximum(v, g ** 2)"),
+        ("m", "m weighs g by 1 - beta2", "beta1 * m + (1 - beta2) * g"),
+        ("v", "v weighs g * g by 1 - beta1", "beta2 * v + (1 - beta1) * g ** 2"),
     ):
         yield mistake("average-weights", f"{what}: {averages}.", **{name: wrong})
     for what, one, other in (
@@ -153,13 +155,26 @@ def adam_causes(tensor: str) -> Iterator[Cause]:
         data="data - lr * (change + weight_decay * data)",
     )
     yield from adam.decay_causes()
+    yield mistake(
+        "decay-ignored",
+        f"weight decay enters m and not v: {DECAY}.",
+        v="beta2 * v + (1 - beta2) * grad ** 2",
+    )
+    yield mistake(
+        "parentheses", f"the power is taken of 1 - beta1: {correction}.", m_hat="m / (1 - beta1) ** t"
+    )
+    yield mistake(
+        "parentheses", f"the power is taken of 1 - beta2: {correction}.", v_hat="v / (1 - beta2) ** t"
+    )
     yield mistake("wrong-sign", f"the step has the wrong sign: {step}.", data="data + lr * change")
+    pairs = list(adam.pairs())  # of the mistakes so far, the frequent ones
     yield from other_rules(adam, step)
     yield from starts(adam)
     yield from adam.gradient_causes()
     yield from adam.rate_causes("change")
     yield from adam.setting_causes(OTHER_SETTINGS)
     yield from adam.slip_causes(VOCABULARY)
+    yield from pairs
 
 
 def other_rules(adam: Optimizer, step: str) -> Iterator[Cause]:
@@ -192,7 +207,7 @@ def other_rules(adam: Optimizer, step: str) -> Iterator[Cause]:
 
 def starts(adam: Optimizer) -> Iterator[Cause]:
     """m or v is not 0 before the first step, or both are one array."""
-    right = {name: expression for name, expression in adam.expressions() if name in "mv"}
+    right = dict(line.split(" = ", 1) for line in LINES)
     for name, value, what in (
         ("m", "g", "the first gradient"),
         ("v", "g ** 2", "the square of the first gradient"),

@@ -157,14 +157,14 @@ def lines_of_batch_norm(tensor: str) -> Iterator[Cause]:
                 lambda e, name=name, number=number: predicted(e, tensor, BY_SUMS, **{name: number}),
                 alone=True,
             )
+    name = NAMES.get(tensor, tensor)
+    for lines in dict.fromkeys(needed_for(name, lines) for lines in (BY_SUMS, BY_MEANS, BY_CHAIN_RULE)):
+        for slip in slips(lines, VOCABULARY):
+            predict = lambda e, lines=slip.lines: predicted(e, tensor, lines)  # noqa: E731
+            yield Cause(slip.code, slip.sentence, predict, alone=True)
     if tensor in TERMS:
         yield Cause(
             "extra-factor",
             f"{tensor} is made of its terms, but not every term has the factor 1: {TERMS[tensor]}.",
             lambda e: combined(e.given[tensor], terms_of(e, tensor)),
         )
-    name = NAMES.get(tensor, tensor)
-    for lines in dict.fromkeys(needed_for(name, lines) for lines in (BY_SUMS, BY_MEANS, BY_CHAIN_RULE)):
-        for slip in slips(lines, VOCABULARY):
-            predict = lambda e, lines=slip.lines: predicted(e, tensor, lines)  # noqa: E731
-            yield Cause(slip.code, slip.sentence, predict, alone=True)

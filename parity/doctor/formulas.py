@@ -240,10 +240,10 @@ def parsed(text: str) -> ast.expr:
 PAGES = [
     Page(
         "other-name",
-        kind="Adam",
+        kind="SGD",
         what="One name stands where another is meant.",
-        right="m[...] = beta1 * m + (1 - beta1) * g",
-        wrong="m[...] = beta1 * m + (1 - beta2) * g",
+        right="change = g + self.momentum * b if self.nesterov else b",
+        wrong="change = parameter.grad + self.momentum * b if self.nesterov else b",
         why="A line that was copied, and not changed everywhere. Read it aloud beside the formula.",
     ),
     Page(

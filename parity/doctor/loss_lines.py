@@ -143,7 +143,7 @@ OTHER_LOSSES: tuple[tuple[str, Callable[[Tensor, Tensor], Tensor]], ...] = (
     ("half the squared error of the logits", lambda z, y: ((z - y) ** 2).sum() / 2),
     ("the absolute error of the probabilities", lambda z, y: (z.softmax(1) - y).abs().sum()),
     ("the binary cross-entropy of the probabilities, one a class",
-     lambda z, y: functional.binary_cross_entropy(z.softmax(1), y, reduction="sum")),
+     lambda z, y: -(y * z.log_softmax(1) + (1 - y) * (-z.softmax(1)).log1p()).sum()),
     ("the binary cross-entropy of the logits, one a class",
      lambda z, y: functional.binary_cross_entropy_with_logits(z, y, reduction="sum")),
     ("a hinge loss", hinge),

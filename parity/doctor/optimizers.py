@@ -8,7 +8,7 @@ import numpy as np
 
 from parity.bounds import Array
 from parity.doctor.evidence import Cause, Evidence, Page
-from parity.doctor.formulas import Lines, Vocabulary, computed, slips, too_late
+from parity.doctor.formulas import Lines, Vocabulary, computed, slips, too_late, with_lines
 
 DECAY = "g = grad + weight_decay * data comes first"
 GRADIENT = "g = grad + weight_decay * data"
@@ -67,6 +67,7 @@ class Optimizer:
 
     def __init__(self, tensor: str, lines: Lines, start: Mapping[str, Any], settings: Mapping[str, Any]):
         self.tensor, self.lines, self.start, self.settings = tensor, lines, start, settings
+        self.made: list[tuple[Cause, dict[str, str]]] = []  # by mistake(), with its expressions
 
     def predicted(self, e: Evidence, lines: Lines, **forced: Any) -> Array:
         given = dict(e.settings)
@@ -77,8 +78,22 @@ class Optimizer:
 
     def mistake(self, code: str, sentence: str, **wrong: str) -> Cause:
         """The cause in which these names are computed by other expressions."""
-        lines = tuple(f"{name} = {wrong.get(name, right)}" for name, right in self.expressions())
-        return Cause(code, sentence, lambda e: self.predicted(e, lines))
+        lines = with_lines(self.lines, **wrong)
+        cause = Cause(code, sentence, lambda e: self.predicted(e, lines))
+        self.made.append((cause, wrong))
+        return cause
+
+    def pairs(self) -> Iterator[Cause]:
+        """Two mistakes at once, in different lines."""
+        for (one, wrong), (other, too) in itertools.combinations(self.made, 2):
+            if not wrong.keys() & too.keys():
+                lines = with_lines(self.lines, **wrong, **too)
+                yield Cause(
+                    one.code,
+                    f"{one.sentence} {other.sentence}",
+                    lambda e, lines=lines: self.predicted(e, lines),
+                    parts=(one, other),
+                )
 
     def here_alone(self, cause: Cause) -> Cause:
         """The same where the other parameters are right."""
@@ -87,11 +102,6 @@ class Optimizer:
             cause.sentence,
             lambda e: cause.predict(e) if others_are_right(e, self.tensor) else None,
         )
-
-    def expressions(self) -> Iterator[tuple[str, str]]:
-        for line in self.lines:
-            name, _, expression = line.partition(" = ")
-            yield name, expression
 
     def decay_causes(self) -> Iterator[Cause]:
         sentence = "weight decay leaves this parameter out: PyTorch decays them all, biases too; "

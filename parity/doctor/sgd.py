@@ -70,7 +70,6 @@ def sgd_causes(tensor: str) -> Iterator[Cause]:
     )
     yield from sgd.decay_causes()
     yield mistake("wrong-sign", "the step has the wrong sign: data -= lr * b.", data="data + lr * change")
-    yield from sgd.gradient_causes()
     yield from sgd.rate_causes("change")
     yield mistake(
         "nesterov-formula",
@@ -87,8 +86,11 @@ def sgd_causes(tensor: str) -> Iterator[Cause]:
         f"the gradient enters the buffer by 1 - momentum from the second step on: PyTorch has {b}.",
         b="momentum * b + g if t > 1 else (1 - momentum) * g",
     )
+    pairs = list(sgd.pairs())  # of the mistakes so far, the frequent ones
+    yield from sgd.gradient_causes()
     yield from sgd.setting_causes(OTHER_SETTINGS)
     yield from sgd.slip_causes(VOCABULARY)
+    yield from pairs
 
 
 PAGES = [

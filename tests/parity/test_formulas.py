@@ -100,6 +100,17 @@ class EpsOutside(tn.Adam):
             parameter.data[...] -= self.lr * change
 
 
+class TwiceWrong(tn.SGD):
+    """Weight decay has the wrong sign, and lr falls by itself."""
+
+    def step(self):
+        self.steps += 1
+        for parameter, b in zip(self.parameters, self.momentum_buffer, strict=True):
+            g = parameter.grad - self.weight_decay * parameter.data
+            b[...] = self.momentum * b + g
+            parameter.data[...] -= self.lr / self.steps * (g + self.momentum * b if self.nesterov else b)
+
+
 class DecayBySeven(tn.SGD):
     """A seventh of the decay: no number of the vocabulary."""
 
@@ -125,8 +136,12 @@ class HalfThroughVariance(plain.BatchNorm2D):
 
 
 class TestWholeClasses:
+    @pytest.mark.slow
     def test_a_slip_is_named(self):
         assert codes_of(EpsOutside) == {"parentheses"}
+
+    def test_two_mistakes_in_two_lines_are_named(self):
+        assert codes_of(TwiceWrong) == {"decay-sign", "extra-factor"}
 
     def test_a_number_that_nobody_writes_is_not(self):
         assert codes_of(DecayBySeven) == {NO_KNOWN_CAUSE}
@@ -134,7 +149,7 @@ class TestWholeClasses:
     def test_terms_with_other_factors(self):
         assert codes_of(HalfThroughVariance) == {"extra-factor"}
 
-    @pytest.mark.parametrize("size", [1, 1e-3])
+    @pytest.mark.parametrize("size", [pytest.param(1, marks=pytest.mark.slow), 1e-3])
     def test_noise_on_the_weights_of_sgd_has_no_name(self, size):
         class SGD(tn.SGD):
             def step(self):
@@ -145,6 +160,7 @@ class TestWholeClasses:
 
         assert codes_of(SGD) == {NO_KNOWN_CAUSE}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("method", "size"), [("forward", 1.0), ("backward", 1e-3)])
     def test_noise_in_batch_normalisation_has_no_name(self, method, size):
         class BatchNorm2D(tn.BatchNorm2D):
