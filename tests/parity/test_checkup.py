@@ -415,7 +415,7 @@ class TestWhatMutantsFound:
             def forward(self, x):
                 return super().forward(x).tolist()
 
-        assert "out: is a list, expected a NumPy array" in str(parity.check(Lists))
+        assert "out is a list, expected a NumPy array" in str(parity.check(Lists))
 
 
 def row_of(tensor, ratio=0.5, remark=None, stage="fc", run=""):
