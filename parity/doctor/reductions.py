@@ -84,7 +84,7 @@ def biases_as_a_list() -> Iterator[Cause]:
     for axes in subsets(4):
         yield Cause(
             "over-other-axes",
-            f"dbias is the sum of dout over {in_words(axes)}, as one list: it is the sum over all axes but 1.",
+            f"dbias is the sum of dout over {in_words(axes)}, as a list: it is that over all axes but 1.",
             lambda e, axes=axes: e.dout.numpy().sum(axis=axes).ravel(),
         )
 
