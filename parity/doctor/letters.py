@@ -82,7 +82,7 @@ def letters_of(kind: str, tensor: str) -> Iterator[Cause]:
             factors = [first, second]
             factors[place] = own.translate(str.maketrans(a + b, b + a))
             yield cause_of(
-                "kernel-transposed" if a + b == "ij" else "axes-swapped",
+                "kernel-transposed" if a + b == "ij" and tensor != "dweight" else "axes-swapped",
                 tensor,
                 f"reads {name} with two axes exchanged, {NAMES[a]} and {NAMES[b]}",
                 f"{','.join(factors)}->{right}",

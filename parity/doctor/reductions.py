@@ -79,6 +79,16 @@ def biases_over_other_axes() -> Iterator[Cause]:
             )
 
 
+@causes("Conv2D", "dbias")
+def biases_as_a_list() -> Iterator[Cause]:
+    for axes in subsets(4):
+        yield Cause(
+            "over-other-axes",
+            f"dbias is the sum of dout over {in_words(axes)}, as a list: it is that over all axes but 1.",
+            lambda e, axes=axes: e.dout.numpy().sum(axis=axes).ravel(),
+        )
+
+
 @causes("MaxPool2D", "out")
 @causes("AvgPool2D", "out")
 def windows_over_other_axes() -> Iterator[Cause]:
