@@ -36,6 +36,22 @@ def test_the_second_set_is_large_enough_and_repeats_no_bug_of_the_first():
     assert not {(b["kind"], b["truth"]) for b in first} & {(b["kind"], b["truth"]) for b in second}
 
 
+def test_the_third_set_is_large_enough_and_most_of_it_is_about_a_plain_cnn():
+    bugs = verify_bugs.read_bugs(["bugs3.jsonl"])
+    rest = sum(bug["kind"] in ("BatchNorm2D", "Dropout", "Flatten") for bug in bugs)
+    assert len(bugs) >= 220 and len(bugs) / 5 < rest < len(bugs) / 2.5
+    assert sum(bug["mistakes"] == 2 for bug in bugs) >= 25
+
+
+def test_a_bug_that_does_what_one_before_it_does_is_found_in_whatever_words():
+    bugs = [b for b in verify_bugs.read_bugs(["bugs3.jsonl"]) if b["kind"] == "Dense"][:3]
+    again = bugs[0] | {"name": "again", "new": f"{bugs[0]['new']} + 0"}
+    effects = [verify_bugs.effect(bug) for bug in (*bugs, again)]
+    assert not list(verify_bugs.repeats(bugs, effects[:3], 0))
+    (line,) = verify_bugs.repeats([*bugs, again], effects, 3)
+    assert line == f"{again['plain']} again repeats {bugs[0]['plain']} {bugs[0]['name']}"
+
+
 @pytest.mark.slow
 def test_every_bug_is_one_and_what_is_called_right_is_right(capsys):
     assert not verify_bugs.main(), capsys.readouterr().out
