@@ -137,7 +137,8 @@ def run_model(cls: type, case: Case) -> dict[str, Run]:
         }
         set_arrays(part, own)
     runs = {name: run_stages(model, parts, loss_fn=loss_fn, **data) for name, data in case.runs.items()}
-    check_unwatched(model, parts, runs["third"], **case.runs["third"], loss_fn=loss_fn)
-    check_parameters(model, parts, runs["third"])
+    last, data = [*case.runs.items()][-1]
+    check_unwatched(model, parts, runs[last], **data, loss_fn=loss_fn)
+    check_parameters(model, parts, runs[last])
     runs["isolated"] = run_each(parts, case.isolated)
     return runs
