@@ -39,7 +39,7 @@ def dx_causes() -> Iterator[Cause]:
         )
     yield Cause(
         "mask-drawn-again",
-        f"backward draws a mask of its own: {formula}.",
+        f"dx is 0 at other places than out, as if backward had a mask of its own: {formula}.",
         lambda e: dropped(e, "dx", "dout") if drops(e) else None,
     )
 

@@ -52,7 +52,7 @@ CHANGES: tuple[tuple[str, str, Change], ...] = (
     ("first-skipped", "leaves out the first {}: counting starts at 0", some(lambda n: slice(1, n))),
     ("first-only", "has only the first {}: a return inside the loop, or an index that stays 0",
      some(lambda n: slice(0, 1))),
-    ("last-only", "has only the last {}: a line stands outside its loop", some(lambda n: slice(n - 1, n))),
+    ("last-only", "has only the last {}: a line stands outside its loop, or what empties the array stands inside", some(lambda n: slice(n - 1, n))),
     ("index-fixed", "takes {} 0 for every one: an index is 0 where the loop's is meant", fixed(0)),
     ("index-fixed", "takes the last {} for every one: the index is that of a loop that is over", fixed(-1)),
     ("reversed", "is read in reverse, the last {} first", lambda array, axis: array.flip(axis)),

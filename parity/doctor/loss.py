@@ -128,7 +128,7 @@ def overflow_causes(tensor: str) -> Iterator[Cause]:
         (
             "log-of-softmax",
             lambda z: z.amax(1, keepdim=True),
-            "a probability rounds to 0, and its logarithm is infinite",
+            "an exp overflows, or a probability rounds to 0 and its logarithm is infinite",
         ),
         (
             "max-of-batch",
