@@ -245,7 +245,7 @@ def orders(tensor: str) -> Iterator[Cause]:
         for misread in (reordered, reordered_back):
             yield Cause(
                 "reading-order",
-                f"{tensor} has the right numbers at the wrong places: a reshape reads them in another order of axes.",
+                f"{tensor} has the right numbers at the wrong places: look at its reshape and transpose.",
                 lambda e, order=order, misread=misread: misread(e.exact[tensor], order),
             )
 
