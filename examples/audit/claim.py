@@ -15,12 +15,12 @@ from typing import Any
 
 HOUSE = Path(__file__).parents[2]
 CONFIRMED, CONDITIONS, WRONG = "confirmed", "confirmed with conditions", "wrong as printed"
-NOT_SHOWN, NOT_CHECKED = "not shown", "not checked here"
+ANSWERED, NOT_SHOWN, NOT_CHECKED = "a question, answered", "not shown", "not checked here"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What came out: one of the five verdicts, and the numbers that it rests on."""
+    """What came out: one of the six verdicts, and the numbers that it rests on."""
 
     verdict: str
     computed: str
@@ -75,6 +75,11 @@ def only_if(computed: str) -> Finding:
 
 def wrong(computed: str) -> Finding:
     return Finding(WRONG, computed)
+
+
+def answered(computed: str) -> Finding:
+    """The chapter asks and states nothing: here is the answer."""
+    return Finding(ANSWERED, computed)
 
 
 def open_(computed: str) -> Finding:

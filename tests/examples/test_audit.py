@@ -16,6 +16,7 @@ from examples.audit import filters, networks, training
 from examples.audit import summary as audit
 from examples.audit import zoo as audit_zoo
 from examples.audit.claim import (
+    ANSWERED,
     CLAIMS,
     CONDITIONS,
     CONFIRMED,
@@ -96,6 +97,12 @@ def test_forty_statements_of_every_section_each_with_what_computes_it():
         (in_words(zoo.count_verdict("25M", 25_557_032), ""), CONDITIONS),
         (placed(98.75, np.array([98.6, 98.7, 98.9])), CONFIRMED),
         (placed(99.75, np.array([98.6, 98.7, 98.9])), WRONG),
+        (networks.millions_of_images(300_000, 4000), CONDITIONS),
+        (networks.millions_of_images(3_000_000, 4000), CONFIRMED),
+        (networks.millions_of_images(300_000, 400), WRONG),
+        (filters.exactly_warned("so", ["so"], 0), CONFIRMED),
+        (filters.exactly_warned("so", ["other"], 0), WRONG),
+        (filters.exactly_warned("so", [], 0), WRONG),
         (every_epoch((1, 2), np.array([[1.1, 2.1], [0.9, 2.0]]), 1), CONFIRMED),
         (every_epoch((1, 9), np.array([[1.1, 2.1], [0.9, 2.0]]), 1), CONDITIONS),
         (every_epoch((8, 9), np.array([[1.1, 2.1], [0.9, 2.0]]), 1), WRONG),
@@ -108,12 +115,12 @@ def test_a_comparison_gives_the_verdict_that_it_should(found, verdict):
 EXPECTED = {
     CONFIRMED: "tinycnn relu pooling dense convolution same_mathematics after_conv1 after_fc parameters "
     "one_image weight_sharing fewer_parameters filter_shape first_maps thirteen_thousand "
-    "parameters_of_resnet50 millions_of_vgg16 top1_of_alexnet third_convolution second_maps",
+    "parameters_of_resnet50 millions_of_vgg16 top1_of_alexnet third_convolution second_maps tight_layout",
     CONDITIONS: "one_line flatten correlation update millions_of_resnet50 top1_of_resnet50 "
     "millions_of_vit_b_16 epoch_loss lines_of_a_layer lines_of_backward top1_of_efficientnet_b0 "
     "top1_of_vit_b_16",
-    WRONG: "tight_layout",
-    NOT_CHECKED: "minutes millions accuracy_torch edges optimal translation",
+    ANSWERED: "third_convolution_parameters",
+    NOT_CHECKED: "minutes accuracy_torch edges optimal translation",
 }
 
 
@@ -176,14 +183,15 @@ def test_what_the_chapter_says_of_mnist_is_not_asked_of_other_digits(lab):
         ("seed_42", (98.6, 98.7, 98.8, 98.9), CONFIRMED),
         ("test_set", (98.6, 98.6, 98.6, 98.6), CONDITIONS),
         ("test_set", (98.7, 98.7, 98.7, 98.7), CONFIRMED),
-        ("third_convolution_helps", (98.6, 98.7, 98.8, 98.9), WRONG),
-        ("third_convolution_helps", (97.0, 97.2, 97.4, 97.3), CONFIRMED),
+        ("third_convolution_helps", (98.6, 98.7, 98.8, 98.9), "no, it is worse: -0."),
+        ("third_convolution_helps", (97.0, 97.2, 97.4, 97.3), "yes: +0."),
         ("third_convolution_helps", (98.3, 98.1, 98.2, 98.2), NOT_SHOWN),
         ("average_pooling", (98.6, 98.7, 98.8, 98.9), NOT_SHOWN),
         ("mlp", (98.6, 98.7, 98.8, 98.9), CONFIRMED),
-        ("average_pooling", (99.6, 99.7, 99.6, 99.7), CONFIRMED),
-        ("parameter_efficiency", (98.6, 98.7, 98.8, 98.9), CONFIRMED),
-        ("parameter_efficiency", (93.6, 93.7, 93.8, 93.9), WRONG),
+        ("average_pooling", (99.6, 99.7, 99.6, 99.7), "max pooling is better; average - max: -0."),
+        ("average_pooling", (97.6, 97.8, 97.6, 97.8), "average pooling is better; average - max: +1."),
+        ("parameter_efficiency", (98.6, 98.7, 98.8, 98.9), "the CNN: 12,810"),
+        ("parameter_efficiency", (93.6, 93.7, 93.8, 93.9), "the MLP: 12,810"),
     ],
 )
 def test_a_verdict_follows_the_accuracies(name, cnn, verdict, digits, tmp_path, monkeypatch):
@@ -195,7 +203,9 @@ def test_a_verdict_follows_the_accuracies(name, cnn, verdict, digits, tmp_path, 
         "AveragePooling": (98.6, 98.8, 98.7, 98.9),
         "SmallMLP": (94.0, 94.2, 94.1, 94.3),
     }
-    assert judge(NAMES[name], planted(digits, tmp_path, MNISTCNN=cnn, **others)).verdict == verdict
+    found = judge(NAMES[name], planted(digits, tmp_path, MNISTCNN=cnn, **others))
+    answer = found.verdict == ANSWERED and found.computed.startswith(verdict)
+    assert answer or found.verdict == verdict, found
 
 
 @pytest.mark.parametrize("axis", [1, 2])
