@@ -48,6 +48,11 @@ class Lab:
         """(seeds,): test accuracy after the last epoch, in percent."""
         return self.by_epoch(model, "test_accuracy", backend)[:, -1]
 
+    def chapters_run(self, what: str) -> np.ndarray:
+        """Of each epoch of the chapter's own loop from its seed: see experiments.chapter.train. On MNIST."""
+        [log] = seeds.logs(self.results, self.mnist(), "MNISTCNN", "chapter", [42], 5)
+        return np.array([entry[what] for entry in log])
+
     @cached_property
     def networks(self) -> list[torch.nn.Module]:
         """Trained MNISTCNNs of three seeds, for what no log tells."""
