@@ -1,11 +1,14 @@
 """The exercises: what they state or suggest."""
 
-from examples.audit.claim import answered, claim, exactly, holds, open_
-from examples.common.models import TorchThirdConvolution
+import numpy as np
+import torch
+
+from examples.audit.claim import answered, claim, exactly, holds, only_if, open_, wrong
+from examples.common.models import TorchThirdConvolution, start
 from examples.common.statistics import paired
 from examples.exercises.third_convolution import in_words, parameter_changes
 from examples.experiments.compare_mlp import parameter_count
-from examples.experiments.shapes import trace
+from examples.experiments.shapes import outputs, trace
 from examples.experiments.zoo import count
 from tinycnn_torch import MLP, MNISTCNN
 
@@ -64,3 +67,42 @@ def parameter_efficiency(lab):
     if not found.winner:
         return open_(text)
     return answered(f"{'the CNN' if found.winner == 1 else 'the MLP'}: {text}")
+
+
+@claim("exercise 31.3", "conv2's maps are more abstract than conv1's", by="examples.exercises 31.3")
+def more_abstract(lab):
+    """Abstract has no number. Here: how much of what a map answers is explained by the digit's class."""
+    lab.chapters_recipe()
+    images, labels = torch.from_numpy(lab.dataset.test_images[:2000]), lab.dataset.test_labels[:2000]
+    untrained = [start("MNISTCNN", "torch", seed) for seed in range(len(lab.networks))]
+    shares = ([told_apart(network, images, labels) for network in some] for some in (lab.networks, untrained))
+    return abstraction(*map(np.array, shares))
+
+
+def told_apart(network: torch.nn.Module, images: torch.Tensor, labels: np.ndarray) -> list[float]:
+    """Of relu1 and of relu2: the share of the variance of a map's mean that lies between classes.
+
+    0: the map answers alike to all digits; 1: to all images of a digit alike. The mean over maps that answer.
+    """
+    stages, found = outputs(network, images), []
+    for stage in ("relu1", "relu2"):
+        answers = stages[stage].mean(dim=(2, 3)).numpy()  # (N, maps)
+        answers = answers[:, answers.std(axis=0) > 0]
+        centres = np.stack([answers[labels == label].mean(axis=0) for label in np.unique(labels)])
+        expected = centres[np.searchsorted(np.unique(labels), labels)]
+        found.append(float((expected.var(axis=0) / answers.var(axis=0)).mean()))
+    return found
+
+
+def abstraction(trained: np.ndarray, untrained: np.ndarray):
+    """(networks, 2) shares of relu1 and relu2. A condition at best: that this measures abstraction."""
+    gain = paired(trained[:, 1], trained[:, 0])
+    before, after = ([f"{share:.2f}" for share in shares.mean(axis=0)] for shares in (untrained, trained))
+    text = f"classes explain {after[0]} of what a map of conv1 answers, {after[1]} of conv2; "
+    text += f"in untrained networks {before[0]} and {before[1]}"
+    if gain.winner == 0:
+        return open_(text)
+    if gain.winner < 0:
+        return wrong(text)
+    learned = paired(trained[:, 1] - trained[:, 0], untrained[:, 1] - untrained[:, 0]).winner == 1
+    return only_if(f"{text}: in this measure" + ("" if learned else ", and without training as well"))

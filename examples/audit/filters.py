@@ -9,7 +9,16 @@ from examples.audit.claim import claim, confirmed, exactly, holds, only_if, open
 from examples.audit.networks import traced
 from examples.common.figures import image_grid
 from examples.common.statistics import paired
-from examples.experiments.edges import edge_share, first_filters, fixed_accuracies, p_value, untrained_filters
+from examples.experiments.edges import (
+    GRADIENT,
+    LINES,
+    edge_share,
+    first_filters,
+    fixed_accuracies,
+    p_value,
+    untrained_filters,
+)
+from examples.experiments.train_tinycnn import filters_of
 from tinycnn_torch import MNISTCNN
 
 PRINTED_RANGE = (-0.702, 0.590)
@@ -90,3 +99,32 @@ def optimal(lab):
     if winners == [1, 1]:
         return confirmed(text)
     return wrong(text) if min(winners) < 0 else open_(f"{text} with {len(lab.networks)} networks of each")
+
+
+@claim("31.3", "TinyCNN's filters resemble edge detectors", by="examples.train_tinycnn")
+def tinycnn_edges(lab):
+    """20 networks on our line patterns: those of chapter 25 are not here."""
+    before, after = np.swapaxes([filters_of(seed) for seed in range(20)], 0, 1)
+    return edges_or_lines(before, after)
+
+
+def edges_or_lines(before: np.ndarray, after: np.ndarray):
+    """(networks, F, 3, 3) before and after training: do shares of edges grow, and more than those of lines?
+
+    Confirmed if edges grow and exceed lines, wrong if they do not grow and lines do.
+    """
+
+    def shares(filters: np.ndarray, span: np.ndarray) -> np.ndarray:
+        return edge_share(filters, span).reshape(filters.shape[:2]).mean(axis=1)  # (networks,)
+
+    edge, line = ((shares(before, span), shares(after, span)) for span in (GRADIENT, LINES))
+    gains, lead = [paired(new, old) for old, new in (edge, line)], paired(edge[1], line[1])
+    text = (
+        f"share of the energy before and after training on our line patterns: edges {edge[0].mean():.2f} and "
+        f"{edge[1].mean():.2f}, lines {line[0].mean():.2f} and {line[1].mean():.2f} ({len(before)} networks)"
+    )
+    if gains[0].winner == 1:
+        return confirmed(text) if lead.winner == 1 else only_if(f"{text}: line detectors at least as much")
+    if gains[0].winner == -1 or gains[1].winner == 1:
+        return wrong(f"{text}: they do not become edges")
+    return open_(text)

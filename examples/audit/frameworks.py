@@ -81,6 +81,29 @@ def begins(make: Callable[[], Any]):
     )
 
 
+@claim("31.5", "model.compile(...) and model.fit(...) train the Keras network", by="examples.frameworks")
+def keras_fit(lab):
+    needs("keras_model")
+    from examples.frameworks.keras_model import keras, layers
+
+    keras.utils.set_random_seed(0)
+    conv = {"activation": "relu"}
+    stages = [layers.Conv2D(16, 3, **conv), layers.MaxPooling2D(2), layers.Conv2D(32, 3, **conv)]
+    model = keras.Sequential(
+        [keras.Input((28, 28, 1)), *stages, layers.MaxPooling2D(2), layers.Flatten(), layers.Dense(10)]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer="adam", loss=loss, metrics=["accuracy"])
+    x_train = lab.dataset.train_images[:640].transpose(0, 2, 3, 1)
+    fitted = model.fit(x_train, lab.dataset.train_labels[:640], epochs=5, batch_size=64, verbose=0)
+    return falls(fitted.history["loss"])
+
+
+def falls(losses: list[float]):
+    text = f"the loss falls from {losses[0]:.2f} to {losses[-1]:.2f} in {len(losses)} epochs of 640 images"
+    return holds(bool(losses[-1] < losses[0]), text if losses[-1] < losses[0] else f"losses {losses}")
+
+
 @claim("31.5", "Keras's optimizer='adam' steps as PyTorch's Adam does", by="examples.frameworks")
 def adam_epsilon(lab):
     """The first step under a gradient of 1, and under one of 1e-6, where epsilon counts."""

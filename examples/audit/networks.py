@@ -13,7 +13,7 @@ import tinycnn_torch as tt
 from examples.audit.claim import NotHereError, claim, confirmed, exactly, holds, only_if, rounded, wrong
 from examples.common.data import MEAN, STD
 from examples.experiments.ladder import six_loops
-from examples.experiments.shapes import ShapeRow, trace
+from examples.experiments.shapes import ShapeRow, outputs, trace
 from examples.experiments.train_tinycnn import line_patterns
 from examples.experiments.zoo import count
 from examples.side_by_side.lines import code_lines
@@ -229,6 +229,70 @@ def traced() -> dict[str, ShapeRow]:
 def parameters(lab):
     sizes = {count(tt.MNISTCNN()), sum(a.size for a in tn.MNISTCNN(rng=rng()).state_dict().values())}
     return exactly({12_810}, sizes) if len(sizes) > 1 else exactly(12_810, sizes.pop())
+
+
+class PrintedMNISTCNN(nn.Module):
+    """The chapter's class, as far as print shows it."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 16, kernel_size=3)
+        self.conv2 = nn.Conv2d(16, 32, kernel_size=3)
+        self.pool = nn.MaxPool2d(2, 2)
+        self.flatten = nn.Flatten()
+        self.fc = nn.Linear(32 * 5 * 5, 10)
+
+
+PRINTED_MODEL = """MNISTCNN(
+(conv1): Conv2d(1, 16, kernel_size=(3, 3), stride=(1, 1))
+(conv2): Conv2d(16, 32, kernel_size=(3, 3), stride=(1, 1))
+(pool): MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)
+(flatten): Flatten(start_dim=1, end_dim=-1)
+(fc): Linear(in_features=800, out_features=10, bias=True)
+)"""
+
+
+@claim("31.2", "print(cnn_model) shows conv1, conv2, pool, flatten, fc with their settings", by="parity")
+def printed_model(lab):
+    return printed_alike(PRINTED_MODEL, repr(PrintedMNISTCNN()).removeprefix("Printed"))
+
+
+def printed_alike(printed: str, ours: str):
+    """Line by line; blanks at the beginning of a line do not count."""
+    left, right = ([line.strip() for line in text.splitlines()] for text in (printed, ours))
+    other = [line for line in right if line not in left]
+    text = f"{len(right)} lines, PyTorch {torch.__version__}"
+    return holds(left == right, f"{text}; not printed so: {other}" if other else text)
+
+
+@claim("31.2", "convolutions are equivariant: a moved image gives moved maps", by="examples.compare_mlp")
+def equivariance(lab):
+    """The chapter says translation invariance. Inside an empty border; conv1, pool1 and the logits."""
+    return moves_with(tt.MNISTCNN().double())
+
+
+def moves_with(model: nn.Module):
+    """What stages conv1, pool1 and fc make of a random 12 x 12 patch that moves by 1 and by 2 pixels.
+
+    Wrong unless conv1's maps move by as many pixels; confirmed if pool1's and fc's do what they should for
+    an invariant network as well.
+    """
+    image = np.zeros((1, 1, 28, 28))
+    image[..., 8:20, 8:20] = rng().random((12, 12))
+    still, *moved = (outputs(model, torch.from_numpy(np.roll(image, by, axis=3))) for by in (0, 1, 2))
+
+    def off(stage: str, by: int, pixels: int) -> float:
+        expected = torch.roll(still[stage], pixels, 3) if pixels else still[stage]
+        return float((moved[by - 1][stage] - expected).abs().max())
+
+    conv = max(off("conv1", 1, 1), off("conv1", 2, 2))
+    pool, logits = (off("pool1", 2, 1), off("pool1", 1, 0)), off("fc", 2, 0)
+    text = f"conv1's maps of an image moved by 1 and by 2 pixels are {conv:.0e} from the moved maps, "
+    text += f"pool1's by 2 {pool[0]:.0e}; "
+    text += f"by 1 they are other maps ({pool[1]:.0e}), and so are logits ({logits:.0e})"
+    if conv > 1e-12:
+        return wrong(text)
+    return only_if(f"{text}: equivariant, not invariant") if logits > 1e-9 else confirmed(text)
 
 
 @claim("31.2", "one image (1, 1, 28, 28) gives (1, 10)", by="examples.shapes")

@@ -4,11 +4,13 @@ Our seeds draw weights and batches from the same distributions as the chapter's 
 of random numbers: a printed value is right if it could be one more of ours.
 """
 
+import dataclasses
+
 import numpy as np
 import torch
 from torch import nn
 
-from examples.audit.claim import claim, confirmed, exactly, holds, only_if, wrong
+from examples.audit.claim import claim, confirmed, exactly, holds, only_if, open_, wrong
 from examples.audit.lab import spread, standing
 from examples.common.models import start
 from examples.common.statistics import paired
@@ -162,6 +164,38 @@ def translation(lab):
     if spared.winner != 1:
         return wrong(text)
     return only_if(f"{text}: less harmed, not invariant") if (cnn[0] - cnn[2]).mean() > 1 else confirmed(text)
+
+
+@claim("31.2", "a CNN is better because it exploits the spatial structure", by="examples.lessons")
+def locality(lab):
+    """One permutation of the pixels for all images leaves an MLP what it had, and a CNN no neighbours."""
+    dataset = lab.mnist()
+    order = np.random.default_rng(0).permutation(dataset.test_images[0].size)
+    shuffled = dataclasses.replace(
+        dataset,
+        train_images=permuted(dataset.train_images, order),
+        test_images=permuted(dataset.test_images, order),
+    )
+    lab = dataclasses.replace(lab, seeds=min(lab.seeds, 5))
+    accuracy = {name: (lab.last(name), lab.trained_on(name, shuffled)) for name in ("MNISTCNN", "MLP")}
+    return lost_by_permutation(accuracy["MNISTCNN"], accuracy["MLP"])
+
+
+def permuted(images: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """(M, C, H, W), the C*H*W numbers of every image in another order."""
+    return images.reshape(len(images), -1)[:, order].reshape(images.shape)
+
+
+def lost_by_permutation(cnn: tuple[np.ndarray, np.ndarray], mlp: tuple[np.ndarray, np.ndarray]):
+    """Accuracies (seeds,) as they are, and permuted. Confirmed if the CNN's lead goes with the order."""
+    lead, left = paired(cnn[0], mlp[0]), paired(cnn[1], mlp[1])
+    more = paired(cnn[0] - cnn[1], mlp[0] - mlp[1])
+    text = f"CNN - MLP {lead.mean:+.2f} points, with permuted pixels {left.mean:+.2f} ({len(cnn[0])} seeds)"
+    if more.winner == 0:
+        return open_(text)
+    if more.winner < 0 or lead.winner < 0:
+        return wrong(text)
+    return only_if(f"{text}: a part of it") if left.winner == 1 else confirmed(text)
 
 
 def shifted(image: np.ndarray, by: int, axis: int, fill: float) -> np.ndarray:

@@ -13,7 +13,7 @@ from torch import nn
 
 import tinycnn_torch as tt
 from examples.audit import __main__ as program
-from examples.audit import filters, networks, training
+from examples.audit import exercises, filters, networks, training
 from examples.audit import summary as audit
 from examples.audit import zoo as audit_zoo
 from examples.audit.claim import (
@@ -34,6 +34,7 @@ from examples.audit.lab import Lab
 from examples.audit.training import ACCURACIES, LOSSES, every_epoch, placed, shifted
 from examples.audit.zoo import in_words
 from examples.common import data
+from examples.experiments import edges as edges_module
 from examples.experiments import zoo
 
 NAMES = {claim.name: claim for claim in CLAIMS}
@@ -98,6 +99,13 @@ def test_forty_statements_of_every_section_each_with_what_computes_it():
         (in_words(zoo.count_verdict("25M", 25_557_032), ""), CONDITIONS),
         (placed(98.75, np.array([98.6, 98.7, 98.9])), CONFIRMED),
         (placed(99.75, np.array([98.6, 98.7, 98.9])), WRONG),
+        (audit_zoo.dated(2014, "https://arxiv.org/abs/1404.5997"), CONFIRMED),
+        (audit_zoo.dated(2012, "https://arxiv.org/abs/1404.5997", 2012), CONDITIONS),
+        (audit_zoo.dated(2013, "https://arxiv.org/abs/1404.5997", 2012), WRONG),
+        (audit_zoo.dated(2014, "no paper"), NOT_SHOWN),
+        (networks.printed_alike("A(\n(b): C()\n)", "A(\n  (b): C()\n)"), CONFIRMED),
+        (networks.printed_alike("A(\n(b): C()\n)", "A(\n  (b): D()\n)"), WRONG),
+        (networks.printed_alike("A(\n)", "A(\n  (b): C()\n)"), WRONG),
         (training.mean_of_batches([2.0, 1.0, 0.5], [64, 64, 64]), CONFIRMED),
         (training.mean_of_batches([0.2] * 937 + [0.1], [64] * 937 + [32]), CONDITIONS),
         (training.mean_of_batches([2.0, 1.0, 0.5], [64, 64, 2]), WRONG),
@@ -120,12 +128,13 @@ EXPECTED = {
     CONFIRMED: "tinycnn relu pooling dense convolution same_mathematics after_conv1 after_fc parameters "
     "one_image weight_sharing fewer_parameters filter_shape first_maps thirteen_thousand "
     "parameters_of_resnet50 millions_of_vgg16 top1_of_alexnet third_convolution second_maps "
-    "tight_layout test_set",
+    "tight_layout test_set printed_model year_of_vgg16 year_of_resnet50 year_of_efficientnet_b0 "
+    "year_of_vit_b_16",
     CONDITIONS: "one_line flatten correlation update millions_of_resnet50 top1_of_resnet50 "
-    "millions_of_vit_b_16 top1_of_efficientnet_b0 top1_of_vit_b_16",
+    "millions_of_vit_b_16 equivariance year_of_alexnet top1_of_efficientnet_b0 top1_of_vit_b_16",
     ANSWERED: "third_convolution_parameters",
     NOT_CHECKED: "minutes lines_of_a_layer lines_of_backward epoch_loss filter_range "
-    "accuracy_torch edges optimal translation",
+    "accuracy_torch edges optimal translation locality more_abstract",
 }
 
 
@@ -199,7 +208,7 @@ def test_what_the_chapter_says_of_mnist_is_not_asked_of_other_digits(lab):
 )
 def test_a_verdict_follows_the_accuracies(name, cnn, verdict, digits, tmp_path, monkeypatch):
     as_printed = [{"train_loss": a, "test_accuracy": b} for a, b in zip(LOSSES, ACCURACIES, strict=True)]
-    monkeypatch.setattr(training.seeds, "logs", lambda *_: [as_printed])
+    monkeypatch.setattr("examples.experiments.seeds.logs", lambda *_: [as_printed])
     others = {
         "MLP": (97.0, 97.1, 96.9, 97.0),
         "ThirdConvolution": (98.2, 98.2, 98.1, 98.3),
@@ -429,3 +438,113 @@ def test_an_unknown_check_is_one_line(capsys):
     with pytest.raises(SystemExit) as exit_:
         program.main(["--only", "nonsense"])
     assert exit_.value.code == 2 and "--only nonsense names no check" in capsys.readouterr().err
+
+
+class Moves(nn.Sequential):
+    """Stages named as MNISTCNN's, of which conv1 is given."""
+
+    def __init__(self, conv1, fc):
+        super().__init__()
+        self.conv1, self.pool1, self.flatten, self.fc = conv1, nn.MaxPool2d(2), nn.Flatten(), fc
+
+
+class PlaceMatters(nn.Conv2d):
+    def forward(self, x):
+        out = super().forward(x)
+        return out * torch.arange(out.shape[3])
+
+
+def test_a_layer_that_knows_the_place_is_not_equivariant():
+    class Anywhere(nn.Module):
+        def forward(self, x):
+            return x.sum(dim=1) * 0 + 1
+
+    head = nn.Linear(2 * 13 * 13, 3)
+    kinds = [(nn.Conv2d(1, 2, 3), Anywhere()), (nn.Conv2d(1, 2, 3), head), (PlaceMatters(1, 2, 3), head)]
+    found = [networks.moves_with(Moves(*parts).double()).verdict for parts in kinds]
+    assert found == [CONFIRMED, CONDITIONS, WRONG]
+
+
+@pytest.mark.parametrize(
+    ("cnn", "mlp", "verdict"),
+    [
+        ((99, 97), (98, 98), CONFIRMED),
+        ((99, 98.5), (98, 98), CONDITIONS),
+        ((99, 99), (98, 98), NOT_SHOWN),
+        ((99, 99), (98, 97), WRONG),
+        ((97, 95), (98, 98), WRONG),
+    ],
+)
+def test_locality_is_what_a_permutation_of_the_pixels_costs(cnn, mlp, verdict):
+    luck = np.array([[0.1, 0.0, -0.1], [0.0, 0.05, 0.02]])
+    cnn, mlp = (np.array(pair)[:, None] + noise for pair, noise in ((cnn, luck), (mlp, luck[::-1] / 2)))
+    assert training.lost_by_permutation(tuple(cnn), tuple(mlp)).verdict == verdict
+
+
+def test_a_permutation_moves_whole_pixels(digits, tmp_path, monkeypatch):
+    images = digits.test_images[:4]
+    order = np.random.default_rng(0).permutation(784)
+    moved = training.permuted(images, order)
+    assert moved.shape == images.shape and (moved != images).any()
+    np.testing.assert_array_equal(moved[2].ravel(), images[2].ravel()[order])
+    lab = planted(digits, tmp_path, MNISTCNN=(98.6, 98.7, 98.8, 98.9), MLP=(97.0, 97.1, 96.9, 97.0))
+    seen = []
+
+    def trained_on(self, model, dataset):
+        seen.append(dataset)
+        return np.array({"MNISTCNN": (95.0, 95.2, 95.1, 95.0), "MLP": (97.0, 97.1, 96.9, 97.1)}[model])
+
+    monkeypatch.setattr(Lab, "trained_on", trained_on)
+    monkeypatch.setattr(Lab, "logs", lambda self, model, backend: lab.logs(model))
+    assert judge(NAMES["locality"], lab).verdict == CONFIRMED
+    for dataset in seen:  # one permutation for all images
+        np.testing.assert_array_equal(dataset.train_images, training.permuted(digits.train_images, order))
+        np.testing.assert_array_equal(dataset.test_images, training.permuted(digits.test_images, order))
+
+
+def test_filters_become_edges_or_lines_or_neither():
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((6, 4, 3, 3))
+    edge, line = filters_of(edges_module.SOBEL), filters_of(edges_module.LINE)
+    found = [filters.edges_or_lines(noise, noise + 10 * shape).verdict for shape in (edge, line, edge + line)]
+    assert found == [CONFIRMED, WRONG, CONDITIONS]
+    assert filters.edges_or_lines(noise, rng.standard_normal(noise.shape)).verdict == NOT_SHOWN
+
+
+def filters_of(shape):
+    return shape / np.linalg.norm(shape)
+
+
+def test_abstract_is_what_classes_explain():
+    class Brightness(nn.Sequential):
+        """relu1 answers by class alone, relu2 by chance."""
+
+        def __init__(self):
+            super().__init__()
+            self.relu1, self.relu2 = nn.ReLU(), Chance()
+
+    class Chance(nn.Module):
+        def forward(self, x):
+            return torch.rand(x.shape, generator=torch.Generator().manual_seed(0))
+
+    labels = np.arange(200) % 4
+    images = torch.from_numpy(labels.astype(float))[:, None, None, None].expand(200, 1, 2, 2)
+    shares = exercises.told_apart(Brightness(), images, labels)
+    assert shares[0] == pytest.approx(1) and shares[1] < 0.1
+    luck, flat = np.array([[0.0], [0.01], [0.02]]), np.full((3, 2), 0.2)
+    up, none = np.array([0.2, 0.4]) + luck * [1, 2], np.array([0.2, 0.2]) + luck * [[1, 2], [2, 1], [1, 0]]
+    assert exercises.abstraction(up, flat + luck).verdict == CONDITIONS
+    assert "without training" in exercises.abstraction(up, up + luck).computed
+    assert "without training" not in exercises.abstraction(up, flat + luck).computed
+    assert exercises.abstraction(up[:, ::-1], flat).verdict == WRONG
+    assert exercises.abstraction(none, flat).verdict == NOT_SHOWN
+
+
+def test_a_fit_that_does_not_fall_is_refuted():
+    from examples.audit.frameworks import falls
+
+    assert [falls(losses).verdict for losses in ([2.3, 0.4], [2.3, 2.3], [2.3, float("nan")])] == [
+        CONFIRMED,
+        WRONG,
+        WRONG,
+    ]
