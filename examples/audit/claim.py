@@ -34,6 +34,7 @@ class Claim:
     says: str
     by: str
     name: str
+    comparisons: int  # of two networks, each by an interval, on which the verdict rests
     check: Callable[[Any], Finding]
 
     @property
@@ -50,11 +51,11 @@ class Claim:
 CLAIMS: list[Claim] = []
 
 
-def claim(section: str, says: str, by: str = "", name: str = ""):
+def claim(section: str, says: str, by: str = "", name: str = "", comparisons: int = 0):
     """Put a check on the list; it is called by the function's name, or by `name` where one serves several."""
 
     def enter(check: Callable[[Any], Finding]):
-        CLAIMS.append(Claim(section, says, by, name or check.__name__, check))
+        CLAIMS.append(Claim(section, says, by, name or check.__name__, comparisons, check))
         return check
 
     return enter

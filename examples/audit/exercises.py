@@ -15,7 +15,7 @@ from tinycnn_torch import MLP, MNISTCNN
 
 def difference(lab, first: str, second: str = "MNISTCNN"):
     lab.chapters_recipe()
-    return paired(lab.last(first), lab.last(second))
+    return paired(lab.correct(first), lab.correct(second))
 
 
 @claim("exercise 31.1", "a third convolution fits between conv2 and fc", by="examples.exercises 31.1")
@@ -31,7 +31,12 @@ def third_convolution_parameters(lab):
     return answered(in_words(changes))
 
 
-@claim("exercise 31.1", "does it improve the accuracy? (a question)", by="examples.exercises 31.1")
+@claim(
+    "exercise 31.1",
+    "does it improve the accuracy? (a question)",
+    by="examples.exercises 31.1",
+    comparisons=1,
+)
 def third_convolution_helps(lab):
     found = difference(lab, "ThirdConvolution")
     if not found.winner:
@@ -43,6 +48,7 @@ def third_convolution_helps(lab):
     "exercise 31.2",
     "how do average and max pooling compare in accuracy? (a question)",
     by="examples.exercises 31.2",
+    comparisons=1,
 )
 def average_pooling(lab):
     found = difference(lab, "AveragePooling")
@@ -57,7 +63,12 @@ def second_maps(lab):
     return exactly((32, 11, 11), {row.stage: row.shape[1:] for row in trace(MNISTCNN())}["conv2"])
 
 
-@claim("exercise 31.4", "which is more parameter-efficient? (a question)", by="examples.exercises 31.4")
+@claim(
+    "exercise 31.4",
+    "which is more parameter-efficient? (a question)",
+    by="examples.exercises 31.4",
+    comparisons=1,
+)
 def parameter_efficiency(lab):
     """Against the MLP, and against an MLP of the same size."""
     small = parameter_count("SmallMLP")
@@ -69,7 +80,12 @@ def parameter_efficiency(lab):
     return answered(f"{'the CNN' if found.winner == 1 else 'the MLP'}: {text}")
 
 
-@claim("exercise 31.3", "conv2's maps are more abstract than conv1's", by="examples.exercises 31.3")
+@claim(
+    "exercise 31.3",
+    "conv2's maps are more abstract than conv1's",
+    by="examples.exercises 31.3",
+    comparisons=2,
+)
 def more_abstract(lab):
     """Abstract has no number. Here: how much of what a map answers is explained by the digit's class."""
     lab.chapters_recipe()

@@ -86,14 +86,14 @@ def edges(lab):
     return confirmed(text) if half > 50 else only_if(f"{text}: they lean towards edges, most are none")
 
 
-@claim("31.3", "edge detection is the optimal first step", by="examples.edges")
+@claim("31.3", "edge detection is the optimal first step", by="examples.edges", comparisons=2)
 def optimal(lab):
     """Fixed edges against fixed random and fixed learned filters; the rest is trained for two epochs."""
     lab.chapters_recipe()
     found = fixed_accuracies(lab.dataset, [first_filters(network) for network in lab.networks], 2)
     gains = {kind: paired(found["edges"], found[kind]) for kind in ("random", "learned")}
     means = ", ".join(f"{kind} {accuracies.mean():.2f} %" for kind, accuracies in found.items())
-    told = "; ".join(f"edges - {kind} {gain.mean:+.2f} +- {gain.error:.2f}" for kind, gain in gains.items())
+    told = "; ".join(f"edges - {kind} {gain.rounded(2)}" for kind, gain in gains.items())
     text = f"test accuracy with fixed first filters: {means}; {told}"
     winners = [gain.winner for gain in gains.values()]
     if winners == [1, 1]:
@@ -101,7 +101,7 @@ def optimal(lab):
     return wrong(text) if min(winners) < 0 else open_(f"{text} with {len(lab.networks)} networks of each")
 
 
-@claim("31.3", "TinyCNN's filters resemble edge detectors", by="examples.train_tinycnn")
+@claim("31.3", "TinyCNN's filters resemble edge detectors", by="examples.train_tinycnn", comparisons=3)
 def tinycnn_edges(lab):
     """20 networks on our line patterns: those of chapter 25 are not here."""
     before, after = np.swapaxes([filters_of(seed) for seed in range(20)], 0, 1)

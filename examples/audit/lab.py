@@ -48,6 +48,10 @@ class Lab:
         """(seeds,): test accuracy after the last epoch, in percent."""
         return self.by_epoch(model, "test_accuracy", backend)[:, -1]
 
+    def correct(self, model: str, backend: str = "torch") -> np.ndarray:
+        """(seeds, images): whether each test image is labelled right after the last epoch."""
+        return seeds.correct(self.logs(model, backend), len(self.dataset.test_images))
+
     def chapters_run(self, what: str) -> np.ndarray:
         """Of each epoch of the chapter's own loop from its seed: see experiments.chapter.train. On MNIST."""
         [log] = seeds.logs(self.results, self.mnist(), "MNISTCNN", "chapter", [42], 5)

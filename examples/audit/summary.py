@@ -23,6 +23,7 @@ from examples.audit.claim import (
 )
 from examples.audit.lab import Lab
 from examples.common import html_page as page
+from examples.common.statistics import of_comparisons
 from examples.experiments import seeds
 
 STYLE = """
@@ -52,7 +53,9 @@ SIGNS = {
 def summary(findings: dict[Claim, Finding]) -> str:
     verdicts = [found.verdict for found in findings.values()]
     counts = (f"{verdicts.count(verdict)} {verdict}" for verdict in SIGNS if verdict in verdicts)
-    return f"{len(verdicts)} statements: {', '.join(counts)}"
+    text = f"{len(verdicts)} statements: {', '.join(counts)}"
+    made = sum(claim.comparisons for claim, found in findings.items() if found.verdict != NOT_CHECKED)
+    return f"{text}. {of_comparisons(made)}" if made else text
 
 
 def write_page(path: Path, findings: dict[Claim, Finding], facts: str, lab: Lab) -> None:

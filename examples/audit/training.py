@@ -103,10 +103,10 @@ def mlp(lab):
     return only_if(f"{spread(last)}, by this recipe") if off <= 1 else wrong(spread(last))
 
 
-@claim("31.2", "the CNN is more accurate than the MLP", by="examples.compare_mlp")
+@claim("31.2", "the CNN is more accurate than the MLP", by="examples.compare_mlp", comparisons=1)
 def cnn_beats_mlp(lab):
     lab.chapters_recipe()
-    found = paired(lab.last("MNISTCNN"), lab.last("MLP"))
+    found = paired(lab.correct("MNISTCNN"), lab.correct("MLP"))
     return holds(found.winner == 1, f"CNN - MLP: {found}")
 
 
@@ -145,7 +145,12 @@ def test_set(lab):
     return exactly(0, again, f"of {len(lab.dataset.test_images):,} test images are training images as well")
 
 
-@claim("31.2", "a CNN is better because it exploits translation invariance", by="examples.compare_mlp")
+@claim(
+    "31.2",
+    "a CNN is better because it exploits translation invariance",
+    by="examples.compare_mlp",
+    comparisons=1,
+)
 def translation(lab):
     """What is lost on test images moved by 2 or 4 pixels to a random side; three networks of each kind."""
     rng = np.random.default_rng(0)
@@ -166,7 +171,9 @@ def translation(lab):
     return only_if(f"{text}: less harmed, not invariant") if (cnn[0] - cnn[2]).mean() > 1 else confirmed(text)
 
 
-@claim("31.2", "a CNN is better because it exploits the spatial structure", by="examples.lessons")
+@claim(
+    "31.2", "a CNN is better because it exploits the spatial structure", by="examples.lessons", comparisons=3
+)
 def locality(lab):
     """One permutation of the pixels for all images leaves an MLP what it had, and a CNN no neighbours."""
     dataset = lab.mnist()

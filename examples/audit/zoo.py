@@ -90,7 +90,12 @@ def dated(printed: int, doc: str, earlier: int | None = None):
     return holds(printed == year, text)
 
 
-@claim("31.4", "fine-tuning a new head gives excellent results with very little data", by="examples.transfer")
+@claim(
+    "31.4",
+    "fine-tuning a new head gives excellent results with very little data",
+    by="examples.transfer",
+    comparisons=2,
+)
 def transfer(lab):
     """The digits 5 to 9 of scikit-learn from 10 images each, on a body that knows 0 to 4 of the data set."""
     bodies = [train_body(lab.dataset, seed, 1000)[0] for seed in range(3)]
@@ -99,8 +104,8 @@ def transfer(lab):
     text = f"from 10 images a class: {text}"
     frozen = found["frozen body"][0]
     gains = [paired(frozen, found[way][0]) for way in ("from scratch", "frozen untrained body")]
-    over = " and ".join(f"{gain.mean:+.1f} +- {gain.error:.1f}" for gain in gains)
-    text = f"{text}; frozen body minus the last two {over} points"
+    over = " and ".join(gain.rounded(1) for gain in gains)
+    text = f"{text}; frozen body minus the last two {over} points (95 % intervals of {len(bodies)} seeds)"
     winners = [gain.winner for gain in gains]
     if min(winners) < 0:
         return wrong(text)

@@ -197,7 +197,7 @@ def optimum_verdict(accuracies: dict[str, np.ndarray]) -> str:
     for kind in ("random", "learned"):
         gain = paired(accuracies["edges"], accuracies[kind])
         what = {0: "no difference shown", 1: "edges better", -1: "edges worse"}[gain.winner]
-        parts.append(f"edges minus {kind} {gain.mean:+.2f} points, 95 % interval +-{gain.margin:.2f}: {what}")
+        parts.append(f"edges minus {kind} {gain.rounded(2)} points, 95 % interval of the seeds: {what}")
     worse = any("worse" in part for part in parts)
     better = all("better" in part for part in parts)
     end = "refuted" if worse else "supported, among these three" if better else "not shown"

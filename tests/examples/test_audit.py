@@ -63,6 +63,7 @@ def planted(digits, tmp_path, **last):
         ]
         for spread, accuracy in zip((-0.001, 0, 0, 0.001), last[model], strict=True)
     ]
+    lab.correct = lambda model: np.array([np.arange(10_000) < 100 * accuracy for accuracy in last[model]])
     return lab
 
 
@@ -410,8 +411,8 @@ def test_a_mistake_of_ours_is_no_finding(lab):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        judge(Claim("31", "says", "", "broken", broken), lab)
-    assert judge(Claim("31", "says", "", "absent", lambda lab: lab.mnist()), lab).verdict == NOT_CHECKED
+        judge(Claim("31", "says", "", "broken", 0, broken), lab)
+    assert judge(Claim("31", "says", "", "absent", 0, lambda lab: lab.mnist()), lab).verdict == NOT_CHECKED
     with pytest.raises(NotHereError):
         lab.mnist()
 
