@@ -67,7 +67,7 @@ def millions(lab):
 
 def millions_of_images(seen: int, rate: float):
     """seen: in the chapter's training; rate: images a second. The chapter gives no time: we give an hour."""
-    text = f"the chapter trains on {seen:,} (five times 60,000); at {rate:,.0f} images a second, two million take "
+    text = f"the chapter trains on {seen:,}; at {rate:,.0f} images a second, two million take "
     text += f"{2e6 / rate / 60:.0f} minutes"
     if seen >= 2e6:
         return confirmed(text)
