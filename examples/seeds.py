@@ -20,10 +20,11 @@ def main(argv=None) -> int:
 
     from examples.common import data
     from examples.common.figures import save
-    from examples.common.statistics import paired
+    from examples.common.statistics import of_comparisons, paired
     from examples.experiments.seeds import (
         HEADER,
         PRINTED,
+        correct,
         dots,
         epochs_in_words,
         introduction,
@@ -39,14 +40,18 @@ def main(argv=None) -> int:
     print(f"{'test accuracy in percent':28}{HEADER}")
     chapters_run = dataset.name == "mnist" and args.epochs == 5
     last: dict[tuple[str, str], np.ndarray] = {}
+    right: dict[str, np.ndarray] = {}
     for model in dict.fromkeys(args.models):
         for backend in dict.fromkeys(args.backends):
             runs = logs(args.results, dataset, model, backend, range(args.seeds), args.epochs)
             last[model, backend] = last_accuracies(runs)
+            right[backend] = correct(runs, len(dataset.test_images))
             remark = f"   {placed(last[model, backend])}" if chapters_run and model == "MNISTCNN" else ""
             print(f"{model:18}{backend:10}{spread(last[model, backend])}{remark}", flush=True)
         if {"numpy", "torch"} <= set(args.backends):
-            print(f"{model}, NumPy - PyTorch: {paired(last[model, 'numpy'], last[model, 'torch'])}")
+            print(f"{model}, NumPy - PyTorch: {paired(right['numpy'], right['torch'])}")
+    if (count := len(set(args.models))) > 1 and len(set(args.backends)) > 1:
+        print(of_comparisons(count))
     print(sampling(next(iter(last.values())).mean(), dataset))
     title = f"{dataset.name}: test accuracy of {args.seeds} seeds after {epochs_in_words(args.epochs)}"
     save(dots(last, title, PRINTED if chapters_run else None), args.output_dir / "seeds.png")

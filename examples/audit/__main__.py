@@ -1,8 +1,9 @@
 """Check the chapter, statement by statement, and write a page: python -m examples.audit
 
 A statement is confirmed, confirmed with conditions, wrong as printed, or not shown, where the numbers leave
-it open; each verdict is computed here and now. Training logs come from --results (see examples.seeds), which
-holds finished runs, and are trained if they are not there; three networks are always trained anew.
+it open; a question is answered. Each verdict is computed here and now. Training logs come from --results (see
+examples.seeds), which holds finished runs, and are trained if they are not there; some networks are always
+trained anew.
 """
 
 from pathlib import Path

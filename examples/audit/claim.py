@@ -15,12 +15,12 @@ from typing import Any
 
 HOUSE = Path(__file__).parents[2]
 CONFIRMED, CONDITIONS, WRONG = "confirmed", "confirmed with conditions", "wrong as printed"
-NOT_SHOWN, NOT_CHECKED = "not shown", "not checked here"
+ANSWERED, NOT_SHOWN, NOT_CHECKED = "a question, answered", "not shown", "not checked here"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What came out: one of the five verdicts, and the numbers that it rests on."""
+    """What came out: one of the six verdicts, and the numbers that it rests on."""
 
     verdict: str
     computed: str
@@ -34,6 +34,7 @@ class Claim:
     says: str
     by: str
     name: str
+    comparisons: int  # of two networks, each by an interval, on which the verdict rests
     check: Callable[[Any], Finding]
 
     @property
@@ -50,11 +51,11 @@ class Claim:
 CLAIMS: list[Claim] = []
 
 
-def claim(section: str, says: str, by: str = "", name: str = ""):
+def claim(section: str, says: str, by: str = "", name: str = "", comparisons: int = 0):
     """Put a check on the list; it is called by the function's name, or by `name` where one serves several."""
 
     def enter(check: Callable[[Any], Finding]):
-        CLAIMS.append(Claim(section, says, by, name or check.__name__, check))
+        CLAIMS.append(Claim(section, says, by, name or check.__name__, comparisons, check))
         return check
 
     return enter
@@ -75,6 +76,11 @@ def only_if(computed: str) -> Finding:
 
 def wrong(computed: str) -> Finding:
     return Finding(WRONG, computed)
+
+
+def answered(computed: str) -> Finding:
+    """The chapter asks and states nothing: here is the answer."""
+    return Finding(ANSWERED, computed)
 
 
 def open_(computed: str) -> Finding:

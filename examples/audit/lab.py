@@ -48,6 +48,20 @@ class Lab:
         """(seeds,): test accuracy after the last epoch, in percent."""
         return self.by_epoch(model, "test_accuracy", backend)[:, -1]
 
+    def correct(self, model: str, backend: str = "torch") -> np.ndarray:
+        """(seeds, images): whether each test image is labelled right after the last epoch."""
+        return seeds.correct(self.logs(model, backend), len(self.dataset.test_images))
+
+    def chapters_run(self, what: str) -> np.ndarray:
+        """Of each epoch of the chapter's own loop from its seed: see experiments.chapter.train. On MNIST."""
+        [log] = seeds.logs(self.results, self.mnist(), "MNISTCNN", "chapter", [42], 5)
+        return np.array([entry[what] for entry in log])
+
+    def trained_on(self, model: str, dataset: Dataset) -> np.ndarray:
+        """(seeds,): test accuracy in percent after training on other images than the Lab's."""
+        runs = (train(start(model, "torch", seed), dataset, seed, self.epochs) for seed in range(self.seeds))
+        return seeds.last_accuracies(runs)
+
     @cached_property
     def networks(self) -> list[torch.nn.Module]:
         """Trained MNISTCNNs of three seeds, for what no log tells."""

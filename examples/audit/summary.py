@@ -1,8 +1,9 @@
 """Check the chapter, statement by statement, and write a page.
 
 A statement is confirmed, confirmed with conditions, wrong as printed, or not shown, where the numbers leave
-it open; each verdict is computed here and now. Training logs come from --results (see examples.seeds), which
-holds finished runs, and are trained if they are not there; three networks are always trained anew.
+it open; a question is answered. Each verdict is computed here and now. Training logs come from --results (see
+examples.seeds), which holds finished runs, and are trained if they are not there; some networks are always
+trained anew.
 """
 
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from examples.audit import exercises, filters, frameworks, networks, training, zoo  # noqa: F401  # enter claims
 from examples.audit.claim import (
+    ANSWERED,
     CONDITIONS,
     CONFIRMED,
     HOUSE,
@@ -21,6 +23,7 @@ from examples.audit.claim import (
 )
 from examples.audit.lab import Lab
 from examples.common import html_page as page
+from examples.common.statistics import of_comparisons
 from examples.experiments import seeds
 
 STYLE = """
@@ -31,7 +34,8 @@ td:nth-child(3) { min-width: 13rem; } td:nth-child(5) { min-width: 17rem; }
 td:last-child { min-width: 15rem; }
 td span { white-space: nowrap; font-weight: 600; }
 .confirmed { color: light-dark(#1d7044, #6fcf97); } .conditions { color: light-dark(#92400e, #f2b544); }
-.printed { color: light-dark(#b3261e, #ff8a80); } .shown, .here { color: var(--quiet); }
+.printed { color: light-dark(#b3261e, #ff8a80); } .answered { color: light-dark(#1d4ed8, #8ab4f8); }
+.shown, .here { color: var(--quiet); }
 @media (max-width: 1000px) { table, caption, tbody, tr, td { display: block; } thead { display: none; }
   td { border: 0; padding: .1rem 0; } tr { border-bottom: 1px solid var(--line); padding: .6rem 0; }
   td:is(:nth-child(1), :nth-child(2), :nth-child(4)) { display: inline; margin-right: .6rem; } }
@@ -40,6 +44,7 @@ SIGNS = {
     CONFIRMED: "\N{CHECK MARK}",
     CONDITIONS: "~",
     WRONG: "\N{MULTIPLICATION SIGN}",
+    ANSWERED: "!",
     NOT_SHOWN: "?",
     NOT_CHECKED: "-",
 }
@@ -48,7 +53,9 @@ SIGNS = {
 def summary(findings: dict[Claim, Finding]) -> str:
     verdicts = [found.verdict for found in findings.values()]
     counts = (f"{verdicts.count(verdict)} {verdict}" for verdict in SIGNS if verdict in verdicts)
-    return f"{len(verdicts)} statements: {', '.join(counts)}"
+    text = f"{len(verdicts)} statements: {', '.join(counts)}"
+    made = sum(claim.comparisons for claim, found in findings.items() if found.verdict != NOT_CHECKED)
+    return f"{text}. {of_comparisons(made)}" if made else text
 
 
 def write_page(path: Path, findings: dict[Claim, Finding], facts: str, lab: Lab) -> None:

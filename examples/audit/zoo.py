@@ -1,5 +1,6 @@
 """Section 31.4: the pretrained models, by torchvision's own numbers, and transfer learning."""
 
+import re
 from functools import cache
 
 from examples.audit.claim import (
@@ -24,6 +25,7 @@ PAPERS = {  # where a printed accuracy comes from that is not torchvision's
     "efficientnet_b0": "of Tan and Le, arXiv 1905.11946",
     "vit_b_16": "of Dosovitskiy et al., arXiv 2010.11929",
 }
+EARLIER = {"alexnet": 2012}  # Krizhevsky, Sutskever and Hinton, NeurIPS 2012: another network of this name
 
 
 @cache
@@ -52,7 +54,13 @@ for model, printed in PRINTED_LIST.items():
         return in_words(zoo.count_verdict(printed, counted), f"{counted:,}")
 
 
-for model, (label, _, millions, top1) in PRINTED_TABLE.items():
+for model, (label, year, millions, top1) in PRINTED_TABLE.items():
+
+    @claim("31.4", f"{label} is of {year}", "examples.zoo", f"year_of_{model}")
+    def year_of(lab, model=model, printed=year):
+        from torchvision import models
+
+        return dated(printed, getattr(models, model).__doc__, EARLIER.get(model))
 
     @claim("31.4", f"{label} has {millions} parameters", "examples.zoo", f"millions_of_{model}")
     def millions_of(lab, model=model, printed=millions):
@@ -71,7 +79,23 @@ for model, (label, _, millions, top1) in PRINTED_TABLE.items():
         return found
 
 
-@claim("31.4", "fine-tuning a new head gives excellent results with very little data", by="examples.transfer")
+def dated(printed: int, doc: str, earlier: int | None = None):
+    """By the arXiv number of the paper in torchvision's docstring; a condition if an earlier one is meant."""
+    found = re.search(r"arxiv\.org/\w+/(\d\d)(\d\d\.\d+)", doc)
+    if not found:
+        return open_("torchvision names no paper on arXiv")
+    year, text = 2000 + int(found[1]), f"torchvision's network is that of arXiv {found[1]}{found[2]}"
+    if printed == earlier != year:
+        return only_if(f"{text}, of {year}; the first network of this name is of {earlier}")
+    return holds(printed == year, text)
+
+
+@claim(
+    "31.4",
+    "fine-tuning a new head gives excellent results with very little data",
+    by="examples.transfer",
+    comparisons=2,
+)
 def transfer(lab):
     """The digits 5 to 9 of scikit-learn from 10 images each, on a body that knows 0 to 4 of the data set."""
     bodies = [train_body(lab.dataset, seed, 1000)[0] for seed in range(3)]
@@ -80,8 +104,8 @@ def transfer(lab):
     text = f"from 10 images a class: {text}"
     frozen = found["frozen body"][0]
     gains = [paired(frozen, found[way][0]) for way in ("from scratch", "frozen untrained body")]
-    over = " and ".join(f"{gain.mean:+.1f} +- {gain.error:.1f}" for gain in gains)
-    text = f"{text}; frozen body minus the last two {over} points"
+    over = " and ".join(gain.rounded(1) for gain in gains)
+    text = f"{text}; frozen body minus the last two {over} points (95 % intervals of {len(bodies)} seeds)"
     winners = [gain.winner for gain in gains]
     if min(winners) < 0:
         return wrong(text)

@@ -19,6 +19,8 @@ from examples.common.checkpoint import StopAtNaN
 from examples.common.data import Dataset
 from examples.common.processes import Processes
 from parity.weights import Model
+from tinycnn_numpy.train import in_evaluation as tn_in_evaluation
+from tinycnn_torch.train import in_evaluation as tt_in_evaluation
 
 LR, BATCH_SIZE = 1e-3, 64
 
@@ -97,6 +99,8 @@ def train(
 ) -> list[dict]:
     """Train on the CPU, in place; return epoch, train_loss and test_accuracy of each epoch.
 
+    The last one also has wrong, the test images that are labelled wrong: see mistakes.
+
     seed        of the order of the images; the weights are those that the model has
     each_epoch  is called with each entry of the log, to show it
     """
@@ -111,4 +115,18 @@ def train(
         loss = backend.train_epoch(images, labels, batches)
         log.append({"epoch": epoch, "train_loss": loss, "test_accuracy": backend.evaluate(*tests)})
         each_epoch(log[-1])
+    log[-1]["wrong"] = mistakes(model, *tests)
     return log
+
+
+@torch.no_grad()
+def mistakes(model: Model, images: Any, labels: Any, batch_size: int = 1000) -> list[int]:
+    """Which images (M, C, H, W) the model labels wrong, in ascending order: those that evaluate misses."""
+    in_evaluation: Any = tt_in_evaluation if isinstance(model, torch.nn.Module) else tn_in_evaluation
+    found: list[int] = []
+    with in_evaluation(model):
+        for start in range(0, len(images), batch_size):
+            answers = model(images[start : start + batch_size]).argmax(1)
+            wrong = np.asarray(answers != labels[start : start + batch_size])
+            found += (start + np.flatnonzero(wrong)).tolist()
+    return found

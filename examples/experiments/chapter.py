@@ -61,7 +61,10 @@ def evaluate(model: nn.Module, loader: DataLoader) -> float:
 def train(
     dataset: data.Dataset, seed: int, epochs: int = 5, each_epoch: Callable[[dict], Any] = lambda entry: None
 ) -> list[dict]:
-    """A log like that of training.train, of MNISTCNN. Random numbers are drawn in the chapter's order."""
+    """A log like that of training.train, of MNISTCNN. Random numbers are drawn in the chapter's order.
+
+    Each entry also has filters, the smallest and the largest weight of conv1.
+    """
     torch.manual_seed(seed)
     model = MNISTCNN()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
@@ -70,6 +73,7 @@ def train(
     for epoch in range(1, epochs + 1):
         loss = train_epoch(model, optimizer, train_loader)
         accuracy = evaluate(model, test_loader)
-        log.append({"epoch": epoch, "train_loss": loss, "test_accuracy": accuracy})
+        filters = [float(bound) for bound in model.state_dict()["conv1.weight"].aminmax()]
+        log.append({"epoch": epoch, "train_loss": loss, "test_accuracy": accuracy, "filters": filters})
         each_epoch(log[-1])
     return log

@@ -30,6 +30,7 @@ class Comparison:
     backend: str
     logs: Mapping[str, Sequence[list[dict]]]  # of each model a log (see training.train) for every seed
     parameters: Mapping[str, int]
+    images: int  # of the test set
 
     @property
     def last(self) -> dict[str, np.ndarray]:
@@ -37,8 +38,8 @@ class Comparison:
         return {model: seeds.last_accuracies(logs) for model, logs in self.logs.items()}
 
     def difference(self, first: str, second: str) -> Paired:
-        """How much better the first model is than the second, in points."""
-        return paired(self.last[first], self.last[second])
+        """How much better the first model is than the second, in points, over seeds and test images."""
+        return paired(*(seeds.correct(self.logs[model], self.images) for model in (first, second)))
 
     def __str__(self) -> str:
         rows = [f"{'test accuracy in percent':26}parameters  {seeds.HEADER}"]
@@ -73,7 +74,8 @@ def compare(
     logs = {
         model: seeds.logs(results, dataset, model, backend, range(seed_count), epochs) for model in models
     }
-    return Comparison(dataset.name, backend, logs, {model: parameter_count(model) for model in models})
+    parameters = {model: parameter_count(model) for model in models}
+    return Comparison(dataset.name, backend, logs, parameters, len(dataset.test_images))
 
 
 def introduction(

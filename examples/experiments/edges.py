@@ -25,6 +25,7 @@ from parity import numpy_state
 
 SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])  # from left to right; .T from top to bottom
 PREWITT = np.array([[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]])
+LINE = np.array([[-1, 2, -1], [-1, 2, -1], [-1, 2, -1]])  # a bright column between dark ones
 DIAGONAL = np.array([[0, 1, 2], [-1, 0, 1], [-2, -1, 0]])  # Sobel's, turned by 45 degrees
 
 
@@ -37,6 +38,7 @@ def orthonormal(filters: Sequence[np.ndarray]) -> np.ndarray:
 # Sobel's two: cos(a) SOBEL + sin(a) SOBEL.T is an edge at any angle a. All six together span four dimensions:
 # every filter that changes its sign when it is turned by 180 degrees.
 GRADIENT = orthonormal([SOBEL, SOBEL.T])
+LINES = orthonormal([LINE, LINE.T])  # at a right angle to every edge: a line answers alike on both sides
 ODD = orthonormal([SOBEL, SOBEL.T, PREWITT, PREWITT.T, DIAGONAL, DIAGONAL[:, ::-1]])
 
 
@@ -195,7 +197,7 @@ def optimum_verdict(accuracies: dict[str, np.ndarray]) -> str:
     for kind in ("random", "learned"):
         gain = paired(accuracies["edges"], accuracies[kind])
         what = {0: "no difference shown", 1: "edges better", -1: "edges worse"}[gain.winner]
-        parts.append(f"edges minus {kind} {gain.mean:+.2f} points, 95 % interval +-{gain.margin:.2f}: {what}")
+        parts.append(f"edges minus {kind} {gain.rounded(2)} points, 95 % interval of the seeds: {what}")
     worse = any("worse" in part for part in parts)
     better = all("better" in part for part in parts)
     end = "refuted" if worse else "supported, among these three" if better else "not shown"

@@ -8,7 +8,8 @@ and is not shown. A line that cannot be a run is left out, and named.
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,14 @@ def dots(last: dict[tuple[str, str], np.ndarray], title: str, printed: float | N
 def last_accuracies(runs: Iterable[list[dict]]) -> np.ndarray:
     """The test accuracy after the last epoch of each run, in percent."""
     return np.array([log[-1]["test_accuracy"] for log in runs])
+
+
+def correct(runs: Sequence[list[dict]], images: int) -> np.ndarray:
+    """(seeds, images): whether each of the test images is labelled right after the last epoch of each run."""
+    right = np.ones((len(runs), images), dtype=bool)
+    for row, log in zip(right, runs, strict=True):
+        row[log[-1]["wrong"]] = False
+    return right
 
 
 def logs(
@@ -199,6 +208,19 @@ def check_entry(entry: Any) -> None:
     check_log(entry.get("log"))
     if len(entry["log"]) != entry["epochs"]:
         raise ValueError(f"log has {len(entry['log'])} epochs, expected {entry['epochs']}")
+    last, images = entry["log"][-1], entry["images"][1]
+    if entry["backend"] == "chapter":
+        if not isinstance(bounds := last.get("filters"), list) or len(bounds) != 2:
+            raise ValueError(f"filters is {shown(bounds)}, expected the smallest and the largest weight")
+    elif not is_ascending(wrong := last.get("wrong"), images):
+        raise ValueError(f"wrong is {shown(wrong)}, expected test images in ascending order, below {images}")
+
+
+def is_ascending(value: Any, below: int) -> bool:
+    """Whether it is a list of different whole numbers from 0 to below - 1, in order."""
+    if not isinstance(value, list) or not all(map(is_whole, value)):
+        return False
+    return all(a < b for a, b in pairwise([*value, below]))
 
 
 def keep(results: Path, entry: dict | None = None) -> None:

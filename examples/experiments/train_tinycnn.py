@@ -6,6 +6,8 @@ start from the same weights and see the same batches; the two columns of losses 
 
 import numpy as np
 
+import tinycnn_numpy as tn
+
 
 def line_patterns(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """(count, 1, 8, 8) images under noise, (count,) labels: 0 a horizontal line, 1 a vertical one."""
@@ -15,3 +17,16 @@ def line_patterns(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.
         line = image[:, position] if label else image[position]
         line += 1
     return images, labels
+
+
+def filters_of(seed: int, epochs: int = 15) -> tuple[np.ndarray, np.ndarray]:
+    """The filters (4, 3, 3) of a TinyCNN before and after training on 200 patterns, as the program does."""
+    rng = np.random.default_rng(seed)
+    images, labels = line_patterns(200, rng)
+    model = tn.TinyCNN(rng=rng, dtype=np.float64)
+    before = model.conv.weight[:, 0].copy()
+    optimizer = tn.SGD(model.parameters(), 0.1, momentum=0.9)
+    for _ in range(epochs):
+        batches = np.split(rng.permutation(200), range(20, 200, 20))
+        tn.train_epoch(model, tn.CrossEntropyLoss(), optimizer, images, labels, batches)
+    return before, model.conv.weight[:, 0].copy()

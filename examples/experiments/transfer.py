@@ -128,7 +128,7 @@ def verdict(accuracies: dict[str, np.ndarray], sizes: Sequence[int], way: str) -
     def judged(values: np.ndarray) -> tuple[str, str]:
         gain = Paired(values)
         word = {0: "no difference shown", 1: "helps", -1: "harms"}[gain.winner]
-        return word, f"{gain.mean:+.1f} +-{gain.margin:.1f}"
+        return word, gain.rounded(1)
 
     word, overall = judged(gains.mean(axis=0))
     alone = {size: judged(row) for size, row in zip(sizes, gains, strict=True)}

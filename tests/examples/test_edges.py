@@ -145,7 +145,7 @@ def test_the_verdict_on_optimal_follows_the_numbers():
     assert "supported" in verdict(-1, -1)
     assert "refuted" in verdict(-1, 1)
     assert "not shown" in verdict(0, -1)
-    assert "+1.00 points" in verdict(-1, 0)
+    assert "+1.00 +-0.02 points" in verdict(-1, 0)
 
 
 def test_the_program(few_digits, tmp_path, capsys):

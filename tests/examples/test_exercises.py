@@ -258,7 +258,44 @@ def test_pairing_sees_what_two_means_do_not():
 def test_without_any_spread_nothing_is_claimed(differences):
     found = Paired(np.array(differences))
     assert found.winner == 0 and found.p == 1 and found.interval == (-np.inf, np.inf)
-    assert f"the same with all {len(differences)} seeds" in str(found)
+    assert found.without_interval in str(found)
+
+
+def labelled(rng, seeds, images, of_seed, of_image):
+    """(seeds, images) right or wrong: luck of the seed and hardness of the image decide."""
+    luck, hardness = of_seed * rng.standard_normal((seeds, 1)), of_image * rng.standard_normal(images)
+    return luck + hardness + rng.standard_normal((seeds, images)) > -1
+
+
+def test_the_two_way_error_is_what_new_seeds_and_new_images_change():
+    """The mean squared error of many experiments, each with seeds and images of its own."""
+    rng = np.random.default_rng(0)
+    pairs = [
+        paired(labelled(rng, 5, 200, 0.1, 1), labelled(rng, 5, 200, 0.0, 1)) for _ in range(400)
+    ]  # both of the same kind, but for the luck
+    spread = np.std([pair.mean for pair in pairs])
+    error = np.sqrt(np.mean([pair.error**2 for pair in pairs]))
+    alone = np.sqrt(np.mean([pair.seed_error**2 for pair in pairs]))
+    assert error == pytest.approx(spread, rel=0.2)
+    assert alone < 0.8 * spread  # planted: the error of the seeds alone is too small
+
+
+def test_images_alone_can_leave_a_difference_open():
+    first = np.ones((5, 40), bool)
+    second = first.copy()
+    second[:, :2] = False  # the same two images with every seed, and one more by luck
+    second[0, 5] = second[1, 6] = False
+    found, seeds_alone = paired(first, second), paired(100 * first.mean(axis=1), 100 * second.mean(axis=1))
+    assert seeds_alone.winner == 1 and found.winner == 0 and found.mean == pytest.approx(seeds_alone.mean)
+    assert "of seeds and 40 images" in str(found) and "of seeds alone" in str(seeds_alone)
+
+
+def test_two_seeds_give_no_interval():
+    found = paired([98.5, 98.6], [97.5, 97.5])
+    assert found.winner == 0 and found.p == 1
+    assert found.rounded(1) == "+1.1 (no interval from 2 seeds)" and "no interval from 2 seeds" in str(found)
+    three = paired([98.5, 98.6, 98.7], [97.5, 97.5, 97.8])
+    assert three.winner == 1 and three.rounded(2) == "+1.00 +-0.25"
 
 
 def test_rounding_makes_no_difference():

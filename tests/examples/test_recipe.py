@@ -18,7 +18,10 @@ def test_one_seed_is_one_run_here_and_in_train_mnist(backend, few_digits, tmp_pa
     written = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     log = train(start("MNISTCNN", backend, 5), few_digits, seed=5, epochs=2)
     assert len(log) == 2
+    mistakes = log[-1].pop("wrong")  # train_mnist keeps the accuracy alone
     assert log == [{name: entry[name] for name in log[0]} for entry in written]
+    images = len(few_digits.test_images)
+    assert log[-1]["test_accuracy"] == pytest.approx(100 * (1 - len(mistakes) / images))
     another = train(start("MNISTCNN", backend, 5), few_digits, seed=6, epochs=2)
     assert another[0]["train_loss"] != log[0]["train_loss"]
 
@@ -28,6 +31,7 @@ def test_the_model_itself_is_trained_and_every_epoch_shown(backend, few_digits):
     model = start("SmallMLP", backend, 0)
     before, shown = numpy_state(model), []
     log = train(model, few_digits, seed=0, epochs=3, each_epoch=lambda entry: shown.append(dict(entry)))
+    assert log[-1].pop("wrong") is not None  # of the last epoch, once it has been shown
     assert shown == log and [entry["epoch"] for entry in log] == [1, 2, 3]
     assert all(np.any(before[name] != array) for name, array in numpy_state(model).items())
     assert log[2]["train_loss"] < log[0]["train_loss"]

@@ -21,7 +21,8 @@ def results(tmp_path):
 
 
 IMAGE, LABEL = np.zeros((1, 1, 28, 28), np.float32), np.zeros(1, np.int64)
-IMAGES = Dataset("mnist", IMAGE, LABEL, IMAGE.repeat(100, axis=0), LABEL.repeat(100))
+TESTS = 10_000
+IMAGES = Dataset("mnist", IMAGE, LABEL, np.broadcast_to(IMAGE, (TESTS, 1, 28, 28)), LABEL.repeat(TESTS))
 
 
 @pytest.fixture
@@ -43,6 +44,8 @@ def plant(results, accuracies, model="MNISTCNN", backend="torch", name="mnist", 
                 {"epoch": epoch, "train_loss": 1 / epoch, "test_accuracy": accuracy - epochs + epoch}
                 for epoch in range(1, epochs + 1)
             ]
+            images = other.get("images", [1, TESTS])[1]
+            log[-1]["wrong"] = list(range(round(images * (1 - accuracy / 100))))
             facts = seeds.facts_of(IMAGES, model, backend, seed, epochs) | {"dataset": name, "log": log}
             file.write(json.dumps(facts | other) + "\n")
 
@@ -91,7 +94,7 @@ OTHER_RECIPE = {"optimizer": "Adam", "lr": 0.01, "batch_size": 64}
         {"name": "digits"},
         {"epochs": 4},
         {"images": [60_000, 100]},
-        {"images": [1, 10_000]},
+        {"images": [1, 20_000]},
         {"recipe": OTHER_RECIPE},
         {"machine": OTHER_VERSION},
         {"machine": {}},
@@ -202,7 +205,7 @@ def test_many_lines_with_one_fault_are_one_note(results, capsys):
 def test_a_run_that_another_program_finished_meanwhile_is_taken_from_there(results, few_digits, monkeypatch):
     def train(*_, **__):
         plant(results, [1.0, 2.0], "SmallMLP", "torch", "digits", epochs=1, images=[130, 360])
-        return [{"epoch": 1, "train_loss": 1.0, "test_accuracy": 3.0}]
+        return [{"epoch": 1, "train_loss": 1.0, "test_accuracy": 3.0, "wrong": []}]
 
     monkeypatch.setattr(seeds, "train", train)
     runs = seeds.logs(results, few_digits, "SmallMLP", "torch", range(2), 1)
@@ -213,7 +216,7 @@ def test_ctrl_c_loses_the_run_under_way_alone(results, few_digits, monkeypatch):
     def train(model, dataset, seed, epochs, each_epoch):
         if seed == 2:
             raise KeyboardInterrupt
-        return [{"epoch": 1, "train_loss": 1.0, "test_accuracy": 50.0 + seed}]
+        return [{"epoch": 1, "train_loss": 1.0, "test_accuracy": 50.0 + seed, "wrong": [0, 359]}]
 
     monkeypatch.setattr(seeds, "train", train)
     with pytest.raises(KeyboardInterrupt):
@@ -239,6 +242,53 @@ def test_a_loss_that_is_not_finite_ends_the_program_and_is_not_kept(results, few
     assert seeds.finished(results) == {}
 
 
+def mistaken(accuracies):
+    """(seeds, images): the mistakes that `plant` writes."""
+    return np.array([np.arange(TESTS) < round(TESTS * (1 - accuracy / 100)) for accuracy in accuracies])
+
+
+def error_by_mean_squares(wrong, others):
+    """In points: (MS of seeds + MS of images - MS of the rest) / (S n), as textbooks have it."""
+    d = 100.0 * (others.astype(float) - wrong)
+    S, n = d.shape
+    of_seeds = n * ((d.mean(axis=1) - d.mean()) ** 2).sum()
+    of_images = S * ((d.mean(axis=0) - d.mean()) ** 2).sum()
+    rest = ((d - d.mean()) ** 2).sum() - of_seeds - of_images
+    squares = of_seeds / (S - 1), of_images / (n - 1), rest / ((S - 1) * (n - 1))
+    return np.sqrt(max(squares[0] + squares[1] - squares[2], squares[0], squares[1]) / (S * n))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [([1, 0], "[1, 0]"), ([0, 0], "[0, 0]"), ([10_000], "[10000]"), ([True], "[true]"), (None, "missing")],
+)
+def test_a_run_without_its_mistakes_is_left_out_and_named(wrong, said, results, capsys):
+    plant(results, [98.5])
+    entry = json.loads(results.read_text())
+    entry["log"][-1]["wrong"] = wrong
+    results.write_text(json.dumps(entry) + "\n")
+    expected = "expected test images in ascending order, below 10000"
+    assert seeds_in(results) == [] and f"wrong is {said}, {expected}" in capsys.readouterr().err
+
+
+def test_a_run_of_the_chapters_loop_has_the_range_of_its_filters(results, capsys):
+    plant(results, [98.5], backend="chapter")
+    assert seeds_in(results) == [] and "filters is missing, expected the smallest" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_the_kept_mistakes_are_those_that_the_accuracy_counts(backend, results, few_digits):
+    [log] = seeds.logs(results, few_digits, "SmallMLP", backend, [0], 2)
+    right = seeds.correct([log], 360)
+    assert right.shape == (1, 360) and 100 * right.mean() == pytest.approx(log[-1]["test_accuracy"])
+    model = start("SmallMLP", backend, 0)
+    seeds.train(model, few_digits, 0, 2)
+    state = numpy_state(model)
+    hidden = few_digits.test_images.reshape(360, -1) @ state["fc1.weight"].T + state["fc1.bias"]
+    answers = (np.maximum(0, hidden) @ state["fc2.weight"].T + state["fc2.bias"]).argmax(axis=1)
+    np.testing.assert_array_equal(right[0], answers == few_digits.test_labels)
+
+
 def test_the_program_prints_what_numpy_computes_from_the_planted_runs(
     results, mnist, no_training, monkeypatch, tmp_path, capsys
 ):
@@ -256,10 +306,10 @@ def test_the_program_prints_what_numpy_computes_from_the_planted_runs(
         assert numbers == [f"{f(values):.2f}" for f in (np.mean, lambda v: np.std(v, ddof=1), min, max)]
     assert out.count("98.75 or more: 3 of 4 seeds") == 2
     differences = np.subtract(by_hand, torch)
-    error = differences.std(ddof=1) / 2  # sqrt of 4 seeds
+    error = error_by_mean_squares(*map(mistaken, (by_hand, torch)))
     assert f"MNISTCNN, NumPy - PyTorch: {differences.mean():+.3f} +- {error:.3f} points" in out
     assert "MLP, NumPy - PyTorch: +0.000 +- 0.000 points, the same with all 4 seeds" in out
-    assert out.startswith("mnist (1 training and 100 test images)") and (tmp_path / "seeds.png").exists()
+    assert out.startswith("mnist (1 training and 10,000 test images)") and (tmp_path / "seeds.png").exists()
 
 
 @pytest.mark.parametrize(
@@ -311,7 +361,7 @@ def test_the_smallest_run(results, few_digits, tmp_path, capsys):
 
 
 def test_the_test_images_are_a_sample_too(mnist):
-    assert "the same 100 test images" in seeds.sampling(90.0, mnist) and "by 3.00" in seeds.sampling(
+    assert "the same 10,000 test images" in seeds.sampling(90.0, mnist) and "by 0.30" in seeds.sampling(
         90.0, mnist
     )
 
