@@ -13,6 +13,8 @@ from parity.record import Failure, Outcome
 from parity.student.checkup import Check, Checkup, give_points
 from parity.student.process import Contained, LoadError
 
+REFERENCE = "in Python parity.check(CLASS, reference=...) holds it against any PyTorch module or function"
+
 EXAMINER = "parity.student.examine"  # it imports PyTorch, which takes two seconds
 
 
@@ -50,6 +52,8 @@ def examine_file(
             checkup.remarks += [
                 f"not examined: {name}: {why}" for name, why in child.left.items() if not only
             ]
+            if not only and any("name" in why for why in child.left.values()):
+                checkup.remarks.append(REFERENCE)
             for name in only or ():
                 if name not in child.subjects:
                     checkup.checks.append(
