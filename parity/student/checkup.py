@@ -60,7 +60,7 @@ class Check:
         if self.earned is not None:
             return self.earned
         right = sum(row.ok for row in self.rows) / len(self.rows) if self.rows and not self.failure else 0.0
-        return round(self.max_score * right, 4)
+        return self.max_score if right == 1 else round(self.max_score * right, 4)
 
     @property
     def sentence(self) -> str:

@@ -109,7 +109,7 @@ class TestProgram:
         assert main(["check", str(of_students), "--each", *flags]) == 1
         rows = read(grades.read_text())
         assert [row["name"] for row in rows] == ["'=bert.py", "anna.py", "cleo.py", "dora.py"]
-        assert [row["points"] for row in rows] == ["9.0", "10.0", "0.0", "0.0"]
+        assert [row["points"] for row in rows] == ["9.17", "10.0", "0.0", "0.0"]
         assert [row["ok"] for row in rows] == ["no", "yes", "no", "no"]
         assert "SyntaxError" in rows[2]["error"] and "exit code 3" in rows[3]["error"]
         out = capsys.readouterr().out
