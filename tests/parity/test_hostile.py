@@ -164,7 +164,7 @@ def test_its_result_is_valid_honest_and_its_own(name, tmp_path, capsys):
     took, printed = time.monotonic() - start, capsys.readouterr()
     result = json.loads(results.read_text())
     assert result["title"] == f"{name}.py against PyTorch"
-    assert results.stat().st_size < 2_000_000 and all(c.isprintable() or c in "\n\t" for c in printed.out)
+    assert results.stat().st_size < 1_000_000 and all(c.isprintable() or c in "\n\t" for c in printed.out)
     right = name.startswith("right_")
     assert code == (0 if right else 1) and result["ok"] is right
     assert result["score"] == 10 if right else 0 <= result["score"] < 10
