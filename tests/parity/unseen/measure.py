@@ -10,6 +10,7 @@ the truth a person has to judge: names.jsonl holds what was read and judged, {"b
 
 import argparse
 import json
+import linecache
 import sys
 import types
 from collections import Counter
@@ -24,6 +25,7 @@ def module_of(text, name):
     module = types.ModuleType(name)
     module.__file__ = f"{name}.py"
     sys.modules[name] = module
+    linecache.cache[module.__file__] = (len(text), None, text.splitlines(keepends=True), module.__file__)
     exec(compile(text, module.__file__, "exec"), vars(module))
     return module
 

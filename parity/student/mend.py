@@ -1,0 +1,108 @@
+"""Name the line that is wrong: the one change of it with which every case of the class is right.
+
+Of nothing less is it said. A change is found where it makes a few small cases right (repair.py, in the student's
+process), and then every case is judged with it, as it was judged without.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from parity.comparison import ENDED
+from parity.record import Key, Outcome, Run
+from parity.report import Diagnosis, Row
+from parity.student.cases import Case
+from parity.student.repair import Change, Right, Wish
+
+SECONDS = 6.0  # to look for changes in one class
+TRIES = 12  # changes on which all cases are judged
+FEW = 3  # cases that a change is tried on
+CODE = "one-line"
+
+
+class Mends(Protocol):
+    """repair.Mender, or one in another process."""
+
+    def first(self, wish: Wish) -> Change | None: ...
+    def next(self) -> Change | None: ...
+    def run(self, number: int, case: Case) -> dict[str, Run]: ...
+
+
+Judged = Callable[[Case, Mapping[str, Run]], list[Row]]
+RightFor = Callable[[Case, Mapping[str, Run]], Right]
+
+
+def wrong_in(rows: Sequence[Row]) -> set[tuple[str, Key]]:
+    """By run, the tensors that are wrong."""
+    return {(row.run, (row.stage, row.tensor)) for row in rows if not row.ok}
+
+
+def mended(
+    answers: Sequence[tuple[Case, Mapping[str, Run]]],
+    rows: Mapping[str, Sequence[Row]],
+    mender: Mends,
+    judge: Judged,
+    right: RightFor,
+    seconds: float = SECONDS,
+) -> Iterator[tuple[Change, set[Key]]]:
+    """Changes, each with the tensors that are right with it in every case. One of all wrong tensors, if there is any.
+
+    answers  all cases that were run and what came of them; rows: the verdicts, by case
+    """
+    wrong = {case.name: wrong_in(rows.get(case.name, ())) for case, _ in answers}
+    failing = sorted((one for one in answers if wrong[one[0].name]), key=lambda one: size_of(one[0]))
+    left = {key for found in wrong.values() for _, key in found}
+    if not left:
+        return
+    chosen: list[tuple[Case, Mapping[str, Run]]] = []
+    for case, runs in failing:  # the smallest ones, such that each wrong tensor is wrong in one
+        seen = {key for one, _ in chosen for _, key in wrong[one.name]}
+        if {key for _, key in wrong[case.name]} - seen and not case.built:
+            chosen.append((case, runs))
+    chosen += [one for one in failing[:: max(1, len(failing) // FEW)] if one not in chosen and not one[0].built]
+    if not chosen:
+        return
+    cases = [shortened(case, wrong[case.name]) for case, _ in chosen]
+    drawn = cases[0].kind == "Dropout"
+    wish = Wish(cases, None if drawn else [right(case, runs) for case, (_, runs) in zip(cases, chosen, strict=True)], seconds)
+    order = [case for case, _ in failing] + [case for case, _ in answers if not wrong[case.name]]
+    found: list[tuple[Change, set[Key]]] = []
+    change = mender.first(wish)
+    tries = 0
+    while change and tries < (TRIES if wish.right else 20 * TRIES):
+        tries += 1
+        still: set[Key] = set()
+        for case in order:
+            now = wrong_in(judge(case, mender.run(change.number, case)))
+            still |= {key for _, key in now}
+            if now - wrong[case.name] or left <= still:
+                break
+        else:
+            if not still:
+                yield change, left
+                return
+            ended = any(tensor == ENDED for _, tensor in left)  # what comes behind an exception hides
+            if not ended and not any(left - still <= tensors for _, tensors in found):
+                found.append((change, left - still))
+        change = mender.next()
+    yield from found
+
+
+def shortened(case: Case, wrong: set[tuple[str, Key]]) -> Case:
+    """Without the runs behind the first wrong one."""
+    names = list(case.runs)
+    first = min((names.index(run or "first") for run, _ in wrong if (run or "first") in names), default=0)
+    return replace(case, runs={name: case.runs[name] for name in names[: first + 1]})
+
+
+def size_of(case: Case) -> int:
+    arrays: list[Any] = [*case.first.values(), *case.weights.values()]
+    return sum(np.size(array) for array in arrays) + 1000 * case.built
+
+
+def diagnosis_of(change: Change, key: Key, everything: bool) -> Diagnosis:
+    stage, tensor = key
+    what = "every case is" if everything else f"{tensor} is"
+    return Diagnosis(stage, tensor, CODE, f"{change}. With that change alone {what} right.")
