@@ -5,7 +5,8 @@ No bug of bugs3.jsonl and bugs4.jsonl does what a bug before it does.
 
     python tests/parity/unseen/verify_bugs.py [bugs4.jsonl]
 
-The classes in plain/, right/, right2/ and right4/ are held against PyTorch in the same way: nothing may differ there.
+The classes in plain/, right/, right2/ and right4/ are held against PyTorch in the same way: nothing may
+differ there.
 """
 
 import json
@@ -383,9 +384,8 @@ def repeats(bugs, effects, first):
 
 def main(files=FILES):
     problems = []
-    for path in [
-        path for folder in ("plain", "right", "right2", "right4") for path in sorted((HERE / folder).glob("*.py"))
-    ]:
+    folders = ("plain", "right", "right2", "right4")
+    for path in [path for folder in folders for path in sorted((HERE / folder).glob("*.py"))]:
         for kind, cls in classes(path.read_text(), path.stem).items():
             if wrong := wrong_tensors(kind, cls):
                 problems.append(f"{path.name} {kind} should be right: {sorted(wrong)}")
