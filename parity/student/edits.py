@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Alternative = tuple[int, ast.AST]  # a cost and a node: small ones are tried first
-LIKELY, POSSIBLE, RARE = 1, 2, 3
+COSTS = LEFT_OUT, LIKELY, POSSIBLE, RARE = range(4)  # what is too much is tried first
 
 OPERATORS: tuple[type[ast.operator], ...] = (
     ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult,
@@ -328,10 +328,14 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
             yield from ((LIKELY, ast.Constant(number)) for number in (value, *numbers_near(-value)))
         case ast.UnaryOp(operand=operand):
-            yield LIKELY, operand
+            yield LEFT_OUT, operand
         case ast.BinOp(left=left, op=op, right=right):
-            yield LIKELY, left
-            yield LIKELY, right
+            yield LEFT_OUT, left
+            yield LEFT_OUT, right
+            if isinstance(left, ast.BinOp):
+                yield LEFT_OUT, left.left
+                yield LEFT_OUT, ast.BinOp(left.left, op, right)
+                yield LIKELY, ast.BinOp(ast.BinOp(left.left, op, right), left.op, left.right)
             for other in OPERATORS:
                 if not isinstance(op, other):
                     yield LIKELY, ast.BinOp(left, other(), right)
@@ -341,7 +345,7 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
             if isinstance(right, ast.BinOp):
                 yield POSSIBLE, ast.BinOp(ast.BinOp(left, op, right.left), right.op, right.right)
         case ast.BoolOp(values=values):
-            yield from ((LIKELY, value) for value in values)
+            yield from ((LEFT_OUT, value) for value in values)
             yield LIKELY, ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), values)
         case ast.Compare(left=left, ops=[op], comparators=[right]):
             for other in COMPARISONS:
@@ -349,8 +353,8 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
                     yield LIKELY, ast.Compare(left, [other()], [right])
             yield POSSIBLE, ast.UnaryOp(ast.Not(), node)
         case ast.IfExp(body=body, orelse=orelse):
-            yield LIKELY, body
-            yield LIKELY, orelse
+            yield LEFT_OUT, body
+            yield LEFT_OUT, orelse
             yield LIKELY, ast.IfExp(node.test, orelse, body)
         case ast.Tuple(elts=elements) | ast.List(elts=elements):
             for one, other in itertools.combinations(range(len(elements)), 2):
@@ -370,9 +374,9 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
         case ast.Slice(lower=lower, upper=upper, step=step):
             yield from ((LIKELY, new) for new in slices_near(lower, upper, step, pool.numbers()))
         case ast.Subscript(value=value):
-            yield LIKELY, value
+            yield LEFT_OUT, value
         case ast.Attribute(value=value) if not is_function:
-            yield LIKELY, value
+            yield LEFT_OUT, value
         case ast.Call():
             yield from calls_near(node)
     if is_function or isinstance(getattr(node, "ctx", None), ast.Store) or isinstance(node, ast.Slice):
@@ -396,9 +400,15 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
                 yield POSSIBLE, ast.BinOp(atom, ast.Sub(), ast.Constant(1))
     elif not is_base:
         yield from ((POSSIBLE, atom) for atom in pool.values())
+    if is_base and isinstance(node, ast.Name | ast.Attribute):
+        for text, atom in pool.atoms.items():
+            if pool.sorts.get(text) == "ndarray" == pool.sorts.get(ast.unparse(node)):
+                yield POSSIBLE, ast.BinOp(node, ast.Mult(), atom)
     is_value = spot.field == "value" and isinstance(spot.parent, ast.Assign | ast.Return | ast.AugAssign)
     if is_value or isinstance(spot.parent, ast.BinOp | ast.Slice | ast.Call | ast.Tuple):
-        yield from extended(node, pool, is_value)
+        is_index = isinstance(spot.parent, ast.Slice | ast.Tuple)
+        is_count = is_index or (isinstance(spot.parent, ast.Call) and name_of(spot.parent) == "range")
+        yield from extended(node, pool, is_value, is_count)
 
 
 def numbers_near(value: float) -> list[float]:
@@ -465,11 +475,11 @@ def calls_near(call: ast.Call) -> Iterator[Alternative]:
     """Another function of its family, no call at all, its arguments in another order, an axis more or none."""
     name, function = name_of(call), call.func
     if call.args:
-        yield LIKELY, call.args[0]
+        yield LEFT_OUT, call.args[0]
     if isinstance(function, ast.Attribute) and not (
         isinstance(function.value, ast.Name) and function.value.id in ("np", "numpy")
     ):
-        yield LIKELY, function.value
+        yield LEFT_OUT, function.value
     for family in FAMILIES:
         for other in family if name in family else ():
             if other != name:
@@ -480,7 +490,7 @@ def calls_near(call: ast.Call) -> Iterator[Alternative]:
                 )
                 yield LIKELY, ast.Call(renamed, call.args, call.keywords)
     for index in range(len(call.keywords)):
-        yield LIKELY, ast.Call(function, call.args, call.keywords[:index] + call.keywords[index + 1 :])
+        yield LEFT_OUT, ast.Call(function, call.args, call.keywords[:index] + call.keywords[index + 1 :])
     if name in ("transpose", "reshape", "permute") and len(call.args) > 1:
         for order in itertools.permutations(call.args):
             yield LIKELY, ast.Call(function, list(order), call.keywords)
@@ -491,6 +501,14 @@ def calls_near(call: ast.Call) -> Iterator[Alternative]:
             yield LIKELY, ast.Call(function, swapped, call.keywords)
     for index in range(1, len(call.args)):
         yield POSSIBLE, ast.Call(function, call.args[:index] + call.args[index + 1 :], call.keywords)
+    inner = function.value if isinstance(function, ast.Attribute) else None
+    if name == "transpose" and isinstance(inner, ast.Call) and name_of(inner) == "reshape":
+        axes_now = [arg.value for arg in call.args if isinstance(arg, ast.Constant)]
+        if len(axes_now) == len(inner.args) == len(call.args) <= 4:  # the same shape, read in another order
+            for order in itertools.permutations(range(len(axes_now))):
+                moved = ast.Call(inner.func, [inner.args[axis] for axis in order], inner.keywords)
+                now: list[ast.expr] = [ast.Constant(order.index(int(str(axis)))) for axis in axes_now]
+                yield POSSIBLE, ast.Call(ast.Attribute(moved, "transpose", ast.Load()), now, [])
     if name == "reshape" and isinstance(function, ast.Attribute):
         for order in itertools.permutations(range(4)):
             axes: list[ast.expr] = [ast.Constant(axis) for axis in order]
@@ -511,9 +529,11 @@ def calls_near(call: ast.Call) -> Iterator[Alternative]:
             yield LIKELY, ast.Call(function, call.args, [*call.keywords, keep])
 
 
-def extended(node: ast.expr, pool: Pool, is_value: bool) -> Iterator[Alternative]:
+def extended(node: ast.expr, pool: Pool, is_value: bool, is_count: bool) -> Iterator[Alternative]:
     """An expression with something more: a factor, a term, a sign, a transposition."""
     yield POSSIBLE, ast.UnaryOp(ast.USub(), node)
+    for op in (ast.Add(), ast.Sub()) if is_count else ():
+        yield LIKELY, ast.BinOp(node, op, ast.Constant(1))
     for number in (1, 2):
         for op in (ast.Add(), ast.Sub(), ast.Mult(), ast.Div(), ast.Pow()):
             yield POSSIBLE, ast.BinOp(node, op, ast.Constant(number))
@@ -544,6 +564,12 @@ def extended(node: ast.expr, pool: Pool, is_value: bool) -> Iterator[Alternative
 
 
     for atom in pool.numbers():
+        if is_count:
+            yield POSSIBLE, ast.BinOp(node, ast.Mult(), atom)
+            yield POSSIBLE, ast.BinOp(node, ast.Add(), atom)
+        if is_value:
+            yield POSSIBLE, ast.BinOp(node, ast.Mult(), atom)
+            yield POSSIBLE, ast.BinOp(node, ast.Div(), atom)
         yield RARE, ast.BinOp(node, ast.Pow(), atom)
         yield RARE, ast.BinOp(node, ast.FloorDiv(), atom)
         yield RARE, ast.BinOp(node, ast.Add(), ast.BinOp(ast.Constant(2), ast.Mult(), atom))
@@ -553,12 +579,14 @@ def rewritten(statement: ast.stmt, spot: Spot) -> Iterator[tuple[int, Spot, obje
     """A statement left out, exchanged with the next, moved into or out of a loop, or assigned otherwise."""
     body: list[ast.stmt] = getattr(spot.parent, spot.field)
     index, whole = spot.index or 0, Spot(spot.parent, spot.field)
-    yield LIKELY, spot, ast.Pass()
+    yield LEFT_OUT, spot, ast.Pass()
     if index + 1 < len(body):
         yield LIKELY, whole, [*body[:index], body[index + 1], statement, *body[index + 2 :]]
     if isinstance(statement, ast.If):
-        yield LIKELY, whole, [*body[:index], *statement.body, *body[index + 1 :]]
+        yield LEFT_OUT, whole, [*body[:index], *statement.body, *body[index + 1 :]]
         yield LIKELY, whole, [*body[:index], *(statement.orelse or [ast.Pass()]), *body[index + 1 :]]
+        if statement.orelse:
+            yield LIKELY, whole, [*body[:index], *statement.body, *statement.orelse, *body[index + 1 :]]
         yield LIKELY, spot, ast.If(ast.UnaryOp(ast.Not(), statement.test), statement.body, statement.orelse)
     if isinstance(statement, ast.For):
         inner = statement.body

@@ -45,7 +45,7 @@ from parity.student.again import another
 from parity.student.built import rows_of_built
 from parity.student.cases import Case, cases_of
 from parity.student.checkup import Check, Checkup
-from parity.student.mend import Mends, diagnosis_of, mended
+from parity.student.mend import ONE_LINE, Mends, mended, sentence_of
 from parity.student.repair import Mender, Right
 from parity.student.run_case import run_case
 from parity.student.smallest import Ask, smallest
@@ -167,12 +167,13 @@ def name_lines(
         return
     asked = [(case, runs) for (case, runs), check in zip(answers, checks, strict=True) if not check.skipped]
     rows = {case.name: judge(case, runs) for case, runs in asked}
+    wrong = {(row.stage, row.tensor) for found in rows.values() for row in found if not row.ok}
     for change, keys in mended(asked, rows, mender, judge, right):
+        sentence = sentence_of(change, sorted(tensor for _, tensor in keys), everything=keys == wrong)
         for check in checks:
             here = {(row.stage, row.tensor) for row in rows.get(check.case, ()) if not row.ok} & keys
             known = [d for d in check.diagnoses if d.code != NO_KNOWN_CAUSE or (d.stage, d.tensor) not in here]
-            everything = not {key for rs in rows.values() for r in rs if not r.ok for key in [(r.stage, r.tensor)]} - keys
-            check.diagnoses = [diagnosis_of(change, key, everything) for key in sorted(here)] + known
+            check.diagnoses = [Diagnosis(*key, ONE_LINE, sentence) for key in sorted(here)] + known
 
 
 def rows_of_all(trials: Sequence[Trial], isolated: Trial | None, offer: Offer) -> list[Row]:

@@ -12,14 +12,14 @@ import numpy as np
 
 from parity.comparison import ENDED
 from parity.record import Key, Outcome, Run
-from parity.report import Diagnosis, Row
+from parity.report import Row
 from parity.student.cases import Case
 from parity.student.repair import Change, Right, Wish
 
 SECONDS = 6.0  # to look for changes in one class
 TRIES = 12  # changes on which all cases are judged
 FEW = 3  # cases that a change is tried on
-CODE = "one-line"
+ONE_LINE = "one-line"  # the code of what is said
 
 
 class Mends(Protocol):
@@ -102,7 +102,7 @@ def size_of(case: Case) -> int:
     return sum(np.size(array) for array in arrays) + 1000 * case.built
 
 
-def diagnosis_of(change: Change, key: Key, everything: bool) -> Diagnosis:
-    stage, tensor = key
-    what = "every case is" if everything else f"{tensor} is"
-    return Diagnosis(stage, tensor, CODE, f"{change}. With that change alone {what} right.")
+def sentence_of(change: Change, tensors: Sequence[str], everything: bool) -> str:
+    if everything:
+        return f"{change}. With that change alone every case is right."
+    return f"{change}. With that change alone {' and '.join(tensors)} {'are' if len(tensors) > 1 else 'is'} right."

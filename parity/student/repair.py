@@ -26,7 +26,7 @@ import numpy as np
 
 from parity.record import Key, Run, is_of_ours
 from parity.student.cases import Case
-from parity.student.edits import LIKELY, POSSIBLE, RARE, Editor
+from parity.student.edits import COSTS, Editor
 from parity.student.run_case import run_case
 
 Array = np.ndarray[Any, Any]
@@ -109,7 +109,7 @@ class Mender:
         found = places(reached)
         if not any(tensor in ("out", "loss") for wrong in before for _, (_, tensor, *_) in wrong):
             found.reverse()  # backward first
-        for cost, place in itertools.product((LIKELY, POSSIBLE, RARE), found):
+        for cost, place in itertools.product(COSTS, found):
             text = place.text()
             for edit in place.editor.edits(cost):
                 if time.process_time() > self._until:
@@ -278,12 +278,21 @@ def difference_of(before: str, after: str) -> tuple[list[str], list[str], str]:
     new = [line for line in new if line != "pass"]
     if old != new or not old:
         return *shortened(old, new), ""
-    rest = [line for line in lines if line[0] in "+ "]
-    at = next(i for i, line in enumerate(rest) if line.startswith("+"))
-    inside = len(rest[at]) - len(rest[at][2:].lstrip())
-    if at and len(rest[at - 1]) - len(rest[at - 1][2:].lstrip()) <= inside:
-        return old, new, f"behind `{rest[at - 1][2:].strip()}`"
-    return old, new, f"before `{rest[at + 1][2:].strip()}`" if at + 1 < len(rest) else "at the end"
+    was, now = (_around(text.splitlines(), lines, mark) for mark, text in (("-", before), ("+", after)))
+    if now[0] != was[0]:
+        return old, new, f"inside `{now[0]}`" if now[0] else f"outside of `{was[0]}`"
+    return old, new, f"behind `{now[1]}`" if now[1] else "at the beginning"
+
+
+def _around(text: list[str], difference: list[str], mark: str) -> tuple[str, str]:
+    """Of the first line with that mark: the head of the block around it, and the line before it in the block."""
+    lines = [line for line in difference if line[0] in (mark, " ")]
+    at = next(i for i, line in enumerate(lines) if line[0] == mark)
+    depth = len(text[at]) - len(text[at].lstrip())
+    above = [line for line in text[:at] if len(line) - len(line.lstrip()) <= depth]
+    head = next((line for line in reversed(above) if len(line) - len(line.lstrip()) < depth), "").strip()
+    before = above[-1].strip() if above else ""
+    return "" if head.startswith("def ") else head, before if before != head else ""
 
 
 @contextlib.contextmanager
