@@ -46,7 +46,7 @@ from parity.student.built import rows_of_built
 from parity.student.cases import Case, cases_of
 from parity.student.checkup import Check, Checkup
 from parity.student.mend import ONE_LINE, Mends, mended, sentence_of
-from parity.student.repair import Mender, Right
+from parity.student.repair import Mender, Right, has_alarms
 from parity.student.run_case import run_case
 from parity.student.smallest import Ask, smallest
 from parity.twins import kind_of_stage, stages_of, twin_class
@@ -173,7 +173,7 @@ def name_lines(
         for check in checks:
             here = {(row.stage, row.tensor) for row in rows.get(check.case, ()) if not row.ok} & keys
             known = [d for d in check.diagnoses if d.code != NO_KNOWN_CAUSE or (d.stage, d.tensor) not in here]
-            check.diagnoses = [Diagnosis(*key, ONE_LINE, sentence) for key in sorted(here)] + known
+            check.diagnoses = known + [Diagnosis(*key, ONE_LINE, sentence) for key in sorted(here)]
 
 
 def rows_of_all(trials: Sequence[Trial], isolated: Trial | None, offer: Offer) -> list[Row]:
@@ -286,7 +286,7 @@ def check(code: Any, reference: Any = None, *, x: Array | None = None, seed: int
         name = twins.get(reference, reference.__name__)
     if name is not None and name not in KINDS:
         raise ValueError(f"check: reference is {reference!r}, expected one of {list(KINDS)}")
-    return check_class(cls, name or kind_of(cls).name, seed, exact=reference is not None)
+    return check_class(cls, name or kind_of(cls).name, seed, exact=reference is not None, lines=True)
 
 
 def _is_of_ours(reference: Any) -> bool:
@@ -303,13 +303,19 @@ def has_rule(module: nn.Module) -> bool:
         return False
 
 
-def check_class(cls: type, kind: str, seed: int = 0, exact: bool = False) -> Checkup:
-    """Put the questions of `kind` to a class, in this process. exact: it has the library's interface."""
+def check_class(
+    cls: type, kind: str, seed: int = 0, exact: bool = False, lines: bool = False
+) -> Checkup:
+    """Put the questions of `kind` to a class, in this process.
+
+    exact  it has the library's interface; lines: look for the line that is wrong, which takes seconds
+    """
     one = Recognised(Subject(cls.__name__, kind, cls), cls, WHATEVER)
     with suppress(UnknownArgumentError, NoMannerError):  # then its cases say what it lacks
         one = behind(one.subject, exact)
     answers = ((case, run_case(one.cls, case)) for case in questions(kind, seed, one.offer))
-    checks = examine(cls.__name__, answers, one.offer, partial(run_case, one.cls), Mender(one.cls))
+    mender = Mender(one.cls) if lines and has_alarms() else None  # a changed loop may have no end
+    checks = examine(cls.__name__, answers, one.offer, partial(run_case, one.cls), mender)
     remarks = [f"{cls.__name__}: taken for {kind}: {one.taken}"] if one.taken else []
     return Checkup(f"{cls.__name__} against PyTorch", seed, checks, remarks)
 

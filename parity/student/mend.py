@@ -16,7 +16,7 @@ from parity.report import Row
 from parity.student.cases import Case
 from parity.student.repair import Change, Right, Wish
 
-SECONDS = 6.0  # to look for changes in one class
+SECONDS = 6.0  # of the processor, to look for changes in one class
 TRIES = 12  # changes on which all cases are judged
 FEW = 3  # cases that a change is tried on
 ONE_LINE = "one-line"  # the code of what is said
@@ -45,7 +45,6 @@ def mended(
     mender: Mends,
     judge: Judged,
     right: RightFor,
-    seconds: float = SECONDS,
 ) -> Iterator[tuple[Change, set[Key]]]:
     """Changes, each with the tensors that are right with it in every case. One of all wrong tensors, if there is any.
 
@@ -54,7 +53,7 @@ def mended(
     wrong = {case.name: wrong_in(rows.get(case.name, ())) for case, _ in answers}
     failing = sorted((one for one in answers if wrong[one[0].name]), key=lambda one: size_of(one[0]))
     left = {key for found in wrong.values() for _, key in found}
-    if not left:
+    if not left or not SECONDS:
         return
     chosen: list[tuple[Case, Mapping[str, Run]]] = []
     for case, runs in failing:  # the smallest ones, such that each wrong tensor is wrong in one
@@ -66,7 +65,7 @@ def mended(
         return
     cases = [shortened(case, wrong[case.name]) for case, _ in chosen]
     drawn = cases[0].kind == "Dropout"
-    wish = Wish(cases, None if drawn else [right(case, runs) for case, (_, runs) in zip(cases, chosen, strict=True)], seconds)
+    wish = Wish(cases, None if drawn else [right(case, runs) for case, (_, runs) in zip(cases, chosen, strict=True)], SECONDS)
     order = [case for case, _ in failing] + [case for case, _ in answers if not wrong[case.name]]
     found: list[tuple[Change, set[Key]]] = []
     change = mender.first(wish)

@@ -50,7 +50,7 @@ class Wish:
 class Change:
     """A change that was found.
 
-    line           of the first statement that it concerns
+    file           its name, if what ran stands in several; line: of the first statement that it concerns
     before, after  these lines, without and with the change
     place          where a line belongs that is only moved: "behind `x = 0`"
     """
@@ -63,7 +63,8 @@ class Change:
     place: str = ""
 
     def __str__(self) -> str:
-        where, old, new = f"line {self.line}", "; ".join(self.before), "; ".join(self.after)
+        where = f"{self.file}, line {self.line}" if self.file else f"line {self.line}"
+        old, new = "; ".join(self.before), "; ".join(self.after)
         if self.place:
             return f"{where}: `{old}` belongs {self.place}"
         if not old:
@@ -72,27 +73,27 @@ class Change:
 
 
 class Mender:
-    """Runs a class with changes made to the functions behind it."""
+    """Runs a class with changes made to the functions behind it. left: seconds to look for more of them."""
 
     def __init__(self, cls: type):
         self.cls = cls
         self.changes: list[tuple[list[FunctionType], CodeType]] = []
         self._found: Iterator[Change] = iter(())
-        self._until = self._left = 0.0
+        self._until = self.left = 0.0
 
     def first(self, wish: Wish) -> Change | None:
         """The first change that fulfils a wish."""
         self._found = self._search(wish)
-        self._left = wish.seconds
+        self.left = wish.seconds
         return self.next()
 
     def next(self) -> Change | None:
         """Another one, in the time that is left."""
         started = time.process_time()
-        self._until = started + self._left
+        self._until = started + self.left
         with alarms():
             found = next(self._found, None)
-        self._left -= time.process_time() - started
+        self.left -= time.process_time() - started
         return found
 
     def run(self, number: int, case: Case) -> dict[str, Run]:
@@ -107,6 +108,7 @@ class Mender:
             before = [self._wrong(wish, number) for number in range(len(wish.cases))]
         limit = 0.2 + 5 * (time.process_time() - started)
         found = places(reached)
+        several = len({place.file for place in found}) > 1
         if not any(tensor in ("out", "loss") for wrong in before for _, (_, tensor, *_) in wrong):
             found.reverse()  # backward first
         for cost, place in itertools.product(COSTS, found):
@@ -121,7 +123,8 @@ class Mender:
                     difference = difference_of(text, place.text())
                 self.changes.append((place.functions, code))
                 line = min(statement.lineno for statement in edit.statements)
-                yield Change(len(self.changes) - 1, place.file, line, *difference)
+                file = os.path.basename(place.file) if several else ""
+                yield Change(len(self.changes) - 1, file, line, *difference)
 
     def _tried(
         self, place: "Place", code: CodeType, wish: Wish, before: Sequence[set[Any]], seconds: float

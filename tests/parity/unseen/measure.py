@@ -39,7 +39,7 @@ def examined(bug):
     torch.set_num_threads(1)
     text = (verify_bugs.HERE / "plain" / bug["plain"]).read_text().replace(bug["old"], bug["new"])
     module = module_of(text, "student_" + bug["name"].replace("-", "_").replace("+", "_"))
-    checks = check_class(getattr(module, bug["kind"]), bug["kind"]).checks
+    checks = check_class(getattr(module, bug["kind"]), bug["kind"], lines=True).checks
     wrong = sorted({row.tensor for check in checks for row in check.rows if not row.ok})
     said = {(d.tensor, d.code): d.sentence for check in checks for d in check.diagnoses}
     return wrong, said, sorted({check.error for check in checks if check.error})
