@@ -108,7 +108,8 @@ class Pool:
         for text, atom in self.atoms.items():
             if text != here and (not sort or self.sorts.get(text, sort) == sort):
                 likely = len(text) == 1 if isinstance(node, ast.Constant) else is_similar(here, text)
-                yield LIKELY if likely else POSSIBLE, atom
+                other = here.isidentifier() and text.isidentifier() and here.isupper() != text.isupper()
+                yield LIKELY if likely else RARE if other else POSSIBLE, atom  # N is a size, n an index
 
     def values(self) -> Iterator[ast.expr]:
         """Numbers and arrays, with which one can reckon."""
@@ -146,6 +147,7 @@ class Editor:
             for statement, spot in statements(function)
             if not lines.isdisjoint(range(statement.lineno, _end(statement) + 1))
         ]
+        self.places = {id(statement): spot for statement, spot in statements(function)}
         self.groups: dict[str, Group] = {}
         self.spots: list[tuple[Spot, ast.stmt]] = []
         for statement, _ in self.statements:
@@ -163,6 +165,8 @@ class Editor:
             for price, where, new in rewritten(statement, spot):
                 if price == cost:
                     yield Edit(((where, new),), (statement,))
+            if cost == LIKELY:
+                yield from self.moved(statement, spot)
         for spot, statement in self.spots:
             for price, new in alternatives(spot, self.pool):
                 if price == cost:
@@ -175,6 +179,25 @@ class Editor:
                     yield from self.together(group, mirrored, cost)
         if cost == POSSIBLE:
             yield from self.exchanged()
+
+    def moved(self, statement: ast.stmt, spot: Spot) -> Iterator[Edit]:
+        """A statement moved into a loop beside it, at any depth, or out of the blocks around it."""
+        body: list[ast.stmt] = getattr(spot.parent, spot.field)
+        at = spot.index or 0
+        rest = body[:at] + body[at + 1 :]
+        gone = Spot(spot.parent, spot.field), rest or [ast.Pass()]
+        for beside, first in ((body[at + 1 : at + 2], True), (body[max(0, at - 1) : at], False)):
+            for loop in ast.walk(beside[0]) if beside else ():
+                if isinstance(loop, ast.For):
+                    inside = [statement, *loop.body] if first else [*loop.body, statement]
+                    yield Edit((gone, (Spot(loop, "body"), inside)), (statement,))
+        outer = self.places.get(id(spot.parent))
+        while outer:
+            whole: list[ast.stmt] = getattr(outer.parent, outer.field)
+            for place in (outer.index or 0, (outer.index or 0) + 1):
+                around = [*whole[:place], statement, *whole[place:]]
+                yield Edit((gone, (Spot(outer.parent, outer.field), around)), (statement,))
+            outer = self.places.get(id(outer.parent))
 
     def together(self, group: Group, mirrored: str, cost: int) -> Iterator[Edit]:
         """The same edit in all spots that read alike, and in those of the other axis too."""
@@ -340,6 +363,7 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
                 if not isinstance(op, other):
                     yield LIKELY, ast.BinOp(left, other(), right)
             yield LIKELY, ast.BinOp(right, op, left)
+            yield from ((LIKELY, new) for new in rearranged(node))
             if isinstance(left, ast.BinOp):  # a + b - c, read as a + (b - c)
                 yield POSSIBLE, ast.BinOp(left.left, left.op, ast.BinOp(left.right, op, right))
             if isinstance(right, ast.BinOp):
@@ -352,6 +376,8 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
                 if not isinstance(op, other):
                     yield LIKELY, ast.Compare(left, [other()], [right])
             yield POSSIBLE, ast.UnaryOp(ast.Not(), node)
+            if isinstance(op, ast.Lt | ast.LtE):
+                yield LIKELY, ast.Compare(ast.Constant(0), [ast.LtE(), op], [left, right])
         case ast.IfExp(body=body, orelse=orelse):
             yield LEFT_OUT, body
             yield LEFT_OUT, orelse
@@ -397,7 +423,8 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
         yield from pool.like(node)
         if pool.sorts.get(ast.unparse(node)) == "number":
             for atom in pool.numbers():
-                yield POSSIBLE, ast.BinOp(atom, ast.Sub(), ast.Constant(1))
+                cost = POSSIBLE if is_similar(ast.unparse(node), ast.unparse(atom)) else RARE
+                yield cost, ast.BinOp(atom, ast.Sub(), ast.Constant(1))
     elif not is_base:
         yield from ((POSSIBLE, atom) for atom in pool.values())
     if is_base and isinstance(node, ast.Name | ast.Attribute):
@@ -409,6 +436,19 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
         is_index = isinstance(spot.parent, ast.Slice | ast.Tuple)
         is_count = is_index or (isinstance(spot.parent, ast.Call) and name_of(spot.parent) == "range")
         yield from extended(node, pool, is_value, is_count)
+
+
+def rearranged(node: ast.BinOp) -> Iterator[ast.BinOp]:
+    """A sum or product of three or four names with two of them exchanged: i + a * S for i * S + a."""
+    leaves = [spot for spot in expressions(node) if isinstance(spot.value, ast.Name | ast.Attribute | ast.Constant)]
+    if not 3 <= len(leaves) <= 4 or any(isinstance(part, ast.Call | ast.Subscript) for part in ast.walk(node)):
+        return
+    for one, other in itertools.combinations(range(len(leaves)), 2):
+        new = copy.deepcopy(node)
+        places = [s for s in expressions(new) if isinstance(s.value, ast.Name | ast.Attribute | ast.Constant)]
+        places[one].put(leaves[other].value)
+        places[other].put(leaves[one].value)
+        yield new
 
 
 def numbers_near(value: float) -> list[float]:
@@ -502,6 +542,10 @@ def calls_near(call: ast.Call) -> Iterator[Alternative]:
     for index in range(1, len(call.args)):
         yield POSSIBLE, ast.Call(function, call.args[:index] + call.args[index + 1 :], call.keywords)
     inner = function.value if isinstance(function, ast.Attribute) else None
+    if isinstance(function, ast.Attribute) and isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
+        first = ast.Attribute(inner.func.value, function.attr, ast.Load())  # a.f().g() for a.g().f()
+        then = ast.Attribute(ast.Call(first, call.args, call.keywords), inner.func.attr, ast.Load())
+        yield LIKELY, ast.Call(then, inner.args, inner.keywords)
     if name == "transpose" and isinstance(inner, ast.Call) and name_of(inner) == "reshape":
         axes_now = [arg.value for arg in call.args if isinstance(arg, ast.Constant)]
         if len(axes_now) == len(inner.args) == len(call.args) <= 4:  # the same shape, read in another order
@@ -576,37 +620,30 @@ def extended(node: ast.expr, pool: Pool, is_value: bool, is_count: bool) -> Iter
 
 
 def rewritten(statement: ast.stmt, spot: Spot) -> Iterator[tuple[int, Spot, object]]:
-    """A statement left out, exchanged with the next, moved into or out of a loop, or assigned otherwise."""
+    """A statement left out, exchanged with the next, or assigned otherwise."""
     body: list[ast.stmt] = getattr(spot.parent, spot.field)
     index, whole = spot.index or 0, Spot(spot.parent, spot.field)
     yield LEFT_OUT, spot, ast.Pass()
     if index + 1 < len(body):
         yield LIKELY, whole, [*body[:index], body[index + 1], statement, *body[index + 2 :]]
+    if isinstance(statement, ast.Break | ast.Continue):
+        yield LIKELY, spot, ast.Break() if isinstance(statement, ast.Continue) else ast.Continue()
     if isinstance(statement, ast.If):
         yield LEFT_OUT, whole, [*body[:index], *statement.body, *body[index + 1 :]]
         yield LIKELY, whole, [*body[:index], *(statement.orelse or [ast.Pass()]), *body[index + 1 :]]
         if statement.orelse:
             yield LIKELY, whole, [*body[:index], *statement.body, *statement.orelse, *body[index + 1 :]]
         yield LIKELY, spot, ast.If(ast.UnaryOp(ast.Not(), statement.test), statement.body, statement.orelse)
-    if isinstance(statement, ast.For):
-        inner = statement.body
-        if len(inner) > 1:
-            less = ast.For(statement.target, statement.iter, inner[1:], [])
-            yield LIKELY, whole, [*body[:index], inner[0], less, *body[index + 1 :]]
-            less = ast.For(statement.target, statement.iter, inner[:-1], [])
-            yield LIKELY, whole, [*body[:index], less, inner[-1], *body[index + 1 :]]
-        if index + 1 < len(body):
-            more = ast.For(statement.target, statement.iter, [*inner, body[index + 1]], [])
-            yield LIKELY, whole, [*body[:index], more, *body[index + 2 :]]
-        if index:
-            more = ast.For(statement.target, statement.iter, [body[index - 1], *inner], [])
-            yield LIKELY, whole, [*body[: index - 1], more, *body[index + 1 :]]
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
         for op in (ast.Add(), ast.Sub(), ast.Mult()):
             yield LIKELY, spot, ast.AugAssign(statement.targets[0], op, statement.value)
         if isinstance(statement.targets[0], ast.Name | ast.Attribute):
             filled = ast.Subscript(_loaded(statement.targets[0]), ast.Constant(...), ast.Store())
             yield POSSIBLE, spot, ast.Assign([filled], statement.value)
+    if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Subscript):
+        whole_array = copy.copy(statement.target.value)
+        whole_array.ctx = ast.Store()  # type: ignore[attr-defined]
+        yield LEFT_OUT, spot, ast.AugAssign(whole_array, statement.op, statement.value)
     if isinstance(statement, ast.AugAssign):
         yield LIKELY, spot, ast.Assign([statement.target], statement.value)
         for operator in OPERATORS:

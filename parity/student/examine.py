@@ -45,10 +45,10 @@ from parity.student.again import another
 from parity.student.built import rows_of_built
 from parity.student.cases import Case, cases_of
 from parity.student.checkup import Check, Checkup
-from parity.student.mend import ONE_LINE, Mends, mended, sentence_of
+from parity.student.mend import ONE_LINE, Mends, mended, sentence_of, wrong_in
 from parity.student.repair import Mender, Right, has_alarms
 from parity.student.run_case import run_case
-from parity.student.smallest import Ask, smallest
+from parity.student.smallest import Ask, shrunk, smallest
 from parity.twins import kind_of_stage, stages_of, twin_class
 from parity.weights import load_numpy_state
 
@@ -134,7 +134,7 @@ def examine(
             if check.case in {a.case for a in raised}:
                 check.diagnoses.append(diagnosis)
     if mender and any(not check.ok for check in checks):
-        name_lines(checks, answered, mender, offer)
+        name_lines(checks, answered, mender, offer, ask)
     return checks
 
 
@@ -143,6 +143,7 @@ def name_lines(
     answers: Sequence[tuple[Case, Mapping[str, Run]]],
     mender: Mends,
     offer: Offer,
+    ask: Ask | None,
 ) -> None:
     """Say first which line is wrong, where one change of the code makes all cases right."""
 
@@ -167,8 +168,23 @@ def name_lines(
         return
     asked = [(case, runs) for (case, runs), check in zip(answers, checks, strict=True) if not check.skipped]
     rows = {case.name: judge(case, runs) for case, runs in asked}
+    def shrink(case: Case, runs: Mapping[str, Run]) -> tuple[Case, Mapping[str, Run]] | None:
+        """The smallest case in which the same tensors are wrong."""
+        was = wrong_in(rows[case.name])
+        first = {key for run, key in was if not run}
+
+        def fails(one: Case, given: Mapping[str, Run]) -> Row | None:
+            if any(run.failure for run in given.values()):
+                return None
+            now = judge(one, given)
+            keys = {key for _, key in wrong_in(now)}
+            return next((row for row in now if not row.ok), None) if first <= keys else None
+
+        found = shrunk(case, ask, fails, all_runs=not first, offer=offer) if ask and first else None
+        return (replace(found[0], name="the smallest"), found[2]) if found else None
+
     wrong = {(row.stage, row.tensor) for found in rows.values() for row in found if not row.ok}
-    for change, keys in mended(asked, rows, mender, judge, right):
+    for change, keys in mended(asked, rows, mender, judge, right, shrink):
         sentence = sentence_of(change, sorted(tensor for _, tensor in keys), everything=keys == wrong)
         for check in checks:
             here = {(row.stage, row.tensor) for row in rows.get(check.case, ()) if not row.ok} & keys

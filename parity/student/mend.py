@@ -31,6 +31,7 @@ class Mends(Protocol):
 
 
 Judged = Callable[[Case, Mapping[str, Run]], list[Row]]
+Shrink = Callable[[Case, Mapping[str, Run]], tuple[Case, Mapping[str, Run]] | None]
 RightFor = Callable[[Case, Mapping[str, Run]], Right]
 
 
@@ -45,10 +46,12 @@ def mended(
     mender: Mends,
     judge: Judged,
     right: RightFor,
+    shrink: Shrink | None = None,
 ) -> Iterator[tuple[Change, set[Key]]]:
     """Changes, each with the tensors that are right with it in every case. One of all wrong tensors, if there is any.
 
     answers  all cases that were run and what came of them; rows: the verdicts, by case
+    shrink   makes of a case that fails a small one, on which most changes are tried
     """
     wrong = {case.name: wrong_in(rows.get(case.name, ())) for case, _ in answers}
     failing = sorted((one for one in answers if wrong[one[0].name]), key=lambda one: size_of(one[0]))
@@ -63,6 +66,10 @@ def mended(
     chosen += [one for one in failing[:: max(1, len(failing) // FEW)] if one not in chosen and not one[0].built]
     if not chosen:
         return
+    smallest = shrink(*chosen[0]) if shrink else None
+    if smallest:
+        wrong[smallest[0].name] = wrong_in(judge(*smallest))
+        chosen.insert(0, smallest)
     cases = [shortened(case, wrong[case.name]) for case, _ in chosen]
     drawn = cases[0].kind == "Dropout"
     wish = Wish(cases, None if drawn else [right(case, runs) for case, (_, runs) in zip(cases, chosen, strict=True)], SECONDS)

@@ -137,16 +137,16 @@ class Mender:
             return False
 
     def _is_better(self, wish: Wish, before: Sequence[set[Any]]) -> bool:
-        """Whether less is wrong than before, and nothing else."""
-        less = False
+        """Whether less is wrong than before in the first case, what is right there in all, and nothing else wrong."""
+        mended: set[Any] = set()
         for number, old in enumerate(before):
             now = self._wrong(wish, number)
             if wish.right is None:
                 return now != old
-            if not now <= old:
+            if not now <= old or now & mended or (not number and now == old):
                 return False
-            less |= now < old
-        return less
+            mended = mended or old - now
+        return True
 
     def _wrong(self, wish: Wish, number: int) -> set[Any]:
         """What is wrong in a case; without the right numbers, what it gives."""

@@ -150,26 +150,25 @@ def case_of(case: Case, sizes: Sizes, numbers: Numbers, all_runs: bool) -> Case:
     return replace(case, runs=runs, positional=positional, settings=settings, weights=weights)
 
 
-def smallest(case: Case, tensor: str, e: Evidence, ask: Ask, judge: Judge, offer: Offer = WHATEVER) -> str:
-    """In words, the smallest case in which `tensor` is wrong; "" if none can be made.
+Fails = Callable[[Case, Mapping[str, Run]], Row | None]  # the row that is wrong, if there is one
 
-    case   one that fails, in the run `e`; ask: what the code gives for another; judge: its rows
-    """
+
+def shrunk(
+    case: Case, ask: Ask, fails: Fails, all_runs: bool, offer: Offer = WHATEVER
+) -> tuple[Case, Row, Mapping[str, Run]] | None:
+    """The smallest case like `case` that still fails, and what came of it; None if none can be made."""
     sizes, tries = sizes_of(case), 0
     if sizes is None or case.kind == "Dropout":  # which drops other numbers every time
-        return ""
+        return None
 
-    def fails(candidate: Sizes, whole: bool) -> tuple[Case, Row, Mapping[str, Run]] | None:
-        all_runs = bool(e.run)
+    def tried(candidate: Sizes, whole: bool) -> tuple[Case, Row, Mapping[str, Run]] | None:
         one = case_of(case, candidate, few_numbers(whole, all_runs), all_runs)
         runs = ask(one)
-        if any(run.failure for run in runs.values()):
-            return None
-        row = next((row for row in judge(one, runs) if row.tensor == tensor and not row.ok), None)
+        row = fails(one, runs)
         return (one, row, runs) if row else None
 
     for whole in (True, False):
-        found = fails(sizes, whole)
+        found = tried(sizes, whole)
         if not found:
             continue
         shrinking = True
@@ -177,13 +176,28 @@ def smallest(case: Case, tensor: str, e: Evidence, ask: Ask, judge: Judge, offer
             shrinking = False
             for candidate in sizes.smaller():
                 tries += 1
-                if candidate.is_possible(case.kind, offer) and (better := fails(candidate, whole)):
+                if candidate.is_possible(case.kind, offer) and (better := tried(candidate, whole)):
                     sizes, found, shrinking = candidate, better, True
                     break
                 if tries >= TRIES:
                     break
-        return told(*found)
-    return ""
+        return found
+    return None
+
+
+def smallest(case: Case, tensor: str, e: Evidence, ask: Ask, judge: Judge, offer: Offer = WHATEVER) -> str:
+    """In words, the smallest case in which `tensor` is wrong; "" if none can be made.
+
+    case   one that fails, in the run `e`; ask: what the code gives for another; judge: its rows
+    """
+
+    def fails(one: Case, runs: Mapping[str, Run]) -> Row | None:
+        if any(run.failure for run in runs.values()):
+            return None
+        return next((row for row in judge(one, runs) if row.tensor == tensor and not row.ok), None)
+
+    found = shrunk(case, ask, fails, bool(e.run), offer)
+    return told(*found) if found else ""
 
 
 def told(case: Case, row: Row, runs: Mapping[str, Run]) -> str:
