@@ -22,7 +22,9 @@ CLOSE = {4: 1e-5, 8: 1e-10}  # by bytes a number: how near a prediction comes, r
 TWICE = 2  # cases that are asked once more
 TRIES = 3  # cases that are searched for a cause of their own
 ENOUGH = 8  # numbers that two causes at once must predict: there are many pairs
-Again = Callable[[Evidence], list[Evidence]]  # the same question with other numbers and sizes: what the code gave
+Again = Callable[
+    [Evidence], list[Evidence]
+]  # the same question with other numbers and sizes: what the code gave
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,9 @@ class Search:
             for e in self.again(self.runs[i]) if self.again else ():
                 if self.tensor not in e.given or self.tensor not in e.exact:
                     continue
-                if not near(predicted(cause, e, self.tensor), e.given[self.tensor], tolerance(e, self.tensor)):
+                if not near(
+                    predicted(cause, e, self.tensor), e.given[self.tensor], tolerance(e, self.tensor)
+                ):
                     return False
         return True
 

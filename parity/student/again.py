@@ -1,4 +1,4 @@
-"""The same question once more, with other numbers and in larger sizes: what fits by chance does not fit twice."""
+"""The same question with other numbers, in larger sizes: what fits by chance does not fit twice."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -51,6 +51,8 @@ def enlarged(sizes: Sizes, kind: str) -> Iterator[Sizes]:
     outputs = sizes.outputs + (2 if kind in ("Conv2D", "Dense") else 0)
     step = (sizes.SH, sizes.SW) if kind in WINDOWS else (1, 1)
     more = [side + 2 * s + grows for side, s, grows in zip(sides, step, (1, 2), strict=False)]
-    same = [side + 2 * s for side, s in zip(sides, step, strict=False)]  # as many pixels are left over as before
+    same = [
+        side + 2 * s for side, s in zip(sides, step, strict=False)
+    ]  # as many pixels are left over as before
     for axes in ((first, *more), (first, *same), (sizes.axes[0], *more), (first, *sides), sizes.axes):
         yield replace(sizes, N=N, axes=axes, outputs=outputs)

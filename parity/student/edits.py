@@ -1,7 +1,7 @@
-"""Every way to change a function in one spot, the likely ones first: what a slip of the pen may have done, undone.
+"""Every way to change a function in one spot, the likely ones first: what a slip of the pen has done, undone.
 
-An edit is made in the syntax tree of the function, in place, and taken back. Where a mistake concerns both axes
-(H and W, i and j), an edit is also tried in all spots that read alike, and in those of the other axis.
+An edit is made in the syntax tree of the function, in place, and taken back. Where a mistake concerns both
+axes (H and W, i and j), it is also made in all spots that read alike, and in those of the other axis.
 """
 
 import ast
@@ -35,7 +35,8 @@ FAMILIES = (  # of functions, one of which is written where another belongs
 REDUCTIONS = {"sum", "mean", "max", "min", "std", "var", "argmax", "argmin", "prod", "any", "all"}
 AXES = [axes for count in (1, 2, 3) for axes in itertools.combinations(range(4), count)]
 TWINS = (("i", "j"), ("h", "w"), ("top", "left"), ("bottom", "right"), ("row", "col"), ("rows", "cols"),
-         ("height", "width"), ("u", "v"), ("p", "q"), ("a", "b"), ("y", "x"), ("r", "c"), ("kh", "kw"))  # fmt: skip
+         ("height", "width"), ("u", "v"), ("p", "q"), ("a", "b"), ("y", "x"), ("r", "c"),
+         ("kh", "kw"))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -240,27 +241,26 @@ def _end(statement: ast.stmt) -> int:
 
 def statements(node: ast.AST) -> Iterator[tuple[ast.stmt, Spot]]:
     """All statements inside, each with its place in a body."""
-    for field in ("body", "orelse", "finalbody"):
-        for index, statement in enumerate(getattr(node, field, [])):
+    for name in ("body", "orelse", "finalbody"):
+        for index, statement in enumerate(getattr(node, name, [])):
             is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
             if isinstance(statement, ast.stmt) and not is_text:
-                yield statement, Spot(node, field, index)
+                yield statement, Spot(node, name, index)
                 yield from statements(statement)
 
 
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "decorator_list", "annotation", "returns")
+
+
 def expressions(node: ast.AST) -> Iterator[Spot]:
-    """The spots of all expressions of one statement, without those of its body; what is assigned to is none."""
-    for field, value in ast.iter_fields(node):
-        if field in ("body", "orelse", "finalbody", "handlers", "decorator_list", "annotation", "returns"):
-            if not isinstance(value, ast.expr):  # an IfExp and a lambda have those fields, too
-                continue
+    """The spots of all expressions of a statement, without those of its body; what is assigned to is none."""
+    for name, value in ast.iter_fields(node):
+        if name in BLOCKS and not isinstance(value, ast.expr):  # an IfExp and a lambda have a body, too
+            continue
         for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
             if isinstance(child, ast.expr):
-                if isinstance(getattr(child, "ctx", None), ast.Store):
-                    if isinstance(child, ast.Tuple):
-                        yield Spot(node, field, index)
-                else:
-                    yield Spot(node, field, index)
+                if not isinstance(getattr(child, "ctx", None), ast.Store) or isinstance(child, ast.Tuple):
+                    yield Spot(node, name, index)
                 yield from expressions(child)
             elif isinstance(child, ast.keyword | ast.comprehension | ast.arguments):
                 yield from expressions(child)
@@ -296,8 +296,9 @@ class Mirror(ast.NodeTransformer):
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         self.generic_visit(node)
-        if isinstance(node.slice, ast.Constant) and node.slice.value in (0, 1, 2, 3):
-            node.slice = ast.Constant(node.slice.value ^ 1)
+        other: dict[Any, int] = {0: 1, 1: 0, 2: 3, 3: 2}
+        if isinstance(node.slice, ast.Constant) and node.slice.value in other:
+            node.slice = ast.Constant(other[node.slice.value])
         return node
 
 
@@ -316,22 +317,23 @@ def mirrored_name(name: str) -> str:
 
 
 def atoms(function: ast.FunctionDef, owner: ast.AST) -> list[ast.expr]:
-    """What stands in a function by itself: its names, attributes of self, x.shape[0]; of the class its attributes."""
+    """What stands in a function by itself: its names, x.shape[0], the attributes of self in its class."""
     found: dict[str, ast.expr] = {}
-    names = [arg.arg for arg in ast.walk(function) if isinstance(arg, ast.arg) and arg.arg != "self"]
-    for node in ast.walk(function):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.append(node.id)
-    for name in names:
-        found.setdefault(name, ast.Name(name, ast.Load()))
     called = {node.func for node in ast.walk(owner) if isinstance(node, ast.Call)}
-    for node in ast.walk(owner):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
-            if node not in called:
-                found.setdefault(ast.unparse(node), ast.Attribute(ast.Name("self", ast.Load()), node.attr, ast.Load()))
     for node in ast.walk(function):
-        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.ctx, ast.Load):
-            found.setdefault(ast.unparse(node), copy.deepcopy(node))
+        match node:
+            case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()) if name != "self":
+                found.setdefault(name, ast.Name(name, ast.Load()))
+    for node in ast.walk(owner):
+        match node:
+            case ast.Attribute(value=ast.Name("self"), attr=name) if node not in called:
+                found.setdefault(
+                    f"self.{name}", ast.Attribute(ast.Name("self", ast.Load()), name, ast.Load())
+                )
+    for node in ast.walk(function):
+        match node:
+            case ast.Subscript(slice=ast.Constant(), ctx=ast.Load()):
+                found.setdefault(ast.unparse(node), copy.deepcopy(node))
     return list(found.values())
 
 
@@ -345,7 +347,8 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
         case ast.Constant(value=bool() as value):
             yield LIKELY, ast.Constant(not value)
         case ast.Constant(value=int() | float() as value):
-            yield from ((LIKELY, ast.Constant(number)) for number in numbers_near(value))
+            if not compared_for_equality(spot):  # x != 3 is true of any x
+                yield from ((LIKELY, ast.Constant(number)) for number in numbers_near(value))
         case ast.Constant(value=str() as text):
             yield from ((POSSIBLE, ast.Constant(other)) for other in texts_near(text))
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
@@ -372,9 +375,10 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
             yield from ((LEFT_OUT, value) for value in values)
             yield LIKELY, ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), values)
         case ast.Compare(left=left, ops=[op], comparators=[right]):
-            for other in COMPARISONS:
-                if not isinstance(op, other):
-                    yield LIKELY, ast.Compare(left, [other()], [right])
+            equal = isinstance(op, ast.Eq | ast.NotEq)  # numbers of an array are equal by chance alone
+            for relation in COMPARISONS[4:] if equal else COMPARISONS[:4]:
+                if not isinstance(op, relation):
+                    yield LIKELY, ast.Compare(left, [relation()], [right])
             yield POSSIBLE, ast.UnaryOp(ast.Not(), node)
             if isinstance(op, ast.Lt | ast.LtE):
                 yield LIKELY, ast.Compare(ast.Constant(0), [ast.LtE(), op], [left, right])
@@ -383,10 +387,7 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
             yield LEFT_OUT, orelse
             yield LIKELY, ast.IfExp(node.test, orelse, body)
         case ast.Tuple(elts=elements) | ast.List(elts=elements):
-            for one, other in itertools.combinations(range(len(elements)), 2):
-                swapped = list(elements)
-                swapped[one], swapped[other] = swapped[other], swapped[one]
-                yield LIKELY, type(node)(swapped, node.ctx)
+            yield from ((LIKELY, type(node)(swapped, node.ctx)) for swapped in exchanged(elements))
             if isinstance(node.ctx, ast.Load):
                 for index in range(len(elements)):
                     yield POSSIBLE, type(node)(elements[:index] + elements[index + 1 :], node.ctx)
@@ -438,10 +439,26 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
         yield from extended(node, pool, is_value, is_count)
 
 
+def exchanged(elements: Sequence[ast.expr]) -> Iterator[list[ast.expr]]:
+    """Two of them, each in place of the other."""
+    for one, other in itertools.combinations(range(len(elements)), 2):
+        swapped = list(elements)
+        swapped[one], swapped[other] = swapped[other], swapped[one]
+        yield swapped
+
+
+def compared_for_equality(spot: Spot) -> bool:
+    return isinstance(spot.parent, ast.Compare) and isinstance(spot.parent.ops[0], ast.Eq | ast.NotEq)
+
+
 def rearranged(node: ast.BinOp) -> Iterator[ast.BinOp]:
     """A sum or product of three or four names with two of them exchanged: i + a * S for i * S + a."""
-    leaves = [spot for spot in expressions(node) if isinstance(spot.value, ast.Name | ast.Attribute | ast.Constant)]
-    if not 3 <= len(leaves) <= 4 or any(isinstance(part, ast.Call | ast.Subscript) for part in ast.walk(node)):
+    leaves = [
+        spot for spot in expressions(node) if isinstance(spot.value, ast.Name | ast.Attribute | ast.Constant)
+    ]
+    if not 3 <= len(leaves) <= 4 or any(
+        isinstance(part, ast.Call | ast.Subscript) for part in ast.walk(node)
+    ):
         return
     for one, other in itertools.combinations(range(len(leaves)), 2):
         new = copy.deepcopy(node)
@@ -455,7 +472,18 @@ def numbers_near(value: float) -> list[float]:
     if isinstance(value, int):
         near: tuple[float, ...] = (value - 1, value + 1, 0, 1, 2, -1, -value, 3, 0.5)
     else:
-        near = (1 - value, -value, 1.0, 0.0, 0.5, 2.0, value / 10, value * 10, value**2, value**0.5 if value > 0 else 1.0)
+        near = (
+            1 - value,
+            -value,
+            1.0,
+            0.0,
+            0.5,
+            2.0,
+            value / 10,
+            value * 10,
+            value**2,
+            value**0.5 if value > 0 else 1.0,
+        )
     return [number for number in dict.fromkeys(near) if number != value]
 
 
@@ -478,7 +506,12 @@ def texts_near(text: str) -> Iterator[str]:
 def slices_near(
     lower: ast.expr | None, upper: ast.expr | None, step: ast.expr | None, pool: Iterable[ast.expr]
 ) -> Iterator[ast.Slice]:
-    yield from (ast.Slice(None, upper, step), ast.Slice(lower, None, step), ast.Slice(lower, upper, None), ast.Slice())
+    yield from (
+        ast.Slice(None, upper, step),
+        ast.Slice(lower, None, step),
+        ast.Slice(lower, upper, None),
+        ast.Slice(),
+    )
     yield ast.Slice(lower, upper, ast.UnaryOp(ast.USub(), ast.Constant(1)))
     for atom in pool:
         if lower is None:
@@ -512,72 +545,78 @@ def name_of(call: ast.Call) -> str:
 
 
 def calls_near(call: ast.Call) -> Iterator[Alternative]:
-    """Another function of its family, no call at all, its arguments in another order, an axis more or none."""
+    """Another function of its family, no call, its arguments in another order, an axis more or none."""
     name, function = name_of(call), call.func
     if call.args:
         yield LEFT_OUT, call.args[0]
-    if isinstance(function, ast.Attribute) and not (
-        isinstance(function.value, ast.Name) and function.value.id in ("np", "numpy")
-    ):
+    if isinstance(function, ast.Attribute) and not is_numpy(function.value):
         yield LEFT_OUT, function.value
-    for family in FAMILIES:
-        for other in family if name in family else ():
-            if other != name:
-                renamed = (
-                    ast.Attribute(function.value, other, ast.Load())
-                    if isinstance(function, ast.Attribute)
-                    else ast.Name(other, ast.Load())
-                )
-                yield LIKELY, ast.Call(renamed, call.args, call.keywords)
     for index in range(len(call.keywords)):
         yield LEFT_OUT, ast.Call(function, call.args, call.keywords[:index] + call.keywords[index + 1 :])
-    if name in ("transpose", "reshape", "permute") and len(call.args) > 1:
+    for index in range(1, len(call.args)):
+        yield POSSIBLE, ast.Call(function, call.args[:index] + call.args[index + 1 :], call.keywords)
+    for family in FAMILIES:
+        for other in family if name in family else ():
+            if other != name and isinstance(function, ast.Attribute):
+                renamed = ast.Attribute(function.value, other, ast.Load())
+                yield LIKELY, ast.Call(renamed, call.args, call.keywords)
+            elif other != name:
+                yield LIKELY, ast.Call(ast.Name(other, ast.Load()), call.args, call.keywords)
+    if name in ("transpose", "reshape") and len(call.args) > 1:
         for order in itertools.permutations(call.args):
             yield LIKELY, ast.Call(function, list(order), call.keywords)
     else:
-        for one, other in itertools.combinations(range(len(call.args)), 2):
-            swapped = list(call.args)
-            swapped[one], swapped[other] = swapped[other], swapped[one]
+        for swapped in exchanged(call.args):
             yield LIKELY, ast.Call(function, swapped, call.keywords)
-    for index in range(1, len(call.args)):
-        yield POSSIBLE, ast.Call(function, call.args[:index] + call.args[index + 1 :], call.keywords)
-    inner = function.value if isinstance(function, ast.Attribute) else None
-    if isinstance(function, ast.Attribute) and isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
-        first = ast.Attribute(inner.func.value, function.attr, ast.Load())  # a.f().g() for a.g().f()
-        then = ast.Attribute(ast.Call(first, call.args, call.keywords), inner.func.attr, ast.Load())
-        yield LIKELY, ast.Call(then, inner.args, inner.keywords)
-    if name == "transpose" and isinstance(inner, ast.Call) and name_of(inner) == "reshape":
-        axes_now = [arg.value for arg in call.args if isinstance(arg, ast.Constant)]
-        if len(axes_now) == len(inner.args) == len(call.args) <= 4:  # the same shape, read in another order
-            for order in itertools.permutations(range(len(axes_now))):
-                moved = ast.Call(inner.func, [inner.args[axis] for axis in order], inner.keywords)
-                now: list[ast.expr] = [ast.Constant(order.index(int(str(axis)))) for axis in axes_now]
-                yield POSSIBLE, ast.Call(ast.Attribute(moved, "transpose", ast.Load()), now, [])
-    if name == "reshape" and isinstance(function, ast.Attribute):
-        for order in itertools.permutations(range(4)):
-            axes: list[ast.expr] = [ast.Constant(axis) for axis in order]
-            turned = ast.Call(ast.Attribute(function.value, "transpose", ast.Load()), axes, [])
-            yield POSSIBLE, ast.Call(ast.Attribute(turned, "reshape", ast.Load()), call.args, call.keywords)
-            if len(call.args) == 4:
-                yield POSSIBLE, ast.Call(ast.Attribute(call, "transpose", ast.Load()), axes, [])
-                moved = ast.Call(function, [call.args[axis] for axis in order], call.keywords)
-                back: list[ast.expr] = [ast.Constant(order.index(axis)) for axis in range(4)]
-                yield POSSIBLE, ast.Call(ast.Attribute(moved, "transpose", ast.Load()), back, [])
+    if isinstance(function, ast.Attribute):
+        yield from reordered(call, function)
     if name in REDUCTIONS:
         given = [keyword.arg for keyword in call.keywords]
-        if "axis" not in given:
-            for axes in AXES:
-                yield LIKELY, ast.Call(function, call.args, [*call.keywords, ast.keyword("axis", axes_as(axes))])
+        for axes in AXES if "axis" not in given else ():
+            axis = ast.keyword("axis", axes_as(axes))
+            yield LIKELY, ast.Call(function, call.args, [*call.keywords, axis])
         if "keepdims" not in given:
             keep = ast.keyword("keepdims", ast.Constant(True))
             yield LIKELY, ast.Call(function, call.args, [*call.keywords, keep])
 
 
+def is_numpy(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("np", "numpy")
+
+
+def reordered(call: ast.Call, function: ast.Attribute) -> Iterator[Alternative]:
+    """a.f().g() for a.g().f(); a reshape that reads its array, or gives its result, in another order."""
+    name, inner = name_of(call), function.value
+    if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
+        first = ast.Call(ast.Attribute(inner.func.value, name, ast.Load()), call.args, call.keywords)
+        then = ast.Attribute(first, inner.func.attr, ast.Load())
+        yield LIKELY, ast.Call(then, inner.args, inner.keywords)
+    if name == "transpose" and isinstance(inner, ast.Call) and name_of(inner) == "reshape":
+        now = [int(str(arg.value)) for arg in call.args if isinstance(arg, ast.Constant)]
+        if len(now) == len(inner.args) == len(call.args) <= 4:
+            for order in itertools.permutations(range(len(now))):
+                moved = ast.Call(inner.func, [inner.args[axis] for axis in order], inner.keywords)
+                yield POSSIBLE, transposed(moved, [order.index(axis) for axis in now])
+    for order in itertools.permutations(range(4)) if name == "reshape" else ():
+        turned = ast.Attribute(transposed(inner, order), "reshape", ast.Load())
+        yield POSSIBLE, ast.Call(turned, call.args, call.keywords)
+        if len(call.args) == 4:
+            yield POSSIBLE, transposed(call, order)
+            moved = ast.Call(function, [call.args[axis] for axis in order], call.keywords)
+            yield POSSIBLE, transposed(moved, [order.index(axis) for axis in range(4)])
+
+
+def transposed(array: ast.expr, order: Sequence[int]) -> ast.Call:
+    axes: list[ast.expr] = [ast.Constant(axis) for axis in order]
+    return ast.Call(ast.Attribute(array, "transpose", ast.Load()), axes, [])
+
+
 def extended(node: ast.expr, pool: Pool, is_value: bool, is_count: bool) -> Iterator[Alternative]:
     """An expression with something more: a factor, a term, a sign, a transposition."""
     yield POSSIBLE, ast.UnaryOp(ast.USub(), node)
-    for op in (ast.Add(), ast.Sub()) if is_count else ():
-        yield LIKELY, ast.BinOp(node, op, ast.Constant(1))
+    if is_count:
+        yield LIKELY, ast.BinOp(node, ast.Add(), ast.Constant(1))
+        yield LIKELY, ast.BinOp(node, ast.Sub(), ast.Constant(1))
     for number in (1, 2):
         for op in (ast.Add(), ast.Sub(), ast.Mult(), ast.Div(), ast.Pow()):
             yield POSSIBLE, ast.BinOp(node, op, ast.Constant(number))
@@ -593,9 +632,7 @@ def extended(node: ast.expr, pool: Pool, is_value: bool, is_count: bool) -> Iter
             for keywords in ([], [ast.keyword("keepdims", ast.Constant(True))]):
                 total = ast.Attribute(node, "sum", ast.Load())
                 yield RARE, ast.Call(total, [], [ast.keyword("axis", axes_as(axes)), *keywords])
-        for order in itertools.permutations(range(4)):
-            turned = ast.Attribute(node, "transpose", ast.Load())
-            yield RARE, ast.Call(turned, [ast.Constant(axis) for axis in order], [])
+        yield from ((RARE, transposed(node, order)) for order in itertools.permutations(range(4)))
     for atom in pool.values():
         for operator in (ast.Mult(), ast.Div(), ast.Add(), ast.Sub()):
             likely = isinstance(operator, ast.Mult) and is_similar(ast.unparse(node), ast.unparse(atom))
@@ -605,7 +642,6 @@ def extended(node: ast.expr, pool: Pool, is_value: bool, is_count: bool) -> Iter
             shape = ast.Attribute(atom, "shape", ast.Load())
             yield RARE, ast.Call(ast.Attribute(node, "reshape", ast.Load()), [shape], [])
             yield RARE, ast.Compare(node, [ast.Gt()], [atom])
-
 
     for atom in pool.numbers():
         if is_count:
@@ -641,8 +677,8 @@ def rewritten(statement: ast.stmt, spot: Spot) -> Iterator[tuple[int, Spot, obje
             filled = ast.Subscript(_loaded(statement.targets[0]), ast.Constant(...), ast.Store())
             yield POSSIBLE, spot, ast.Assign([filled], statement.value)
     if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Subscript):
-        whole_array = copy.copy(statement.target.value)
-        whole_array.ctx = ast.Store()  # type: ignore[attr-defined]
+        whole_array: Any = copy.copy(statement.target.value)
+        whole_array.ctx = ast.Store()
         yield LEFT_OUT, spot, ast.AugAssign(whole_array, statement.op, statement.value)
     if isinstance(statement, ast.AugAssign):
         yield LIKELY, spot, ast.Assign([statement.target], statement.value)
@@ -654,6 +690,6 @@ def rewritten(statement: ast.stmt, spot: Spot) -> Iterator[tuple[int, Spot, obje
 
 
 def _loaded(target: ast.expr) -> ast.expr:
-    loaded = copy.copy(target)
-    loaded.ctx = ast.Load()  # type: ignore[attr-defined]
+    loaded: Any = copy.copy(target)
+    loaded.ctx = ast.Load()
     return loaded

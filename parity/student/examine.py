@@ -30,6 +30,7 @@ from parity.comparison import (
     is_widened,
     rows_of,
 )
+from parity.doctor import formulas
 from parity.doctor.diagnose import diagnosis_of_remark, explain
 from parity.doctor.evidence import Evidence
 from parity.doctor.failures import Attempt, diagnoses_of
@@ -123,8 +124,10 @@ def examine(
             key = (row.stage, told.code) if told and is_widened(row) else (row.stage, row.tensor, told)
             if key not in known:
                 evidence = by_stage.get(row.stage, [])
-                known[key] = [told] if told else explain(
-                    row.stage, row.tensor, evidence, small, partial(again, row.stage)
+                known[key] = (
+                    [told]
+                    if told
+                    else explain(row.stage, row.tensor, evidence, small, partial(again, row.stage))
                 )
             here = (d for d in known[key] if not d.cases or check.case in d.cases)
             check.diagnoses += [d for d in here if d not in check.diagnoses]
@@ -168,6 +171,7 @@ def name_lines(
         return
     asked = [(case, runs) for (case, runs), check in zip(answers, checks, strict=True) if not check.skipped]
     rows = {case.name: judge(case, runs) for case, runs in asked}
+
     def shrink(case: Case, runs: Mapping[str, Run]) -> tuple[Case, Mapping[str, Run]] | None:
         """The smallest case in which the same tensors are wrong."""
         was = wrong_in(rows[case.name])
@@ -185,11 +189,21 @@ def name_lines(
 
     wrong = {(row.stage, row.tensor) for found in rows.values() for row in found if not row.ok}
     for change, keys in mended(asked, rows, mender, judge, right, shrink):
-        sentence = sentence_of(change, sorted(tensor for _, tensor in keys), everything=keys == wrong)
+        everything = keys == wrong
+        sentence = sentence_of(change, sorted(tensor for _, tensor in keys), everything)
         for check in checks:
             here = {(row.stage, row.tensor) for row in rows.get(check.case, ()) if not row.ok} & keys
-            known = [d for d in check.diagnoses if d.code != NO_KNOWN_CAUSE or (d.stage, d.tensor) not in here]
+            known = [
+                d for d in check.diagnoses if (d.stage, d.tensor) not in here or d.code != NO_KNOWN_CAUSE
+            ]
+            known = [d for d in known if not everything or is_sure(d)]
             check.diagnoses = known + [Diagnosis(*key, ONE_LINE, sentence) for key in sorted(here)]
+
+
+def is_sure(diagnosis: Diagnosis) -> bool:
+    """Whether a cause is worth saying beside the line: it explains every case, and not in our own letters."""
+    slips = {page.code for page in formulas.PAGES}
+    return not diagnosis.cases and diagnosis.code not in slips and not diagnosis.tensor.startswith("kept")
 
 
 def rows_of_all(trials: Sequence[Trial], isolated: Trial | None, offer: Offer) -> list[Row]:
@@ -319,9 +333,7 @@ def has_rule(module: nn.Module) -> bool:
         return False
 
 
-def check_class(
-    cls: type, kind: str, seed: int = 0, exact: bool = False, lines: bool = False
-) -> Checkup:
+def check_class(cls: type, kind: str, seed: int = 0, exact: bool = False, lines: bool = False) -> Checkup:
     """Put the questions of `kind` to a class, in this process.
 
     exact  it has the library's interface; lines: look for the line that is wrong, which takes seconds

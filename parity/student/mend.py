@@ -1,7 +1,7 @@
 """Name the line that is wrong: the one change of it with which every case of the class is right.
 
-Of nothing less is it said. A change is found where it makes a few small cases right (repair.py, in the student's
-process), and then every case is judged with it, as it was judged without.
+Of nothing less is it said. A change is found where it makes a few small cases right (repair.py, in the
+student's process), and then every case is judged with it, as it was judged without.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from parity.comparison import ENDED
-from parity.record import Key, Outcome, Run
+from parity.record import Key, Run
 from parity.report import Row
 from parity.student.cases import Case
 from parity.student.repair import Change, Right, Wish
@@ -48,7 +48,7 @@ def mended(
     right: RightFor,
     shrink: Shrink | None = None,
 ) -> Iterator[tuple[Change, set[Key]]]:
-    """Changes, each with the tensors that are right with it in every case. One of all wrong tensors, if there is any.
+    """Changes, each with the tensors that are right with it in every case; of all of them alone, if one is.
 
     answers  all cases that were run and what came of them; rows: the verdicts, by case
     shrink   makes of a case that fails a small one, on which most changes are tried
@@ -63,7 +63,9 @@ def mended(
         seen = {key for one, _ in chosen for _, key in wrong[one.name]}
         if {key for _, key in wrong[case.name]} - seen and not case.built:
             chosen.append((case, runs))
-    chosen += [one for one in failing[:: max(1, len(failing) // FEW)] if one not in chosen and not one[0].built]
+    chosen += [
+        one for one in failing[:: max(1, len(failing) // FEW)] if one not in chosen and not one[0].built
+    ]
     if not chosen:
         return
     smallest = shrink(*chosen[0]) if shrink else None
@@ -72,7 +74,11 @@ def mended(
         chosen.insert(0, smallest)
     cases = [shortened(case, wrong[case.name]) for case, _ in chosen]
     drawn = cases[0].kind == "Dropout"
-    wish = Wish(cases, None if drawn else [right(case, runs) for case, (_, runs) in zip(cases, chosen, strict=True)], SECONDS)
+    wish = Wish(
+        cases,
+        None if drawn else [right(case, runs) for case, (_, runs) in zip(cases, chosen, strict=True)],
+        SECONDS,
+    )
     order = [case for case, _ in failing] + [case for case, _ in answers if not wrong[case.name]]
     found: list[tuple[Change, set[Key]]] = []
     change = mender.first(wish)
@@ -111,4 +117,5 @@ def size_of(case: Case) -> int:
 def sentence_of(change: Change, tensors: Sequence[str], everything: bool) -> str:
     if everything:
         return f"{change}. With that change alone every case is right."
-    return f"{change}. With that change alone {' and '.join(tensors)} {'are' if len(tensors) > 1 else 'is'} right."
+    are = "are" if len(tensors) > 1 else "is"
+    return f"{change}. With that change alone {' and '.join(tensors)} {are} right."

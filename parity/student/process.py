@@ -204,7 +204,9 @@ class Contained:
         if not self._process or time.monotonic() > self._end:  # a fresh one knows of no changes
             return None
         try:
-            return self._exchange(max(seconds, self.seconds), read, (self._written.get(name, name), *question))
+            return self._exchange(
+                max(seconds, self.seconds), read, (self._written.get(name, name), *question)
+            )
         except (LoadError, ProcessError):
             return None
 

@@ -1,7 +1,7 @@
 """Find the one change of a student's own code that makes a wrong case right. NumPy alone.
 
-Every edit of edits.py is made in the functions that ran, in lines that ran, by giving the function other code;
-then the cases run once more. Nothing is said of an edit until all cases of the class have run with it: see mend.py.
+Every edit of edits.py is made in the functions that ran, in lines that ran, by giving the function other
+code; then the cases run once more. Nothing is said of it until all cases have run with it: see mend.py.
 """
 
 import ast
@@ -30,7 +30,9 @@ from parity.student.edits import COSTS, Editor
 from parity.student.run_case import run_case
 
 Array = np.ndarray[Any, Any]
-Right = dict[str, dict[Key, tuple[Array, Array]]]  # by run and tensor, the right numbers and how far they may be off
+Right = dict[
+    str, dict[Key, tuple[Array, Array]]
+]  # by run and tensor, the right numbers and how far they may be off
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class Mender:
             return False
 
     def _is_better(self, wish: Wish, before: Sequence[set[Any]]) -> bool:
-        """Whether less is wrong than before in the first case, what is right there in all, and nothing else wrong."""
+        """Whether the first case has less that is wrong, no other case that, and nothing else is wrong."""
         mended: set[Any] = set()
         for number, old in enumerate(before):
             now = self._wrong(wish, number)
@@ -165,7 +167,7 @@ class Mender:
 
 def _is_right(run: Run, key: Key, value: Array, off: Array) -> bool:
     given = run.arrays.get(key)
-    if given is None or given.shape != value.shape or run.failure and key[1].startswith("d"):
+    if given is None or given.shape != value.shape or (run.failure and key[1].startswith("d")):
         return False
     with np.errstate(all="ignore"):
         return bool(np.all((np.abs(given - value) <= off) | (given == value)))
@@ -260,10 +262,11 @@ def shortened(old: list[str], new: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _parts(a: str, b: str) -> tuple[str, str]:
-    alike = len(os.path.commonprefix([a, b]))
-    rest = len(os.path.commonprefix([a[alike:][::-1], b[alike:][::-1]]))
+    alike = next((i for i, (p, q) in enumerate(zip(a, b, strict=False)) if p != q), min(len(a), len(b)))
+    ends = zip(a[alike:][::-1], b[alike:][::-1], strict=False)
+    rest = next((i for i, (p, q) in enumerate(ends) if p != q), min(len(a), len(b)) - alike)
     start = max(0, alike - AROUND)
-    while 0 < start and (a[start - 1].isalnum() or a[start - 1] in "_."):
+    while start > 0 and (a[start - 1].isalnum() or a[start - 1] in "_."):
         start -= 1
     cut = []
     for text in (a, b):
@@ -288,7 +291,7 @@ def difference_of(before: str, after: str) -> tuple[list[str], list[str], str]:
 
 
 def _around(text: list[str], difference: list[str], mark: str) -> tuple[str, str]:
-    """Of the first line with that mark: the head of the block around it, and the line before it in the block."""
+    """Of the first line with that mark: the head of the block around it, and the line before it there."""
     lines = [line for line in difference if line[0] in (mark, " ")]
     at = next(i for i, line in enumerate(lines) if line[0] == mark)
     depth = len(text[at]) - len(text[at].lstrip())

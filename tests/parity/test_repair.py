@@ -15,7 +15,7 @@ from parity.student.submission import examine_file
 
 pytestmark = pytest.mark.lines
 
-DENSE = '''
+DENSE = """
 import numpy as np
 
 
@@ -40,7 +40,7 @@ class Dense:
             for n in range(len(dout)):
                 self.dbias += dout[n]
         return dout @ self.weight
-'''
+"""
 
 
 def written(tmp_path, text, name="student.py"):
@@ -96,12 +96,17 @@ def test_a_file_of_a_folder_is_named_with_its_line(tmp_path):
     text = DENSE.replace("import numpy as np\n", "import numpy as np\nfrom products import product\n", 1)
     written(tmp_path, text.replace("dout @ self.weight", "product(dout, self.weight)"), "mine/layers.py")
     said, _ = said_of(tmp_path / "mine")
-    assert said[mend.ONE_LINE][1].startswith("products.py, line 5: `return a @ b - 1` should be `return a @ b`.")
+    assert said[mend.ONE_LINE][1].startswith(
+        "products.py, line 5: `return a @ b - 1` should be `return a @ b`."
+    )
 
 
 def test_a_changed_loop_without_end_is_left(tmp_path):
     """To put n for n + 1 would never end."""
-    loop = "n = 0\n            while n < len(dout):\n                self.dbias += dout[n]\n                n = n + 1"
+    loop = """n = 0
+            while n < len(dout):
+                self.dbias += dout[n]
+                n = n + 1"""
     text = DENSE.replace("for n in range(len(dout)):\n                self.dbias += dout[n]", loop)
     assert said_of(written(tmp_path, text))[0] == {}
     said, _ = said_of(written(tmp_path, text.replace("n = 0", "n = 1")))
@@ -152,7 +157,9 @@ def test_what_is_right_in_some_cases_alone_is_not_said():
 
     def right(one, runs):
         trials, _ = examine.trials_of(one, runs)
-        return {t.name or "first": {k: (e.value, e.bound) for k, e in t.exact.tensors.items()} for t in trials}
+        return {
+            t.name or "first": {k: (e.value, e.bound) for k, e in t.exact.tensors.items()} for t in trials
+        }
 
     rows = {one.name: judge(one, runs) for one, runs in answers}
     names = {one.name for one, _ in answers}
@@ -161,14 +168,17 @@ def test_what_is_right_in_some_cases_alone_is_not_said():
     assert tensors == {("ReLU", "dx")}
 
 
+LOOP = "for i in x:\n    a = i"
+
+
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
         ("a = 1\nb = 2", "a = 1\nb = 3", (["b = 2"], ["b = 3"], "")),
         ("a = 1\nb = 2", "a = 1\npass", (["b = 2"], [], "")),
         ("a = 1\nb = 2", "b = 2\na = 1", (["b = 2"], ["b = 2"], "at the beginning")),
-        ("for i in x:\n    a = i\nb = 2", "for i in x:\n    a = i\n    b = 2", (["b = 2"], ["b = 2"], "inside `for i in x:`")),
-        ("for i in x:\n    a = i\n    b = 2", "for i in x:\n    a = i\nb = 2", (["b = 2"], ["b = 2"], "outside of `for i in x:`")),
+        (f"{LOOP}\nb = 2", f"{LOOP}\n    b = 2", (["b = 2"], ["b = 2"], "inside `for i in x:`")),
+        (f"{LOOP}\n    b = 2", f"{LOOP}\nb = 2", (["b = 2"], ["b = 2"], "outside of `for i in x:`")),
     ],
 )  # fmt: skip
 def test_what_differs(before, after, expected):
