@@ -190,20 +190,23 @@ def counts(e: Evidence) -> dict[str, int]:
     """Over what a mean may have been taken."""
     dout: Any = e.inputs.get("dout", e.inputs.get("logits"))
     pixels = math.prod(dout.shape[2:])
-    KH, KW = geometry(e)[0] if e.kind in ("Conv2D", "MaxPool2D", "AvgPool2D") else (1, 1)
-    window = KH * KW
     channels = e.x.shape[1] if "x" in e.inputs and e.x.ndim > 1 else 1
-    return {
+    of_windows = {}
+    if e.kind in ("Conv2D", "MaxPool2D", "AvgPool2D"):
+        KH, KW = geometry(e)[0]
+        of_windows = {
+            "KH*KW, the window": KH * KW,
+            "C*KH*KW, the entries of a window": channels * KH * KW,
+            "KH, the rows of the window": KH,
+            "KW, the columns of the window": KW,
+        }
+    return of_windows | {
         "N, the images of the batch": len(dout),
         "OH*OW, the pixels": pixels,
         "N*OH*OW, images and pixels": len(dout) * pixels,
-        "KH*KW, the window": window,
-        "C*KH*KW, the entries of a window": channels * window,
         "the number of outputs": dout.shape[1],
         "the number of inputs": channels,
         "N times the number of outputs": len(dout) * dout.shape[1],
-        "KH, the rows of the window": KH,
-        "KW, the columns of the window": KW,
         "H*W, the pixels of the image": math.prod(e.x.shape[2:]) if "x" in e.inputs else 1,
         "N - 1, one less than the images": max(1, len(dout) - 1),
     }

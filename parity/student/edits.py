@@ -671,10 +671,12 @@ def rewritten(statement: ast.stmt, spot: Spot) -> Iterator[tuple[int, Spot, obje
             yield LIKELY, whole, [*body[:index], *statement.body, *statement.orelse, *body[index + 1 :]]
         yield LIKELY, spot, ast.If(ast.UnaryOp(ast.Not(), statement.test), statement.body, statement.orelse)
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-        for op in (ast.Add(), ast.Sub(), ast.Mult()):
-            yield LIKELY, spot, ast.AugAssign(statement.targets[0], op, statement.value)
-        if isinstance(statement.targets[0], ast.Name | ast.Attribute):
-            filled = ast.Subscript(_loaded(statement.targets[0]), ast.Constant(...), ast.Store())
+        target = statement.targets[0]
+        if isinstance(target, ast.Name | ast.Attribute | ast.Subscript):
+            for op in (ast.Add(), ast.Sub(), ast.Mult()):
+                yield LIKELY, spot, ast.AugAssign(target, op, statement.value)
+        if isinstance(target, ast.Name | ast.Attribute):
+            filled = ast.Subscript(_loaded(target), ast.Constant(...), ast.Store())
             yield POSSIBLE, spot, ast.Assign([filled], statement.value)
     if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Subscript):
         whole_array: Any = copy.copy(statement.target.value)
@@ -692,4 +694,5 @@ def rewritten(statement: ast.stmt, spot: Spot) -> Iterator[tuple[int, Spot, obje
 def _loaded(target: ast.expr) -> ast.expr:
     loaded: Any = copy.copy(target)
     loaded.ctx = ast.Load()
-    return loaded
+    found: ast.expr = loaded
+    return found

@@ -188,9 +188,9 @@ def name_lines(
         return (replace(found[0], name="the smallest"), found[2]) if found else None
 
     wrong = {(row.stage, row.tensor) for found in rows.values() for row in found if not row.ok}
-    for change, keys in mended(asked, rows, mender, judge, right, shrink):
+    for changes, keys in mended(asked, rows, mender, judge, right, shrink):
         everything = keys == wrong
-        sentence = sentence_of(change, sorted(tensor for _, tensor in keys), everything)
+        sentence = sentence_of(changes, sorted(tensor for _, tensor in keys), everything)
         for check in checks:
             here = {(row.stage, row.tensor) for row in rows.get(check.case, ()) if not row.ok} & keys
             known = [

@@ -18,7 +18,8 @@ from parity.student.repair import Change, Right, Wish
 
 SECONDS = 6.0  # of the processor, to look for changes in one class
 TRIES = 12  # changes on which all cases are judged
-FEW = 3  # cases that a change is tried on
+MORE = 1.0  # seconds to look for others, when one is found
+FEW = 3  # cases that a change is tried on; changes that are told
 ONE_LINE = "one-line"  # the code of what is said
 
 
@@ -26,7 +27,7 @@ class Mends(Protocol):
     """repair.Mender, or one in another process."""
 
     def first(self, wish: Wish) -> Change | None: ...
-    def next(self) -> Change | None: ...
+    def next(self, most: float = ...) -> Change | None: ...
     def run(self, number: int, case: Case) -> dict[str, Run]: ...
 
 
@@ -47,8 +48,8 @@ def mended(
     judge: Judged,
     right: RightFor,
     shrink: Shrink | None = None,
-) -> Iterator[tuple[Change, set[Key]]]:
-    """Changes, each with the tensors that are right with it in every case; of all of them alone, if one is.
+) -> Iterator[tuple[list[Change], set[Key]]]:
+    """Changes, any of which makes these tensors right in every case: all that are wrong, if one does.
 
     answers  all cases that were run and what came of them; rows: the verdicts, by case
     shrink   makes of a case that fails a small one, on which most changes are tried
@@ -80,10 +81,10 @@ def mended(
         SECONDS,
     )
     order = [case for case, _ in failing] + [case for case, _ in answers if not wrong[case.name]]
-    found: list[tuple[Change, set[Key]]] = []
-    change = mender.first(wish)
-    tries = 0
-    while change and tries < (TRIES if wish.right else 20 * TRIES):
+    found: list[tuple[list[Change], set[Key]]] = []
+    whole: list[Change] = []  # each makes all of it right; they stand in other lines
+    change, tries = mender.first(wish), 0
+    while change and len(whole) < FEW and tries < (TRIES if wish.right else 20 * TRIES):
         tries += 1
         still: set[Key] = set()
         for case in order:
@@ -92,14 +93,13 @@ def mended(
             if now - wrong[case.name] or left <= still:
                 break
         else:
-            if not still:
-                yield change, left
-                return
             ended = any(tensor == ENDED for _, tensor in left)  # what comes behind an exception hides
-            if not ended and not any(left - still <= tensors for _, tensors in found):
-                found.append((change, left - still))
-        change = mender.next()
-    yield from found
+            if not still and change.line not in {other.line for other in whole}:
+                whole.append(change)
+            elif still and not ended and not any(left - still <= tensors for _, tensors in found):
+                found.append(([change], left - still))
+        change = mender.next(*([MORE] if whole else []))
+    yield from [(whole, left)] if whole else found
 
 
 def shortened(case: Case, wrong: set[tuple[str, Key]]) -> Case:
@@ -114,8 +114,8 @@ def size_of(case: Case) -> int:
     return sum(np.size(array) for array in arrays) + 1000 * case.built
 
 
-def sentence_of(change: Change, tensors: Sequence[str], everything: bool) -> str:
-    if everything:
-        return f"{change}. With that change alone every case is right."
+def sentence_of(changes: Sequence[Change], tensors: Sequence[str], everything: bool) -> str:
     are = "are" if len(tensors) > 1 else "is"
-    return f"{change}. With that change alone {' and '.join(tensors)} {are} right."
+    what = "every case is" if everything else f"{' and '.join(tensors)} {are}"
+    others = "".join(f"; or with another, {change}" for change in changes[1:])
+    return f"{changes[0]}. With that change alone {what} right{others}."

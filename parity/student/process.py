@@ -320,10 +320,10 @@ class RemoteMender:
         self._seconds = min(wish.seconds, self.child.mending)
         return self._change(dataclasses.replace(wish, seconds=self._seconds))
 
-    def next(self) -> Change | None:
-        return self._change(None)
+    def next(self, most: float = math.inf) -> Change | None:
+        return self._change(most)
 
-    def _change(self, wish: Wish | None) -> Change | None:
+    def _change(self, wish: Wish | float) -> Change | None:
         if self._seconds <= 0:
             return None
         answer = self.child.mend(self.name, _change, wish, seconds=10 * self._seconds)

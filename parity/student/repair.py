@@ -11,6 +11,7 @@ import gc
 import io
 import itertools
 import linecache
+import math
 import os
 import signal
 import sys
@@ -89,9 +90,9 @@ class Mender:
         self.left = wish.seconds
         return self.next()
 
-    def next(self) -> Change | None:
-        """Another one, in the time that is left."""
-        started = time.process_time()
+    def next(self, most: float = math.inf) -> Change | None:
+        """Another one, in the time that is left, and at most in that time."""
+        self.left, started = min(self.left, most), time.process_time()
         self._until = started + self.left
         with alarms():
             found = next(self._found, None)

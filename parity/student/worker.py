@@ -159,10 +159,10 @@ class Examined:
     def run(self, name: str, case: Case) -> bytes:
         return pack_runs(run_case(self.recognised(name).cls, case))
 
-    def mended(self, name: str, wish: Wish | None) -> bytes:
-        """A change that fulfils the wish; another one, if none is told."""
+    def mended(self, name: str, wish: Wish | float) -> bytes:
+        """A change that fulfils the wish; or another one, in at most that time."""
         mender = self.menders.setdefault(name, Mender(self.recognised(name).cls))
-        change = mender.first(wish) if wish else mender.next()
+        change = mender.first(wish) if isinstance(wish, Wish) else mender.next(wish)
         return packed({"failure": None, "change": asdict(change) if change else None, "left": mender.left})
 
     def run_changed(self, name: str, number: int, case: Case) -> bytes:
@@ -225,7 +225,7 @@ def main(path: Path, memory_mb: int) -> None:
                 return examined[0].taken(name)
             case [Case() as case]:
                 return examined[0].run(name, case)
-            case [Wish() | None as wish]:
+            case [Wish() | float() as wish]:
                 return examined[0].mended(name, wish)
             case [int() as number, Case() as case]:
                 return examined[0].run_changed(name, number, case)

@@ -73,7 +73,7 @@ def test_a_wrong_line_is_named(tmp_path, right, wrong):
     said, _ = said_of(written(tmp_path, before + wrong + after))
     _, sentence = said[mend.ONE_LINE]
     assert sentence.startswith(f"line {before.count(chr(10)) + 1}: ")
-    assert sentence.endswith("With that change alone every case is right.")
+    assert " With that change alone every case is right" in sentence
 
 
 def test_of_two_mistakes_each_line_is_named(tmp_path):
@@ -141,7 +141,7 @@ def test_what_is_right_in_some_cases_alone_is_not_said():
         def first(self, wish: Wish):
             return Mender(Doubled).first(wish)
 
-        def next(self):
+        def next(self, most=0.0):
             return None
 
         def run(self, number, one):
