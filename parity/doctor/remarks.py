@@ -138,8 +138,8 @@ PAGES = [
         what="With one change, in the line that is named, every case is right.",
         right="self.dweight = dout.T @ x",
         wrong="self.dweight = dout.T @ np.sin(x)",
-        why="""Nothing is guessed: some thousand changes of the code that ran were made, one at a time, and
-        with this one all cases agree with PyTorch. There may be others. Ask why it helps before you make it.""",
+        why="""Nothing is guessed: some thousand changes of the code that ran were made, one at a time. With
+        this one all cases agree with PyTorch. There may be others. Ask why it helps before you make it.""",
     ),
     Page(
         "no-known-cause",
