@@ -76,6 +76,7 @@ def test_a_wrong_line_is_named(tmp_path, right, wrong):
     assert " With that change alone every case is right" in sentence
 
 
+@pytest.mark.slow
 def test_of_two_mistakes_each_line_is_named(tmp_path):
     text = DENSE.replace("dout.T @ self.x", "dout.T @ self.x / 3").replace("range(len", "range(1, len")
     _, mistakes = said_of(written(tmp_path, text))
@@ -84,6 +85,7 @@ def test_of_two_mistakes_each_line_is_named(tmp_path):
     assert all("is right" in sentence and "every case" not in sentence for _, sentence in lines)
 
 
+@pytest.mark.slow
 def test_what_no_single_change_mends_has_no_line(tmp_path):
     text = DENSE.replace("return dout @ self.weight\n", "return np.cos(self.x + len(self.weight))\n")
     said, _ = said_of(written(tmp_path, text))
