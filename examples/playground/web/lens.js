@@ -54,7 +54,7 @@ export function goTo(place) {
 
 /** One term of a sum; `show` puts the numbers of a term of the same place into it. */
 function chip(app) {
-  const from = el("span", { class: "factors" }),
+  const from = el("span.factors"),
     product = figure(0),
     node = el("li", { tabindex: "0" }, from, product);
   const show = () => lightCells(app.chosen, node.cells);
@@ -82,29 +82,28 @@ export function explanation(app, name, index) {
   const { terms, rule } = look(),
     chips = new Map(terms.map((term) => [term, chip(app)])),
     [columns, groups, head] = groupsOf(name, terms);
-  const formula = el("p", { class: "formula" }),
-    count = el("span", {}),
+  const formula = el("p.formula"),
+    count = el("span"),
     total = figure(0),
     own = figure(0),
-    remark = el("p", { class: "note" }),
-    off = el("p", { class: "bad" }, "The network has ", own, " here: the mistake made it, or an earlier one.");
+    remark = el("p.note"),
+    off = el("p.bad", "The network has ", own, " here: the mistake made it, or an earlier one.");
   const list = (group) =>
     el(
-      "ul",
-      { class: "terms", style: `--columns:${Math.min(columns, group.length)}` },
+      "ul.terms",
+      { style: `--columns:${Math.min(columns, group.length)}` },
       group.map((term) => chips.get(term)),
     );
   const nodes = [
-    el("p", { class: "rule" }, el("code", {}, rule)),
+    el("p.rule", el("code", rule)),
     formula,
     el(
-      "div",
-      { class: "groups" },
+      "div.groups",
       groups.map((group) =>
-        el("div", { class: "group" }, head(group) && el("p", { class: "head" }, head(group)), list(group)),
+        el("div.group", head(group) && el("p.head", head(group)), list(group)),
       ),
     ),
-    el("p", { class: "total" }, count, total),
+    el("p.total", count, total),
     off,
     remark,
   ];
@@ -142,15 +141,11 @@ function handedOn(app, name, index) {
   if (name === "conv.dx") return ["The way back ends here, at the image. Training does not need it."];
   const users = usersOf(app.tensors, app.situation.state, name, index).filter(([, all]) => all.length);
   const link = (place) =>
-    el(
-      "button",
-      { type: "button", class: "link", onclick: () => goTo(shownAs(...place)) },
-      written(...place),
-    );
+    el("button.link", { onclick: () => goTo(shownAs(...place)) }, written(...place));
   const said = users.flatMap(([next, all], i) => [
     i ? ", " : "",
     all.length > 1 ? `${all.length} entries of ` : "",
-    all.length > 1 ? el("code", {}, next) : link([next, all[0]]),
+    all.length > 1 ? el("code", next) : link([next, all[0]]),
   ]);
   const tie = name === "flatten.dx" && tiedIn(app.tensors, index) ? " Of equal numbers the first takes all." : "";
   if (said.length) return ["Handed on to ", said, ".", tie];
@@ -168,7 +163,6 @@ function side(app, which) {
   const { name, index, side: chosenSide } = app.chosen;
   const heading = el(
     "h3",
-    {},
     which === "value" ? "forward: where the value comes from" : "backward: where its gradient comes from",
   );
   const tensor = which === "value" ? name : gradientOf(name);
@@ -178,12 +172,12 @@ function side(app, which) {
       ? EDITABLE.includes(name) && `${given} Change it and watch.`
       : !hasGradient(name) && "The way back begins behind this number, at the logits.";
   const { nodes, update } = silent
-    ? { nodes: [el("p", { class: "note" }, silent)], update: () => true }
+    ? { nodes: [el("p.note", silent)], update: () => true }
     : explanation(app, tensor, index);
-  const onward = el("p", { class: "onward" });
+  const onward = el("p.onward");
   const said = !silent &&
     which === "gradient" && [
-      el("p", { class: "what" }, el("code", {}, written(tensor, index)), ": how fast the loss rises with it"),
+      el("p.what", el("code", written(tensor, index)), ": how fast the loss rises with it"),
       nodes,
       onward,
     ];
@@ -243,18 +237,17 @@ export const lens = {
       step: "0.01",
       "aria-label": "value, by slider",
     });
-    const head = el("div", { class: "head-of-lens" });
+    const head = el("div.head-of-lens");
     const editor = el(
-      "div",
-      { class: "editor" },
+      "div.editor",
       el("label", { for: "value" }, "value"),
       field,
       slider,
-      el("span", { class: "error", role: "alert" }),
+      el("span.error", { role: "alert" }),
     );
-    const sides = el("div", { class: "sides" });
-    const walker = el("button", { type: "button", onclick: walk });
-    replace(panel, el("div", { class: "cell-of-lens" }, head, walker, editor), sides);
+    const sides = el("div.sides");
+    const walker = el("button", { onclick: walk });
+    replace(panel, el("div.cell-of-lens", head, walker, editor), sides);
     const commit = () => {
       const value = Number(field.value.replace("−", "-").replace(",", "."));
       const fine = field.value.trim() !== "" && Number.isFinite(value) && Math.abs(value) <= 1e6;
@@ -288,13 +281,12 @@ export const lens = {
       built.figures = [figure(0), hasGradient(name) && figure(0)];
       replace(
         head,
-        el("h3", {}, written(name, index)),
-        el("p", { class: "place" }, [titleOf(name), placeOf(name, index)].filter(Boolean).join(": ")),
+        el("h3", written(name, index)),
+        el("p.place", [titleOf(name), placeOf(name, index)].filter(Boolean).join(": ")),
         el(
           "dl",
-          {},
-          [el("dt", {}, "value"), el("dd", {}, built.figures[0])],
-          built.figures[1] && [el("dt", {}, "gradient"), el("dd", {}, built.figures[1])],
+          [el("dt", "value"), el("dd", built.figures[0])],
+          built.figures[1] && [el("dt", "gradient"), el("dd", built.figures[1])],
         ),
       );
       editor.hidden = !editable;
@@ -314,10 +306,7 @@ export const lens = {
     if (built.halves?.every((half) => half.update())) return;
     built.halves = ["value", "gradient"].map((which) => side(app, which));
     for (const half of built.halves) half.update();
-    replace(
-      sides,
-      built.halves.map(({ node }) => node),
-    );
+    replace(sides, built.halves.map(({ node }) => node));
   },
 };
 
@@ -349,10 +338,7 @@ export function fly(app) {
       document.body.append(ghost);
       const move = `translate(${b.x + b.width / 2 - a.x - a.width / 2}px, ${b.y + b.height / 2 - a.y - a.height / 2}px)`;
       const flight = ghost.animate(
-        [
-          { transform: "none", opacity: 0.9 },
-          { transform: move, opacity: 0.2 },
-        ],
+        [{ transform: "none", opacity: 0.9 }, { transform: move, opacity: 0.2 }],
         { duration: 420, easing: "cubic-bezier(.3,0,.2,1)" },
       );
       flight.finished.catch(() => {}).finally(() => ghost.remove());
