@@ -128,7 +128,7 @@ export const breakIt = {
           : el("strong.good", "see nothing"),
         unseen || !wrong.length ? "." : ": the forward pass itself is another, and its gradient fits it.",
       ),
-      el("p", "The doctor says: ", el("q", facts.what), ` ${facts.why}`),
+      el("p", "Diagnosis: ", el("q", facts.what), ` ${facts.why}`),
       el("p.note", el("code", `python -m parity explain ${facts.cause}`)),
     );
     if (training.key?.[0] === app.situation.state && training.key?.[1] === mistake) return;

@@ -121,7 +121,7 @@ export const check = {
         "p",
         { class: crossed.length ? "bad" : "good" },
         crossed.length
-          ? `✗ kink crossed between w − h and w + h: ${crossed.slice(0, 3).join("; ")}${crossed.length > 3 ? ` and ${crossed.length - 3} more` : ""}. The difference mixes two slopes.`
+          ? `✗ kink crossed between w − h and w + h: ${crossed.slice(0, 3).join("; ")}${crossed.length > 3 ? ` and ${crossed.length - 3} more` : ""}. The difference mixes the slopes on both sides; backprop has the one at w.`
           : "✓ no kink between w − h and w + h.",
       ),
     );
@@ -145,7 +145,7 @@ export const check = {
       }),
       el(
         "p.note",
-        "On the right the curve bends (h too large, error falls with h²), on the left rounding takes over (error grows with 1/h). Hollow: a kink was crossed.",
+        "On the right the curve bends (h too large, error falls with h²), on the left rounding takes over (error grows with 1/h). Hollow: a kink was crossed, a place where a ReLU or a maximum switches and the slope jumps.",
       ),
     );
     const key = [situation, app.network, h];

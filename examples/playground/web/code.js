@@ -71,11 +71,15 @@ export const code = {
           "section",
           el("h4", "PyTorch"),
           torch,
+          el("p.note", "The whole network so, proven equal: ", el("code", "python -m examples.side_by_side")),
           el("h4", "JavaScript, as this page runs it"),
           lines(own.split("\n")),
         ),
       ),
     );
+    if (panelOf.of === app.chosen) return;
+    panelOf.of = app.chosen;
+    panelOf.querySelector(".wanted")?.closest("tr").scrollIntoView({ block: "nearest" });
   },
 };
 

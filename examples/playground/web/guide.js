@@ -367,6 +367,9 @@ export const guide = {
     progress();
   },
   render() {},
+  enter(app) {
+    if (started && !given[now]) setUp(app); // as it was asked
+  },
   leave(app) {
     veil(app, []);
   },

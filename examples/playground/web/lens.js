@@ -95,17 +95,12 @@ export function explanation(app, name, index) {
       group.map((term) => chips.get(term)),
     );
   const nodes = [
-    el("p.rule", el("code", rule)),
+    el("p.rule", el("code", rule), rule.includes("dout") && "dout: the gradient that comes back from behind"),
     formula,
-    el(
-      "div.groups",
-      groups.map((group) =>
-        el("div.group", head(group) && el("p.head", head(group)), list(group)),
-      ),
-    ),
     el("p.total", count, total),
     off,
     remark,
+    el("div.groups", groups.map((group) => el("div.group", head(group) && el("p.head", head(group)), list(group)))),
   ];
   const update = () => {
     const now = look();
@@ -161,37 +156,26 @@ let built = null;
 /** One half of the lens: an element, and `update`. */
 function side(app, which) {
   const { name, index, side: chosenSide } = app.chosen;
-  const heading = el(
-    "h3",
-    which === "value" ? "forward: where the value comes from" : "backward: where its gradient comes from",
-  );
-  const tensor = which === "value" ? name : gradientOf(name);
-  const given = name === "x" ? "A pixel: it is given." : "A weight: it is learned.";
-  const silent =
-    which === "value"
-      ? EDITABLE.includes(name) && `${given} Change it and watch.`
-      : !hasGradient(name) && "The way back begins behind this number, at the logits.";
-  const { nodes, update } = silent
-    ? { nodes: [el("p.note", silent)], update: () => true }
-    : explanation(app, tensor, index);
-  const onward = el("p.onward");
-  const said = !silent &&
-    which === "gradient" && [
-      el("p.what", el("code", written(tensor, index)), ": how fast the loss rises with it"),
-      nodes,
-      onward,
-    ];
+  const forward = which === "value",
+    tensor = forward ? name : gradientOf(name);
+  const { nodes, update } =
+    forward || hasGradient(name)
+      ? explanation(app, tensor, index)
+      : { nodes: el("p.note", "The way back begins behind this number, at the logits."), update: () => true };
+  const onward = el("p.onward"),
+    hands = !forward && hasGradient(name),
+    ends = /weight|bias|conv.dx/.test(tensor); // then the sentence is always the same
   const node = el(
-    "section",
-    { class: `side ${which}${chosenSide === which ? " on" : ""}` },
-    heading,
-    said || nodes,
+    `section.side.${which}${chosenSide === which ? ".on" : ""}`,
+    el("h3", forward ? "forward: where the value comes from" : "backward: where its gradient comes from"),
+    hands && el("p.what", el("code", written(tensor, index)), ": how fast the loss rises with it"),
+    nodes,
+    hands && onward,
   );
-  const ends = /weight|bias|conv.dx/.test(tensor); // then the sentence is always the same
   return {
     node,
     update() {
-      if (said && !(ends && onward.firstChild)) replace(onward, handedOn(app, tensor, index));
+      if (hands && !(ends && onward.firstChild)) replace(onward, handedOn(app, tensor, index));
       return update();
     },
   };
@@ -247,7 +231,7 @@ export const lens = {
     );
     const sides = el("div.sides");
     const walker = el("button", { onclick: walk });
-    replace(panel, el("div.cell-of-lens", head, walker, editor), sides);
+    replace(panel, el("div.cell-of-lens", head, editor, walker), sides);
     const commit = () => {
       const value = Number(field.value.replace("−", "-").replace(",", "."));
       const fine = field.value.trim() !== "" && Number.isFinite(value) && Math.abs(value) <= 1e6;
@@ -282,7 +266,11 @@ export const lens = {
       replace(
         head,
         el("h3", written(name, index)),
-        el("p.place", [titleOf(name), placeOf(name, index)].filter(Boolean).join(": ")),
+        el(
+          "p.place",
+          [titleOf(name), placeOf(name, index)].filter(Boolean).join(": "),
+          editable && `. It is ${name === "x" ? "given" : "learned"}: change it and watch.`,
+        ),
         el(
           "dl",
           [el("dt", "value"), el("dd", built.figures[0])],
@@ -304,7 +292,7 @@ export const lens = {
       }
     }
     if (built.halves?.every((half) => half.update())) return;
-    built.halves = ["value", "gradient"].map((which) => side(app, which));
+    built.halves = (editable ? ["gradient"] : ["value", "gradient"]).map((which) => side(app, which));
     for (const half of built.halves) half.update();
     replace(sides, built.halves.map(({ node }) => node));
   },

@@ -156,7 +156,7 @@ function header() {
     ),
     el(
       "p.lead",
-      "A whole network: one image, 114 weights. Click a number to see where it comes from, and walk on with the arrow keys; change a pixel or a weight, and every gradient follows.",
+      "Every number has a gradient: how fast the loss rises with it. Click one to see where it comes from, walk on with the arrow keys; change a pixel or a weight, and every gradient follows.",
     ),
     notice,
   );
@@ -257,8 +257,10 @@ function tabList() {
 }
 
 function open(name) {
-  if (name !== store.view) VIEWS[store.view].leave?.(app);
+  if (name === store.view) return;
+  VIEWS[store.view].leave?.(app);
   change({ view: name });
+  VIEWS[name].enter?.(app);
 }
 
 // the chosen cell
@@ -411,6 +413,7 @@ function begin() {
   });
   if (location.hash) notice.textContent = fromFragment(location.hash, known);
   render();
+  if (location.hash) cellOf(app.chosen.name, app.chosen.side, app.chosen.index).scrollIntoView({ block: "nearest" });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", render);
 }
 

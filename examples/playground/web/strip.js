@@ -77,7 +77,7 @@ export function buildLegend() {
     el("span", el("span.cell.pos.d20"), " above 0"),
     el("span", el("span.cell.neg.d20"), " below 0"),
     el("span", el("span.cell.nil"), " exactly 0"),
-    el("span", "± largest size"),
+    el("span", "± largest of the tensor"),
     el("span", el("span.cell.nil.lit"), " in the sum"),
     el("span", el("span.cell.nil.to"), " handed on to"),
     el("span.with-mistake", el("span.cell.nil.wrong"), " differs from the right network"),

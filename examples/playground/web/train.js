@@ -130,8 +130,18 @@ export const train = {
         el(
           "section",
           el("p.formula", "weight −= lr × gradient"),
-          el("p.row-of-fields", el("label", { for: "lr" }, "learning rate"), lr, error),
-          el("p.row-of-fields", el("label", { for: "images" }, "on"), which),
+          el(
+            "p.note",
+            "The loss is a mean over N images: dlogits = (probs − y) / N, and every gradient inherits the 1/N.",
+          ),
+          el(
+            "p.row-of-fields",
+            el("label", { for: "lr" }, "learning rate"),
+            lr,
+            el("label", { for: "images" }, "on"),
+            which,
+            error,
+          ),
           el("p.buttons", one, play, clear),
           live,
           outlook,
