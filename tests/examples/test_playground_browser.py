@@ -404,6 +404,31 @@ def test_a_gradient_says_whom_it_is_handed_to(open_page):
     assert page.evaluate(marked) == ["conv.out,gradient,1,3,1"]
 
 
+DEAD = "The filter is dead: no step on this image moves it."
+
+
+def test_a_dead_filter_is_called_so_and_no_other(open_page):
+    page = open_page(fragment="#s=conv.bias~0~value")
+    for bias in ("-100", "1"):
+        page.click(".cell.chosen")
+        page.keyboard.type(bias)
+        press(page, "Enter")
+        dead = not numpys(page)["relu.out"][0, 0].any()
+        assert dead == (bias == "-100") == (DEAD in page.inner_text(".side.gradient"))
+    cell(page, "conv.weight", [1, 0, 0, 0], "gradient").click()
+    settle(page)
+    assert DEAD not in page.inner_text(".side.gradient")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_link_shows_its_cell(open_page, width):
+    for place in ("x~0.0.0~value", "relu.out~3.5.5~gradient", "fc.bias~1~gradient"):
+        page = open_page(width, fragment=f"#s={place}")
+        settle(page)
+        box, panel = page.locator(".cell.chosen").bounding_box(), page.locator(".ways").bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= panel["y"]
+
+
 def test_the_next_step_is_foretold(open_page):
     page = open_page(fragment="#v=step&i=one&lr=0.01")
     settle(page)
@@ -523,6 +548,12 @@ def test_code_follows_the_chosen_cell(open_page, width):
     settle(page)
     said = page.inner_text("#panel-code")
     assert "self.dweight = dout.T @ x" in said and "dweight[m,k] = sum_n dout[n,m] * x[n,k]" in said
+    assert "python -m examples.side_by_side" in said
+    for name in ("conv.weight", "conv.bias"):
+        cell(page, name, [0, 0, 0, 0][: 4 if name == "conv.weight" else 1], "gradient").click()
+        settle(page)
+        wanted, panel = (page.locator(f"#panel-code{at}").first.bounding_box() for at in (" .wanted", ""))
+        assert panel["y"] <= wanted["y"] and wanted["y"] + wanted["height"] <= panel["y"] + panel["height"]
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -587,6 +618,29 @@ def test_the_guide_from_beginning_to_end_by_keyboard(open_page, width):
         press(page, "Enter")
     score = int(page.inner_text("#panel-guide h3").split()[0])
     assert 0 < score < 12 and score == page.locator("#panel-guide .progress .good").count()
+
+
+def test_a_question_that_was_left_is_asked_again_under_its_veil(open_page):
+    page = open_page()
+    page.click("#tab-guide")
+    page.click("#panel-guide button")
+    settle(page)
+    asked = page.evaluate("[document.querySelector('.cell.chosen').at, playground.situation()]")
+    page.click("#tab-lens")
+    assert page.locator(".tensor.veiled").count() == 0
+    cell(page, "x", [0, 0, 0]).click()
+    page.keyboard.type("9")
+    press(page, "Enter")
+    page.click("#tab-guide")
+    settle(page)
+    assert page.locator(".tensor.veiled").count() == 1
+    assert page.evaluate("[document.querySelector('.cell.chosen').at, playground.situation()]") == asked
+    page.check("#guess-1")
+    page.click("text=That is my prediction")
+    page.click("#tab-check")
+    page.click("#tab-guide")  # what was answered is not asked again
+    settle(page)
+    assert page.locator(".tensor.veiled").count() == 0 and page.is_visible("text=Next")
 
 
 def test_a_link_holds_everything(open_page):

@@ -151,7 +151,7 @@ const STEPS = [
       exact: true,
     }),
     why: () =>
-      "0, and so no step will ever change them: the filter is dead. (Other images could open it, if its bias were not so far off.)",
+      "No step on this image will change them: the filter is dead. Only another image or a larger bias opens it again.",
   },
   {
     mistake: "DoutReturned",
@@ -270,7 +270,8 @@ function ask(app, step, tensors, index) {
         ? Number(said) === answer
         : Math.abs(Number(said) - answer) <= 0.02 * Math.abs(answer) + 0.005;
     given[now] = { said, right };
-    for (const node of form.querySelectorAll("input, button[type=submit]")) node.disabled = true;
+    for (const node of form.querySelectorAll("input")) node.disabled = true;
+    form.querySelector("[type=submit]").hidden = true;
     const last = now === STEPS.length - 1;
     const next = el(
       "button",

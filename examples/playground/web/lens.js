@@ -66,8 +66,9 @@ function chip(app) {
   node.addEventListener("keydown", (event) => event.key === "Enter" && follow());
   node.show = ({ value, cells }) => {
     const factors = cells.map((cell) => number(valueOf(app.tensors, app.situation.state, ...cell), 3));
-    const name = cells.length ? (SINGLE[cells[0][0]] ?? cells[0][0]) : "the label";
-    write(from, factors.length > 1 ? factors.join(" × ") : name);
+    const name = cells.length ? (SINGLE[cells[0][0]] ?? cells[0][0]) : "the label",
+      told = factors[0] !== number(value, 3) && cells.length ? `${name} ${factors[0]}` : name;
+    write(from, factors.length > 1 ? factors.join(" × ") : told);
     writeFigure(product, value, 3);
     node.className = value === 0 ? "term none" : "term";
     if (`${node.cells}` !== `${cells}`) node.title = `follow ${cells.map((c) => written(...c)).join(" × ")}`;

@@ -212,7 +212,7 @@ const RULES = {
     return {
       rule: `sum_fij dout[f,h,w] * weight[f,c,i,j], h+i,w+j = ${[y, x]}`,
       terms,
-      note: `One term for each window that reads the pixel. ${whyZero(tensors, places)} With stride 2 (rows 2*h+i) there would be 9 windows for 36: at most 4 of a filter read a pixel, none the last row and column.`,
+      note: `One term for each window that reads the pixel. ${whyZero(tensors, places)} With stride 2 (rows 2*h+i) a filter would have 9 windows for 36: at most 4 read a pixel, none the last row and column.`,
     };
   },
 };
