@@ -248,6 +248,15 @@ def test_axe_sees_what_is_planted(open_page):
     assert [found.split(":")[0] for found in serious(page, runOnly=["color-contrast"])] == ["color-contrast"]
 
 
+def until(page, condition):
+    """Playwright's own wait_for_function is refused by the page's Content Security Policy."""
+    for _ in range(600):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never: {condition}")
+
+
 def press(page, *keys):
     for key in keys:
         page.keyboard.press(key)
@@ -384,7 +393,7 @@ def test_a_walk_goes_from_cell_to_cell_until_it_is_stopped(open_page):
     page = open_page(fragment="#s=conv.out~0.5.4~value")
     page.evaluate(NOTE_PLACES)
     page.click("text=Walk over all cells")
-    page.wait_for_function("places.length >= 3")
+    until(page, "places.length >= 3")
     walked = page.evaluate("places.slice(0, 3)")
     assert walked == [["conv.out[0,5,5]", 9], ["conv.out[1,0,0]", 9], ["conv.out[1,0,1]", 9]]
     page.click("text=Stop")
@@ -467,11 +476,11 @@ def test_numbers_fly_to_their_terms_unless_motion_is_unwelcome(open_page, motion
     page.evaluate(f"() => {{ {COUNT_GHOSTS} }}")
     cell(page, "conv.out", [1, 3, 2]).click()
     if motion == "no-preference":
-        page.wait_for_function("flown > 10")
+        until(page, "flown > 10")
     else:
         page.wait_for_timeout(300)
         assert page.evaluate("flown") == 0
-    page.wait_for_function("document.querySelectorAll('.ghost').length === 0")
+    until(page, "document.querySelectorAll('.ghost').length === 0")
 
 
 @pytest.mark.parametrize("width", WIDTHS)
