@@ -222,7 +222,8 @@ def multiplier(e: Evidence, tensor: str) -> float | None:
     exact, given = e.exact[tensor], e.given[tensor]
     if exact.shape != given.shape or not exact.any() or not np.isfinite(given).all() or given.size == 1:
         return None
-    return float((exact * given).sum() / (exact * exact).sum())
+    number = float((exact * given).sum() / (exact * exact).sum())
+    return number if number and abs(number - 1) > 1e-4 else None  # 0 and 1 times it are no factor
 
 
 def orders(tensor: str) -> Iterator[Cause]:

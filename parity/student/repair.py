@@ -286,20 +286,29 @@ def difference_of(before: str, after: str) -> tuple[list[str], list[str], str]:
     if old != new or not old:
         return *shortened(old, new), ""
     was, now = (_around(text.splitlines(), lines, mark) for mark, text in (("-", before), ("+", after)))
-    if now[0] != was[0]:
-        return old, new, f"inside `{now[0]}`" if now[0] else f"outside of `{was[0]}`"
+    if was[0] != now[0]:
+        deeper = len(now[0]) > len(was[0])
+        return old, new, f"inside `{now[0][-1]}`" if deeper else f"outside of `{was[0][len(now[0])]}`"
     return old, new, f"behind `{now[1]}`" if now[1] else "at the beginning"
 
 
-def _around(text: list[str], difference: list[str], mark: str) -> tuple[str, str]:
-    """Of the first line with that mark: the head of the block around it, and the line before it there."""
+def _around(text: list[str], difference: list[str], mark: str) -> tuple[list[str], str]:
+    """Of the first line with that mark: the heads of the blocks around it, and the line before it there."""
     lines = [line for line in difference if line[0] in (mark, " ")]
     at = next(i for i, line in enumerate(lines) if line[0] == mark)
-    depth = len(text[at]) - len(text[at].lstrip())
-    above = [line for line in text[:at] if len(line) - len(line.lstrip()) <= depth]
-    head = next((line for line in reversed(above) if len(line) - len(line.lstrip()) < depth), "").strip()
-    before = above[-1].strip() if above else ""
-    return "" if head.startswith("def ") else head, before if before != head else ""
+    heads: list[str] = []
+    before, depth = "", _depth(text[at])
+    for line in reversed(text[:at]):
+        if _depth(line) < depth:
+            depth = _depth(line)
+            heads.insert(0, line.strip())
+        elif not heads and not before and _depth(line) == depth:
+            before = line.strip()
+    return [head for head in heads if not head.startswith(("def ", "class "))], before
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 @contextlib.contextmanager
