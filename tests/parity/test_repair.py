@@ -171,6 +171,7 @@ def test_what_is_right_in_some_cases_alone_is_not_said():
 
 
 LOOP = "for i in x:\n    a = i"
+INNER = "for j in y:\n    for i in x:\n        c = i"
 NESTED = "for j in y:\n    for i in x:\n        b = 2\n        c = i"
 
 
@@ -182,7 +183,7 @@ NESTED = "for j in y:\n    for i in x:\n        b = 2\n        c = i"
         ("a = 1\nb = 2", "b = 2\na = 1", (["b = 2"], ["b = 2"], "at the beginning")),
         (f"{LOOP}\nb = 2", f"{LOOP}\n    b = 2", (["b = 2"], ["b = 2"], "inside `for i in x:`")),
         (f"{LOOP}\n    b = 2", f"{LOOP}\nb = 2", (["b = 2"], ["b = 2"], "outside of `for i in x:`")),
-        (NESTED, "for j in y:\n    for i in x:\n        c = i\nb = 2", (["b = 2"], ["b = 2"], "outside of `for j in y:`")),
+        (NESTED, f"{INNER}\nb = 2", (["b = 2"], ["b = 2"], "outside of `for j in y:`")),
     ],
 )  # fmt: skip
 def test_what_differs(before, after, expected):
