@@ -18,7 +18,18 @@ PROGRAMS = (
         "compare_mlp",
         "ladder",
     ),
-    *("benchmark", "features", "edges", "zoo", "transfer", "frameworks", "exercises", "museum", "lessons"),
+    *(
+        "benchmark",
+        "speedrun",
+        "features",
+        "edges",
+        "zoo",
+        "transfer",
+        "frameworks",
+        "exercises",
+        "museum",
+        "lessons",
+    ),
     "audit",
 )
 
