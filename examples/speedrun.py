@@ -1,8 +1,8 @@
 """How soon is the network as good as the chapter's, 98.75 %, and 99 %? python -m examples.speedrun
 
-MNISTCNN and Adam as they are, under the schedule of train_mnist --schedule one-cycle: by NumPy, by PyTorch on
-the CPU and, if there is one, on a GPU; and the chapter's own loop. --peaks shows how the largest learning rate
-was chosen, without a look at the test images.
+MNISTCNN and Adam as they are, under the schedule of train_mnist --schedule one-cycle: by NumPy, by PyTorch
+on the CPU and, if there is one, on a GPU; and the chapter's own loop. --peaks shows how the largest learning
+rate was chosen, without a look at the test images.
 """
 
 from examples.common.cli import Parser, fail, in_words, machine, positive_number, run, whole_number
