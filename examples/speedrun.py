@@ -5,6 +5,8 @@ on the CPU and, if there is one, on a GPU; and the chapter's own loop. --peaks s
 rate was chosen, without a look at the test images.
 """
 
+from collections.abc import Callable
+
 from examples.common.cli import Parser, fail, in_words, machine, positive_number, run, whole_number
 from examples.common.data import add_flags, from_flags
 
@@ -47,7 +49,7 @@ def race(args, dataset) -> None:
 
     whole = cache(lambda seed: list(chapters_loop(dataset, seed, args.epochs)))  # one run for both targets
     there = [side for side in SIDES if side != "cuda" or torch.cuda.is_available()]
-    sides = {
+    sides: dict[str, tuple[str, Callable]] = {
         "numpy": ("NumPy", partial(one_cycle, dataset, "numpy", "cpu")),
         "torch": ("PyTorch, CPU", partial(one_cycle, dataset, "torch", "cpu")),
         "cuda": ("PyTorch, GPU", partial(one_cycle, dataset, "torch", "cuda")),

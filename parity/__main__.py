@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
             from parity.doctor.explain import main as explain
 
             return explain(rest)
-    from parity.proof import main as prove
+    from parity.program import main as prove
 
     return prove(arguments)
 

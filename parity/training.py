@@ -17,7 +17,7 @@ from parity.record_torch import Trace, trace_torch, use_plain_float32
 from parity.render import number
 from parity.report import MISMATCH, Report, Row, within
 from parity.twins import stages_of, twin, twin_optimizer, twin_schedule, under_one_mask
-from parity.weights import load_numpy_state, numpy_state
+from parity.weights import copy_weights, load_numpy_state, numpy_state
 from tinycnn_numpy import CrossEntropyLoss, Layer, OneCycle
 from tinycnn_numpy.optim import Optimizer
 
@@ -207,9 +207,13 @@ def smooth_batches(
     With a wider margin than one pass needs: by the last step the two sides' weights are no longer equal
     to the last bit. Raises ValueError after 100 draws: images with a flat background never are smooth.
     """
+    module = twin(layer).double()
+    stages = stages_of(module, layer)
     for _ in range(steps):
+        copy_weights(layer, module)
         drawn = (rng.integers(len(images), size=batch_size) for _ in range(100))
-        batch = next((batch for batch in drawn if is_smooth(layer, images[batch], margin=10)), None)
+        smooth = (batch for batch in drawn if not exact_run(stages, images[batch], margin=10).witnesses)
+        batch = next(smooth, None)
         if batch is None:
             raise ValueError(f"smooth_batches: batch_size {batch_size} gave nothing smooth in 100 draws")
         yield batch
