@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
 
             return print_template(rest)
         case ["explain", *rest]:
-            from parity.doctor.explain import main as explain
+            from parity.program import explain
 
             return explain(rest)
     from parity.program import main as prove

@@ -64,7 +64,7 @@ def exact_run(
 
 
 def in_float64(module: nn.Module) -> nn.Module:
-    """A copy on the CPU, or the module itself where that is all that it holds: a forward leaves weights alone."""
+    """A copy on the CPU; the module itself where it is so already and has no buffers that forward changes."""
     right = all(p.dtype == torch.float64 and p.device.type == "cpu" for p in module.parameters())
     return module if right and not list(module.buffers()) else copy.deepcopy(module).cpu().double()
 

@@ -1,4 +1,4 @@
-"""Show that both sides compute the same: python -m parity
+"""Show that both sides compute the same: python -m parity; and the flags of python -m parity explain
 
 For each model and dtype: every stage under a random upstream gradient, the whole model through the loss,
 each optimiser on random gradients, and 200 training steps in lockstep. Exit code 0 only if everything
@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
 def main(argv: list[str] | None = None) -> int:
     parser = Parser(
         prog="python -m parity",
-        description=(__doc__ or "").splitlines()[0],
+        description="Show that both sides compute the same: python -m parity",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         epilog="python -m parity check FILE examines the layers that a file defines; "
         "python -m parity template prints a file to start from. Both take --help.",
@@ -104,6 +104,19 @@ def main(argv: list[str] | None = None) -> int:
             else f"PARITY BROKEN: {bad} of {count} tensors differ"
         )
     return 0 if ok else 1
+
+
+def explain(argv: list[str]) -> int:
+    parser = Parser(
+        prog="python -m parity explain",
+        description="What a cause is, a wrong and a right example, and why it matters.",
+    )
+    parser.add_argument("code", nargs="?", help="as a report shows it in [brackets]; all, if none is given")
+    code = parser.parse_args(argv).code
+
+    from parity.doctor.explain import explain
+
+    return explain(code)
 
 
 def fail(message: str) -> int:
