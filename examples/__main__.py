@@ -21,6 +21,7 @@ PROGRAMS = (
     *(
         "benchmark",
         "speedrun",
+        "gpu",
         "features",
         "edges",
         "zoo",

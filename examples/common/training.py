@@ -46,6 +46,7 @@ def backend_of(
     group: Processes | None = None,
     tf32: bool = False,
     stop_at_nan: bool = False,
+    captured: bool = True,
 ) -> Backend:
     """A float32 model, ready to be trained in place by Adam.
 
@@ -53,13 +54,15 @@ def backend_of(
     group        the processes that share each batch, and PyTorch's device; this process and the CPU if None
     tf32         lets a GPU round the factors of a product to 11 bits
     stop_at_nan  a loss that is not finite ends the program, on a GPU at the end of an epoch
+    captured     the step of a single GPU is recorded as a CUDA graph
     """
-    make = torch_backend if isinstance(model, torch.nn.Module) else numpy_backend
-    return make(model, lr, betas, group, tf32, stop_at_nan)
+    if not isinstance(model, torch.nn.Module):
+        return numpy_backend(model, lr, betas, group, stop_at_nan)
+    return torch_backend(model, lr, betas, group, tf32, stop_at_nan, captured)
 
 
 def numpy_backend(
-    model: Any, lr: float, betas: tuple[float, float], group: Processes | None, tf32: bool, stop_at_nan: bool
+    model: Any, lr: float, betas: tuple[float, float], group: Processes | None, stop_at_nan: bool
 ) -> Backend:
     optimizer, trained, loss_fn = tn.Adam(model.parameters(), lr, betas), model, tn.CrossEntropyLoss()
     if group and processes.COUNT > 1:
@@ -78,7 +81,13 @@ def numpy_backend(
 
 
 def torch_backend(
-    model: Any, lr: float, betas: tuple[float, float], group: Processes | None, tf32: bool, stop_at_nan: bool
+    model: Any,
+    lr: float,
+    betas: tuple[float, float],
+    group: Processes | None,
+    tf32: bool,
+    stop_at_nan: bool,
+    captured: bool,
 ) -> Backend:
     """On a CPU N, H, W, C in memory, its faster convolution; on one GPU the step is a CUDA graph."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
@@ -92,7 +101,7 @@ def torch_backend(
     if group and processes.COUNT > 1:
         trained = tt.DataParallel(model, processes.RANK, processes.COUNT)
         loss_fn = tt.LossShare(processes.RANK, processes.COUNT)  # type: ignore[assignment]
-    elif device.type == "cuda":
+    elif device.type == "cuda" and captured:
         train_epoch = partial(tt.train_epoch, step=tt.CapturedStep())
     fused, captured = device.type in ("cpu", "cuda"), train_epoch is not tt.train_epoch
     rate = torch.tensor(lr, device=device) if captured else lr  # a graph holds the place of a number

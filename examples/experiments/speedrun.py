@@ -29,10 +29,17 @@ class Epoch:
 
 
 def one_cycle(
-    dataset: Dataset, backend: str, device: str, seed: int, epochs: int, peak: float = PEAK
+    dataset: Dataset,
+    backend: str,
+    device: str,
+    seed: int,
+    epochs: int,
+    peak: float = PEAK,
+    captured: bool = True,
 ) -> Iterator[Epoch]:
     """A run of `epochs` under the schedule, epoch by epoch."""
-    trained = backend_of(start("MNISTCNN", backend, seed), peak, BETAS, Processes(device))
+    model = start("MNISTCNN", backend, seed)
+    trained = backend_of(model, peak, BETAS, Processes(device), captured=captured)
     place, count = trained.place, len(dataset.train_images)
     images, labels = place(dataset.train_images), place(dataset.train_labels)
     tests = place(dataset.test_images), place(dataset.test_labels)
