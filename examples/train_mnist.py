@@ -1,7 +1,7 @@
 """Train MNISTCNN on handwritten digits, by hand in NumPy or with PyTorch: python -m examples.train_mnist
 
 The recipe is the chapter's: 5 epochs, Adam with learning rate 1e-3, batches of 64. --schedule one-cycle gets
-as far in one epoch, with a rate that goes up and then down. Both backends start from the same weights and see
+about as far in one epoch, with a rate that goes up and down. Both backends start from the same weights and see
 the same batches, so one seed gives one training run, computed twice. On several processes:
 torchrun --standalone --nproc-per-node=2 -m examples.train_mnist --device cpu
 
