@@ -1,8 +1,8 @@
 """Train MNISTCNN on handwritten digits, by hand in NumPy or with PyTorch: python -m examples.train_mnist
 
 The recipe is the chapter's: 5 epochs, Adam with learning rate 1e-3, batches of 64. --schedule one-cycle gets
-about as far in one epoch, with a rate that goes up and down. Both backends start from the same weights and see
-the same batches, so one seed gives one training run, computed twice. On several processes:
+about as far in one epoch, with a rate that goes up and down. Both backends start from the same weights and
+see the same batches, so one seed gives one training run, computed twice. On several processes:
 torchrun --standalone --nproc-per-node=2 -m examples.train_mnist --device cpu
 
 Images of your own: --data FILE.npz, with arrays x_train, y_train, x_test and y_test as in Keras' mnist.npz;

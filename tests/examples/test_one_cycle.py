@@ -10,7 +10,7 @@ from examples import speedrun as program
 from examples import train_mnist
 from examples.common import training
 from examples.experiments import speedrun
-from examples.experiments.speedrun import Epoch, reached
+from examples.experiments.speedrun import PEAK, Epoch, reached
 
 BACKENDS = pytest.mark.parametrize("backend", ["numpy", "torch"])
 
@@ -104,7 +104,7 @@ def test_a_bad_argument_is_one_line(more, said, tmp_path, capsys):
     ("more", "had", "now"),
     [
         (["--epochs", "3"], "one-cycle over 2 epochs", "one-cycle over 3 epochs"),
-        (["--epochs", "2", "--schedule", "constant", "--lr", "0.006"], "one-cycle over 2 epochs", "constant"),
+        (["--epochs", "2", "--schedule", "constant", "--lr", PEAK], "one-cycle over 2 epochs", "constant"),
     ],
 )
 def test_a_run_is_not_resumed_under_another_schedule(more, had, now, few_digits, tmp_path, capsys):
