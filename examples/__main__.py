@@ -18,7 +18,19 @@ PROGRAMS = (
         "compare_mlp",
         "ladder",
     ),
-    *("benchmark", "features", "edges", "zoo", "transfer", "frameworks", "exercises", "museum", "lessons"),
+    *(
+        "benchmark",
+        "speedrun",
+        "gpu",
+        "features",
+        "edges",
+        "zoo",
+        "transfer",
+        "frameworks",
+        "exercises",
+        "museum",
+        "lessons",
+    ),
     "audit",
 )
 

@@ -1,8 +1,9 @@
 """Train MNISTCNN on handwritten digits, by hand in NumPy or with PyTorch: python -m examples.train_mnist
 
-The recipe is the chapter's: 5 epochs, Adam with learning rate 1e-3, batches of 64. Both backends start from
-the same weights and see the same batches, so one seed gives one training run, computed twice. On several
-processes: torchrun --standalone --nproc-per-node=2 -m examples.train_mnist --device cpu
+The recipe is the chapter's: 5 epochs, Adam with learning rate 1e-3, batches of 64. --schedule one-cycle gets
+about as far in one epoch, with a rate that goes up and down. Both backends start from the same weights and
+see the same batches, so one seed gives one training run, computed twice. On several processes:
+torchrun --standalone --nproc-per-node=2 -m examples.train_mnist --device cpu
 
 Images of your own: --data FILE.npz, with arrays x_train, y_train, x_test and y_test as in Keras' mnist.npz;
 examples/common/own_images.py says which shapes. They train ImageCNN, MNISTCNN's form for their size.
@@ -14,6 +15,7 @@ from pathlib import Path
 from examples.common import processes
 from examples.common.cli import Parser, fail, positive_number, run, whole_number
 from examples.common.data import add_flags
+from examples.common.flags import RATES
 from examples.common.processes import Processes
 
 
@@ -26,7 +28,9 @@ def make_parser() -> Parser:
     add("--data", type=Path, metavar="FILE.npz", help="images of your own instead of --dataset")
     add("--epochs", type=whole_number(0), default=5, help="passes over the training set; 0 only evaluates")
     add("--batch-size", type=whole_number(1), default=64, help="images to an optimiser step")
-    add("--lr", type=positive_number, default=1e-3, help="learning rate of Adam")
+    add("--schedule", choices=list(RATES), default="constant", help="of the learning rate over the run")
+    rates = " or ".join(f"{lr:g} ({name})" for name, (lr, _) in RATES.items())
+    add("--lr", type=positive_number, help=f"learning rate of Adam, the largest one; {rates} unless given")
     add("--seed", type=whole_number(0), default=42, help="of the weights and of the order of the images")
     add("--tf32", action="store_true", help="let a GPU round the factors of a product to 11 bits: faster")
     add("--output-dir", type=Path, help="folder of the results; a new one under runs/ unless given")
@@ -73,6 +77,7 @@ def load_data(args, group: Processes, say):
     """The data set; the first process loads it, and perhaps downloads it, before the others."""
     from examples.common import data
     from examples.common.own_images import load_npz
+    from examples.common.training import steps_of
 
     try:
         if args.data:
@@ -89,6 +94,11 @@ def load_data(args, group: Processes, say):
     images = len(dataset.train_images)
     if args.batch_size > images:
         fail(f"--batch-size {args.batch_size} is above the {images} training images of {dataset.name}")
+    steps = args.epochs * steps_of(images, args.batch_size)
+    if args.schedule == "one-cycle" and 0 < steps < 4:
+        fail(
+            f"--schedule one-cycle has {steps} steps to go up and down in, expected at least 4: more --epochs"
+        )
     return dataset
 
 
@@ -124,29 +134,33 @@ def choose_device(wanted: str, backend: str) -> str:
 
 def train(args, dataset, untrained, group: Processes, folder: Path, say) -> float:
     """Train, evaluate after every epoch, write all results to `folder`; return the test accuracy."""
-    import numpy as np
     from tqdm import tqdm
 
     from examples.common.checkpoint import Checkpoint, replacing
-    from examples.common.training import backend_of
+    from examples.common.training import backend_of, batches_of, steps_of
     from parity import save_weights
 
-    backend = backend_of(untrained, args.lr, group, args.tf32, stop_at_nan=True)
+    lr, betas = RATES[args.schedule]
+    lr = args.lr or lr
+    backend = backend_of(untrained, lr, betas, group, args.tf32, stop_at_nan=True)
     images, labels = backend.place(dataset.train_images), backend.place(dataset.train_labels)
     ours = slice(processes.RANK, None, processes.COUNT)
     tests = backend.place(dataset.test_images[ours]), backend.place(dataset.test_labels[ours])
     device = group.device.partition(":")[0]  # the same for every process
     recipe = {"dataset": dataset.name, "backend": args.backend, "device": device, "seed": args.seed}
-    recipe |= {"batch_size": args.batch_size, "lr": args.lr, "tf32": args.tf32} | dataset.facts
+    recipe |= {"batch_size": args.batch_size, "lr": lr, "tf32": args.tf32} | dataset.facts
+    one_cycle = args.schedule == "one-cycle" and args.epochs > 0
+    recipe["schedule"] = f"one-cycle over {args.epochs} epochs" if one_cycle else "constant"
     checkpoint = Checkpoint(folder, recipe)
 
     log = checkpoint.load(backend.model, backend.optimizer, args.epochs)
+    steps = steps_of(len(images), args.batch_size)
+    schedule = backend.one_cycle(lr, steps * args.epochs, steps * len(log)) if one_cycle else None
     for epoch in range(len(log) + 1, args.epochs + 1):
-        order = backend.place(np.random.default_rng([args.seed, epoch]).permutation(len(images)))
-        batches = [order[i : i + args.batch_size] for i in range(0, len(order), args.batch_size)]
+        batches = batches_of(backend.place, len(images), args.seed, epoch, args.batch_size)
         bar = tqdm(batches, f"{dataset.name}: epoch {epoch}", leave=False, disable=args.quiet or None)
         began = time.perf_counter()
-        loss = group.mean(backend.train_epoch(images, labels, bar))
+        loss = group.mean(backend.train_epoch(images, labels, bar, schedule))
         seconds = time.perf_counter() - began
         accuracy = group.mean(backend.evaluate(*tests), weight=len(tests[0]))
         log.append({"epoch": epoch, "train_loss": loss, "test_accuracy": accuracy, "seconds": seconds})

@@ -28,6 +28,7 @@ _HOMES = {
     "from_torch": "twins",
     "twin": "twins",
     "twin_optimizer": "twins",
+    "twin_schedule": "twins",
     "copy_weights": "weights",
     "load_numpy_state": "weights",
     "load_optimizer_state": "weights",

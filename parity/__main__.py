@@ -22,10 +22,10 @@ def main(argv: list[str] | None = None) -> int:
 
             return print_template(rest)
         case ["explain", *rest]:
-            from parity.doctor.explain import main as explain
+            from parity.program import explain
 
             return explain(rest)
-    from parity.proof import main as prove
+    from parity.program import main as prove
 
     return prove(arguments)
 

@@ -399,8 +399,9 @@ def compare(
 
 def output_shape(module: nn.Module, x: Array) -> tuple[int, ...]:
     """The shape of module(x), of which nothing is computed."""
-    on_no_device = copy.deepcopy(module).double().to("meta")
-    return tuple(on_no_device(torch.empty(x.shape, dtype=torch.float64, device="meta")).shape)
+    plain = copy.deepcopy(module).cpu().float()
+    with torch.no_grad():
+        return tuple(plain(torch.zeros(x.shape)).shape)
 
 
 def _normal(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Array:

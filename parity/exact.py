@@ -42,7 +42,7 @@ def exact_run(
     found = ExactRun()
     value, passed = exactly(x), []
     for name, module in stages.items():
-        stage = copy.deepcopy(module).cpu().double()
+        stage = in_float64(module)
         unsure, places = turning_points(stage, value, margin * ROOTS * value.variance.sqrt())
         found.witnesses += [Witness(name, *place) for place in places]
         passed.append((name, stage, value, unsure))
@@ -61,6 +61,12 @@ def exact_run(
         found.tensors |= {(name, tensor): known.numpy() for tensor, known in gradients.items()}
         upstream = gradients["dx"]
     return found
+
+
+def in_float64(module: nn.Module) -> nn.Module:
+    """A copy on the CPU; the module itself where it is so already and has no buffers that forward changes."""
+    right = all(p.dtype == torch.float64 and p.device.type == "cpu" for p in module.parameters())
+    return module if right and not list(module.buffers()) else copy.deepcopy(module).cpu().double()
 
 
 def exact_each(stages: Mapping[str, nn.Module], inputs: Mapping[str, Mapping[str, Array]]) -> ExactRun:

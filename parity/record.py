@@ -273,7 +273,7 @@ def _always(value: Any) -> property:
 
 
 def _equal(a: Array, b: Any) -> bool:
-    return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    return np.array_equal(a, b) or (a.dtype.kind == "f" and np.array_equal(a, b, equal_nan=True))
 
 
 def run_loss(loss_fn: Any, logits: Array, labels: Array) -> Run:

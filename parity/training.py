@@ -16,9 +16,9 @@ from parity.record import Fault, Remark, Run, run_stages, stages_by_name
 from parity.record_torch import Trace, trace_torch, use_plain_float32
 from parity.render import number
 from parity.report import MISMATCH, Report, Row, within
-from parity.twins import stages_of, twin, twin_optimizer, under_one_mask
-from parity.weights import load_numpy_state, numpy_state
-from tinycnn_numpy import CrossEntropyLoss, Layer
+from parity.twins import stages_of, twin, twin_optimizer, twin_schedule, under_one_mask
+from parity.weights import copy_weights, load_numpy_state, numpy_state
+from tinycnn_numpy import CrossEntropyLoss, Layer, OneCycle
 from tinycnn_numpy.optim import Optimizer
 
 # Every step feeds its errors to the next. Relative to the largest value that a tensor had on the way.
@@ -58,12 +58,14 @@ def lockstep(
     images: Array,
     labels: Array,
     batches: Iterable[Array],
+    schedule: OneCycle | None = None,
 ) -> Report:
     """Compare losses, weights and what the optimisers remember after training both.
 
     model, optimizer    the NumPy side; module the PyTorch twin, whose weights must be equal now
     images, labels      the training set, NumPy arrays
     batches             index arrays, one step each
+    schedule            of the optimiser's learning rate
 
     Bound: LOCKSTEP, relative to the largest value that each tensor had on the way. In float32 a ReLU or a
     pooling window that rounding turns on one side alone sends the two runs apart, though both are right:
@@ -73,9 +75,11 @@ def lockstep(
     stages = stages_of(module, model)
     parts = stages_by_name(model, list(stages))
     theirs = twin_optimizer(optimizer, module)
+    their_schedule = twin_schedule(schedule, theirs) if schedule else None
     names = [name for name, _ in module.named_parameters()]
     use_plain_float32()
     losses: list[tuple[float, float]] = []
+    rates: list[tuple[float, float]] = []
     peaks: dict[str, float] = {}
     divergence: Divergence | None = None
     for batch in batches:
@@ -85,6 +89,9 @@ def lockstep(
         trace = trace_torch(under_one_mask(stages, data["x"], run.arrays), **data)
         losses.append((float(run.arrays["loss", "loss"]), float(trace["loss", "loss"])))
         own = OwnStep(len(losses), run, data, module, model, before)
+        rates.append((optimizer.lr, theirs.param_groups[0]["lr"]))
+        if abs(rates[-1][0] - rates[-1][1]) > LOCKSTEP[np.dtype(np.float64)] * _largest(np.array(rates)):
+            divergence = first(divergence, own.rated(*rates[-1]))
         flipped = own.flipped(trace)
         divergence = first(divergence, flipped)
         if flipped and flipped.rounding:
@@ -92,6 +99,9 @@ def lockstep(
                 q.grad = torch.from_numpy(np.array(p.grad)).to(q)
         optimizer.step()
         theirs.step()
+        if schedule and their_schedule:
+            schedule.step()
+            their_schedule.step()
         for name, value, reference in _remembered(names, optimizer, theirs):
             peaks[name] = max(peaks.get(name, 0.0), _largest(reference))
             off = _largest(value - reference) / peaks[name] if peaks[name] else 0.0
@@ -103,12 +113,13 @@ def lockstep(
     how = f"{type(optimizer).__name__} x {len(losses)}"
     title = f"{type(model).__name__}, {images.dtype}, {how} steps in lockstep: NumPy against PyTorch"
     report = Report(title, divergence=divergence)
-    history, torch_history = np.array(losses, images.dtype).T
-    for name, value, reference in [("loss", history, torch_history), *_remembered(names, optimizer, theirs)]:
+    histories = [("loss", *np.array(losses, images.dtype).T)]
+    histories += [("lr", *np.array(rates).T)] if schedule else []
+    for name, value, reference in [*histories, *_remembered(names, optimizer, theirs)]:
         gap, scale = _largest(value - reference), peaks.get(name, _largest(reference))
         finite = np.isfinite(value).all() and np.isfinite(reference).all()
         remark = None if finite else Remark(Fault.NOT_FINITE, "is not finite")
-        report.rows.append(within(how, name, value.shape, gap, LOCKSTEP[images.dtype] * scale, remark))
+        report.rows.append(within(how, name, value.shape, gap, LOCKSTEP[value.dtype] * scale, remark))
     return report
 
 
@@ -145,6 +156,11 @@ class OwnStep:
                     what = f"another entry of window [{place}] is the largest"
                 return Divergence(self.number, name, what, rounding=not self.mismatches())
         return None
+
+    def rated(self, lr: float, theirs: float) -> Divergence:
+        """That the two sides are about to step at different learning rates."""
+        what = f"lr is {lr:.6g} in NumPy and {theirs:.6g} in PyTorch"
+        return Divergence(self.number, "schedule.step", what, rounding=False)
 
     def diverged(self, weight: str, off: float) -> Divergence:
         """Why a weight is off after this step: a gradient was wrong already, or what was done with it."""
@@ -191,9 +207,13 @@ def smooth_batches(
     With a wider margin than one pass needs: by the last step the two sides' weights are no longer equal
     to the last bit. Raises ValueError after 100 draws: images with a flat background never are smooth.
     """
+    module = twin(layer).double()
+    stages = stages_of(module, layer)
     for _ in range(steps):
+        copy_weights(layer, module)
         drawn = (rng.integers(len(images), size=batch_size) for _ in range(100))
-        batch = next((batch for batch in drawn if is_smooth(layer, images[batch], margin=10)), None)
+        smooth = (batch for batch in drawn if not exact_run(stages, images[batch], margin=10).witnesses)
+        batch = next(smooth, None)
         if batch is None:
             raise ValueError(f"smooth_batches: batch_size {batch_size} gave nothing smooth in 100 draws")
         yield batch

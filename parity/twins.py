@@ -1,4 +1,4 @@
-"""Build the PyTorch twin of a NumPy layer, model or optimiser, with the same settings and weights."""
+"""The PyTorch twin of a NumPy layer, model, optimiser or schedule, with the same settings and weights."""
 
 import inspect
 from collections import OrderedDict
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
 
 import tinycnn_numpy as tn
 from parity.bounds import Array
@@ -91,6 +92,12 @@ def twin_optimizer(optimizer: Optimizer, module: nn.Module) -> torch.optim.Optim
     """The PyTorch optimiser with the same settings, for the parameters of `module`."""
     kind = kind_of(type(optimizer), names_of("optimizer"))
     return twin_class(kind)(module.parameters(), **settings_of(optimizer, kind))  # type: ignore[no-any-return]
+
+
+def twin_schedule(schedule: tn.OneCycle, optimizer: torch.optim.Optimizer) -> OneCycleLR:
+    """PyTorch's schedule with the same settings, for the twin of its optimiser, before the first step."""
+    settings = {name: getattr(schedule, name) for name in ("max_lr", "total_steps", "pct_start")}
+    return OneCycleLR(optimizer, **settings, anneal_strategy="linear", cycle_momentum=False)
 
 
 def kind_of_stage(stage: nn.Module) -> Kind:

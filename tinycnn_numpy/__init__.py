@@ -12,6 +12,7 @@ from tinycnn_numpy.optim import SGD, Adam
 from tinycnn_numpy.parallel import DataParallel, LossShare
 from tinycnn_numpy.pool import AvgPool2D, MaxPool2D
 from tinycnn_numpy.relu import ReLU
+from tinycnn_numpy.schedule import OneCycle
 from tinycnn_numpy.sequential import Sequential, count_parameters
 from tinycnn_numpy.train import evaluate, train_epoch, train_step
 
@@ -32,6 +33,7 @@ __all__ = [
     "Layer",
     "LossShare",
     "MaxPool2D",
+    "OneCycle",
     "ReLU",
     "Sequential",
     "TinyCNN",

@@ -32,6 +32,9 @@ class Pool2D(Layer):
         check_kernel_fits(self, x, self.kernel_size, self.padding)
         return windows_of(x, self.kernel_size, self.stride, self.padding, fill)  # (OH, OW, KH, KW, C, N)
 
+    def overlaps(self) -> bool:
+        return any(step < size for step, size in zip(self.stride, self.kernel_size, strict=True))
+
     def zeros_and_windows(self, x_shape: tuple[int, ...], dtype: Any) -> tuple[Array, Array]:
         return zeros_and_windows(x_shape, dtype, self.kernel_size, self.stride, self.padding)
 
@@ -68,7 +71,10 @@ class MaxPool2D(Pool2D):
         for i, j in np.ndindex(self.kernel_size):
             winner = undecided & (windows[:, :, i, j] == out)
             undecided ^= winner  # of equal numbers the first wins
-            dx_windows[:, :, i, j] += dout * winner
+            if self.overlaps():
+                dx_windows[:, :, i, j] += dout * winner
+            else:  # each pixel is in one window at most: written once, nothing to add to
+                np.multiply(dout, winner, out=dx_windows[:, :, i, j])
         return dx
 
 

@@ -31,4 +31,4 @@ class ReLU(Layer):
     def backward(self, dout: Array) -> Array:
         out = self.cache
         check_array(self, "dout", dout, out.shape, out.dtype)
-        return dout * ~(out <= 0)  # not `out > 0`: a NaN passes its gradient on instead of hiding it
+        return dout * (out != 0)  # not `out > 0`: a NaN passes its gradient on instead of hiding it

@@ -7,6 +7,7 @@ from typing import Any
 from tinycnn_numpy.checks import Array
 from tinycnn_numpy.layer import Layer
 from tinycnn_numpy.optim import Optimizer
+from tinycnn_numpy.schedule import OneCycle
 
 
 def train_step(model: Layer, loss_fn: Any, optimizer: Optimizer, x: Array, y: Array) -> float:
@@ -25,14 +26,18 @@ def train_epoch(
     images: Array,
     labels: Array,
     batches: Iterable[Array],
+    schedule: OneCycle | None = None,
 ) -> float:
     """Take one step for every index array in `batches`; return the mean loss of the images seen.
 
-    images (M, C, H, W) and labels (M,) hold the whole training set. Raises ValueError if `batches` is empty.
+    images (M, C, H, W) and labels (M,) hold the whole training set. schedule: of the learning rate,
+    after each step. Raises ValueError if `batches` is empty.
     """
     total, seen = 0.0, 0
     for batch in batches:
         loss = train_step(model, loss_fn, optimizer, images[batch], labels[batch])
+        if schedule:
+            schedule.step()
         total, seen = total + loss * len(batch), seen + len(batch)
     if seen == 0:
         raise ValueError("train_epoch: batches is empty, expected at least one array of indices")

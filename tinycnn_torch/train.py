@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 
 def train_step(model: nn.Module, loss_fn: nn.Module, optimizer: Optimizer, x: Tensor, y: Tensor) -> Tensor:
@@ -25,18 +26,22 @@ def train_epoch(
     images: Tensor,
     labels: Tensor,
     batches: Iterable[Tensor],
+    schedule: LRScheduler | None = None,
     step: Callable[..., Tensor] = train_step,
 ) -> float:
     """Take one step for every index tensor in `batches`; return the mean loss of the images seen.
 
     images (M, C, H, W) and labels (M,) hold the whole training set, on the model's device; so does each
     batch. The loss is summed up on the device and read once: reading it at every step would make the GPU
-    wait. step: see CapturedStep. Raises ValueError if `batches` is empty.
+    wait. schedule: of the learning rate, after each step. step: see CapturedStep. Raises ValueError if
+    `batches` is empty.
     """
     total: Tensor | float = 0.0
     seen = 0
     for batch in batches:
         loss = step(model, loss_fn, optimizer, images[batch], labels[batch])
+        if schedule:
+            schedule.step()
         total, seen = total + loss * len(batch), seen + len(batch)
     if seen == 0:
         raise ValueError("train_epoch: batches is empty, expected at least one tensor of indices")

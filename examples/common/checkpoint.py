@@ -158,8 +158,9 @@ class Checkpoint:
         if not self.path.exists():
             return []
         tensors, state = self.read()
+        recipe = {"schedule": "constant"} | state["recipe"]  # the one of runs that do not name it
         for name, value in self.recipe.items():
-            if (had := state["recipe"].get(name)) != value:
+            if (had := recipe.get(name)) != value:
                 fail(f"--resume: {self.path} is of a run with {name} {had}, and not {value}")
         if (done := len(state["log"])) > epochs:
             fail(f"--epochs {epochs} with --resume: the run in {self.path.parent} has {done} behind it")

@@ -1,4 +1,4 @@
-"""What every program asks that trains from several seeds."""
+"""What every program asks that trains from several seeds, and what none needs to be told."""
 
 from pathlib import Path
 
@@ -6,6 +6,10 @@ from examples.common import data
 from examples.common.cli import Parser, output_folder, whole_number
 
 RESULTS = Path("runs/seeds.jsonl")
+RATES = {  # of each schedule, the learning rate of Adam, for one-cycle the largest, and its betas
+    "constant": (1e-3, (0.9, 0.999)),
+    "one-cycle": (9e-3, (0.8, 0.95)),
+}
 MODELS = ("MNISTCNN", "MLP", "ThirdConvolution", "AveragePooling", "SmallMLP")  # of common/models.py
 
 

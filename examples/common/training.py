@@ -11,18 +11,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.optim.lr_scheduler import OneCycleLR
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
 from examples.common import processes
 from examples.common.checkpoint import StopAtNaN
 from examples.common.data import Dataset
+from examples.common.flags import RATES
 from examples.common.processes import Processes
 from parity.weights import Model
 from tinycnn_numpy.train import in_evaluation as tn_in_evaluation
 from tinycnn_torch.train import in_evaluation as tt_in_evaluation
 
-LR, BATCH_SIZE = 1e-3, 64
+(LR, BETAS), BATCH_SIZE = RATES["constant"], 64
 
 
 @dataclass(frozen=True)
@@ -32,38 +34,61 @@ class Backend:
     model: Any
     optimizer: Any
     place: Callable
-    train_epoch: Callable  # (images, labels, batches) -> mean loss of this process's share
+    train_epoch: Callable  # (images, labels, batches, schedule) -> mean loss of this process's share
     evaluate: Callable  # (images, labels) -> accuracy in percent
+    one_cycle: Callable  # (peak, steps of the run, steps done) -> its schedule
 
 
 def backend_of(
     model: Model,
     lr: float = LR,
+    betas: tuple[float, float] = BETAS,
     group: Processes | None = None,
     tf32: bool = False,
     stop_at_nan: bool = False,
+    captured: bool = True,
 ) -> Backend:
     """A float32 model, ready to be trained in place by Adam.
 
+    lr, betas    of Adam
     group        the processes that share each batch, and PyTorch's device; this process and the CPU if None
     tf32         lets a GPU round the factors of a product to 11 bits
     stop_at_nan  a loss that is not finite ends the program, on a GPU at the end of an epoch
+    captured     the step of a single GPU is recorded as a CUDA graph
     """
-    make = torch_backend if isinstance(model, torch.nn.Module) else numpy_backend
-    return make(model, lr, group, tf32, stop_at_nan)
+    if not isinstance(model, torch.nn.Module):
+        return numpy_backend(model, lr, betas, group, stop_at_nan)
+    return torch_backend(model, lr, betas, group, tf32, stop_at_nan, captured)
 
 
-def numpy_backend(model: Any, lr: float, group: Processes | None, tf32: bool, stop_at_nan: bool) -> Backend:
-    optimizer, trained, loss_fn = tn.Adam(model.parameters(), lr), model, tn.CrossEntropyLoss()
+def numpy_backend(
+    model: Any, lr: float, betas: tuple[float, float], group: Processes | None, stop_at_nan: bool
+) -> Backend:
+    optimizer, trained, loss_fn = tn.Adam(model.parameters(), lr, betas), model, tn.CrossEntropyLoss()
     if group and processes.COUNT > 1:
         trained = tn.DataParallel(model, processes.RANK, processes.COUNT, group.all_reduce)
         loss_fn = tn.LossShare(loss_fn, processes.RANK, processes.COUNT)  # type: ignore[assignment]
     loss: Any = StopAtNaN(loss_fn, optimizer, lr) if stop_at_nan else loss_fn
     train_epoch = partial(tn.train_epoch, trained, loss, optimizer)
-    return Backend(model, optimizer, np.asarray, train_epoch, partial(tn.evaluate, model))
+    return Backend(
+        model,
+        optimizer,
+        np.asarray,
+        train_epoch,
+        partial(tn.evaluate, model),
+        lambda peak, steps, done: tn.OneCycle(optimizer, peak, steps),  # the optimiser knows what is done
+    )
 
 
-def torch_backend(model: Any, lr: float, group: Processes | None, tf32: bool, stop_at_nan: bool) -> Backend:
+def torch_backend(
+    model: Any,
+    lr: float,
+    betas: tuple[float, float],
+    group: Processes | None,
+    tf32: bool,
+    stop_at_nan: bool,
+    captured: bool,
+) -> Backend:
     """On a CPU N, H, W, C in memory, its faster convolution; on one GPU the step is a CUDA graph."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
     torch.backends.cudnn.deterministic = True  # the same run twice
@@ -76,10 +101,11 @@ def torch_backend(model: Any, lr: float, group: Processes | None, tf32: bool, st
     if group and processes.COUNT > 1:
         trained = tt.DataParallel(model, processes.RANK, processes.COUNT)
         loss_fn = tt.LossShare(processes.RANK, processes.COUNT)  # type: ignore[assignment]
-    elif device.type == "cuda":
+    elif device.type == "cuda" and captured:
         train_epoch = partial(tt.train_epoch, step=tt.CapturedStep())
     fused, captured = device.type in ("cpu", "cuda"), train_epoch is not tt.train_epoch
-    optimizer = torch.optim.Adam(model.parameters(), lr, fused=fused, capturable=captured)
+    rate = torch.tensor(lr, device=device) if captured else lr  # a graph holds the place of a number
+    optimizer = torch.optim.Adam(model.parameters(), rate, betas, fused=fused, capturable=captured)
     loss: Any = StopAtNaN(loss_fn, optimizer, lr) if stop_at_nan and device.type == "cpu" else loss_fn
     return Backend(
         model,
@@ -87,7 +113,15 @@ def torch_backend(model: Any, lr: float, group: Processes | None, tf32: bool, st
         lambda array: torch.from_numpy(array).to(device),
         partial(train_epoch, trained, loss, optimizer),
         partial(tt.evaluate, model),
+        lambda peak, steps, done: torch_one_cycle(optimizer, peak, steps, done=done),
     )
+
+
+def torch_one_cycle(optimizer: torch.optim.Optimizer, peak: float, steps: int, done: int) -> OneCycleLR:
+    """The twin of tn.OneCycle, of a run that goes on after the steps done."""
+    settings: Any = {"total_steps": steps, "anneal_strategy": "linear", "cycle_momentum": False}
+    schedule = OneCycleLR(optimizer, peak, **settings)  # leaves in the optimiser what the next line reads
+    return OneCycleLR(optimizer, peak, **settings, last_epoch=done - 1) if done else schedule
 
 
 def train(
@@ -110,13 +144,24 @@ def train(
     images, labels = place(dataset.train_images), place(dataset.train_labels)
     tests = place(dataset.test_images), place(dataset.test_labels)
     for epoch in range(1, epochs + 1):
-        order = place(np.random.default_rng([seed, epoch]).permutation(len(images)))
-        batches = [order[i : i + BATCH_SIZE] for i in range(0, len(order), BATCH_SIZE)]
-        loss = backend.train_epoch(images, labels, batches)
+        loss = backend.train_epoch(images, labels, batches_of(place, len(images), seed, epoch))
         log.append({"epoch": epoch, "train_loss": loss, "test_accuracy": backend.evaluate(*tests)})
         each_epoch(log[-1])
     log[-1]["wrong"] = mistakes(model, *tests)
     return log
+
+
+def steps_of(images: int, batch_size: int = BATCH_SIZE) -> int:
+    """How many steps an epoch takes."""
+    return -(-images // batch_size)
+
+
+def batches_of(
+    place: Callable, images: int, seed: int, epoch: int, batch_size: int = BATCH_SIZE
+) -> list[Any]:
+    """The index arrays of an epoch: every image once, in an order of its own."""
+    order = place(np.random.default_rng([seed, epoch]).permutation(images))
+    return [order[i : i + batch_size] for i in range(0, images, batch_size)]
 
 
 @torch.no_grad()

@@ -84,9 +84,9 @@ def make_sides(images, labels, group: Processes) -> dict:
             loss_fn = tn.LossShare(loss_fn, RANK, COUNT)
         return lambda batches: tn.train_epoch(model, loss_fn, adam, images, labels, batches)
 
-    def torch_side(wrap=lambda module: module, loss_fn=None):
+    def torch_side(wrap=lambda module: module, loss_fn=None, fused=None):
         module = tt.MNISTCNN()
-        adam = torch.optim.Adam(module.parameters())
+        adam = torch.optim.Adam(module.parameters(), fused=fused)
         model, loss_fn = wrap(module), loss_fn or torch.nn.CrossEntropyLoss()
 
         def train(batches):
@@ -105,7 +105,9 @@ def make_sides(images, labels, group: Processes) -> dict:
     alone = {
         "tinycnn_numpy": numpy_side,
         "PyTorch eager": torch_side,
-        "PyTorch channels last": lambda: torch_side(lambda m: m.to(memory_format=torch.channels_last)),
+        "PyTorch channels last": lambda: torch_side(
+            lambda m: m.to(memory_format=torch.channels_last), fused=True
+        ),
         "PyTorch compiled": compiled_side,
     }
     if importlib.util.find_spec("flax") and importlib.util.find_spec("optax"):

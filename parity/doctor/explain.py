@@ -3,7 +3,6 @@
 Without a code all of them are listed.
 """
 
-import argparse
 import difflib
 import inspect
 import linecache
@@ -16,13 +15,8 @@ from parity.doctor.known import pages
 from parity.kinds import KINDS
 
 
-def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m parity explain",
-        description="What a cause is, a wrong and a right example, and why it matters.",
-    )
-    parser.add_argument("code", nargs="?", help="as a report shows it in [brackets]; all, if none is given")
-    code = parser.parse_args(argv).code
+def explain(code: str | None) -> int:
+    """Print the page of a code, or all codes; exit code 2 if there is no such page."""
     known = pages()
     if code is None:
         print(contents(known))

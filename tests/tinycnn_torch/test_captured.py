@@ -21,7 +21,7 @@ def train(module, device, step, epochs=2):
     adam = torch.optim.Adam(module.parameters(), 0.01, fused=fused, capturable=fused)
     batches = [torch.from_numpy(batch).to(device) for batch in BATCHES]
     return [
-        tt.train_epoch(module, torch.nn.CrossEntropyLoss(), adam, images, labels, batches, step)
+        tt.train_epoch(module, torch.nn.CrossEntropyLoss(), adam, images, labels, batches, step=step)
         for _ in range(epochs)
     ]
 
