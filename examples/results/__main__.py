@@ -8,7 +8,7 @@ from pathlib import Path
 
 from examples.common.cli import Parser, fail, run, whole_number
 
-NAMES = ["training", "audit", "audit_digits", "edges", "museum"]
+NAMES = ["training", "audit", "audit_digits", "digits", "edges", "museum"]
 NAMES += ["styles", "bounds", "unseen", "recipe", "benchmark"]
 
 
@@ -17,6 +17,7 @@ def main(argv=None) -> int:
     add = parser.add_argument
     add("--measure", nargs="+", choices=[*NAMES, "all"], default=[], help="what to measure first")
     add("--check", action="store_true", help="write nothing; exit code 1 if a figure is not what is stored")
+    add("--pictures", action="store_true", help="draw the pictures of the README anew")
     add("--data-dir", type=Path, default=Path("data"), help="folder that holds or gets MNIST/raw")
     add("--seeds", type=whole_number(3), default=10, help="training runs of each network")
     args = parser.parse_args(argv)
@@ -29,6 +30,11 @@ def main(argv=None) -> int:
         if {name, "all"} & set(args.measure):
             print(f"{name}: {MEASUREMENTS[name].command}", flush=True)
             print(f"stored: {MEASUREMENTS[name].make(Where(args.data_dir, args.seeds))}", flush=True)
+    if args.pictures:
+        from examples.results.pictures import draw
+
+        for path in draw():
+            print(f"picture: {path}", flush=True)
     wrong = 0
     for path in documents():
         text = path.read_text("utf-8")

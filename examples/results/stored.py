@@ -28,11 +28,15 @@ def store(name: str, command: str, machine: dict[str, Any], seeds: str, values: 
 @cache
 def results() -> SimpleNamespace:
     """All of it by name, results().NAME.VALUE, with what is counted in the tree (see counts)."""
+    from examples.common.cli import in_words
     from examples.results.counts import counts
     from examples.results.training_runs import of_runs
 
     found = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.json"))}
-    named = {name: facts["values"] | facts for name, facts in found.items()}
+    named = {
+        name: facts["values"] | {"seeds": facts["seeds"], "machine": in_words(facts["machine"])}
+        for name, facts in found.items()
+    }
     return as_names(named | {"runs": of_runs(RUNS), "counts": counts()})
 
 

@@ -56,13 +56,14 @@ def of_runs(path: Path) -> dict[str, Any]:
 
 def spread_of(last: np.ndarray) -> dict[str, Any]:
     std = float(last.std(ddof=1))
-    away = abs(seeds.PRINTED - float(last.mean())) / std
+    away = (seeds.PRINTED - float(last.mean())) / std
     facts = {"mean": float(last.mean()), "std": std, "low": last.min(), "high": last.max()}
     return facts | {"count": len(last), "away": away}
 
 
 def difference(of: Paired) -> dict[str, Any]:
-    """In points; margin: of the 95 % interval over seeds and images."""
+    """In points. margin: of the 95 % interval over seeds and images; says: what that allows to say."""
+    says = {1: "better", 0: "no difference shown", -1: "worse"}[of.winner]
     wins, count = int((of.differences > 0).sum()), len(of.differences)
-    facts = {"mean": of.mean, "worse": -of.mean, "error": of.error, "margin": of.margin}
-    return facts | {"seed_error": of.seed_error, "wins": wins, "losses": count - wins, "count": count}
+    facts = {"mean": of.mean, "margin": of.margin, "error": of.error, "seed_error": of.seed_error}
+    return facts | {"says": says, "wins": wins, "count": count}
