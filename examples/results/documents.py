@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 HOUSE = Path(__file__).parents[2]
 BLOCK = re.compile(r"(<!-- figures\n(.*?)\n-->\n)(.*?)(<!-- end of figures -->)", re.DOTALL)
-BEGIN, END = "<!-- figures\n", "<!-- end of figures -->"
+BEGIN, END = "<!-- figures\n", "\n<!-- end of figures -->"
 
 
 def documents() -> list[Path]:
@@ -28,7 +28,7 @@ def documents() -> list[Path]:
 def filled(text: str, results: SimpleNamespace) -> str:
     """The document with the figures of `results`. Raises ValueError for a figure that is not among them."""
     if not len(BLOCK.findall(text)) == text.count(BEGIN) == text.count(END):
-        raise ValueError(f"expected {BEGIN.strip()}, a template, --> and {END} in turn")
+        raise ValueError(f"expected {BEGIN.strip()}, a template, --> and {END.strip()} in turn")
 
     def fill(block: re.Match) -> str:
         try:
