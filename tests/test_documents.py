@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.results.documents import documents
+from examples.results.documents import BLOCK, documents
 
 HOUSE = Path(__file__).parent.parent
 TEXTS = {path.relative_to(HOUSE).as_posix(): path.read_text("utf-8") for path in documents()}
@@ -81,6 +81,24 @@ def test_a_page_has_one_title_and_is_reached_from_the_readme(name):
             left += [t.resolve().relative_to(HOUSE).as_posix() for t in targets if t.suffix == ".md"]
             left = [page for page in left if page in OURS]
     assert name in reached
+
+
+def typed_figures(text):
+    """What looks like a measured figure and stands outside of the blocks that are filled in, and of code."""
+    text = BLOCK.sub("", text)
+    text = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
+    return re.findall(r"\d+(?:\.\d+)? ?%|\+-|\d+\.\d\d+|\d+\.\d+ (?:s|ms|points)\b", text)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_no_figure_is_typed_in(name):
+    assert [figure for figure in typed_figures(OURS[name]) if figure != "3.11"] == []  # Python's version
+
+
+@pytest.mark.parametrize("planted", ["98.75 % of", "by 1.25 points", "+- 0.1", "93 %", "in 2.5 s"])
+def test_a_figure_that_is_typed_in_is_found(planted):
+    assert typed_figures(f"Text {planted}, more.") and not typed_figures(f"Text `{planted}`, more.")
+    assert not typed_figures(f"<!-- figures\n{planted}\n-->\n\n{planted}\n\n<!-- end of figures -->\n")
 
 
 PROGRAM = re.compile(r"python -m (examples(?:\.\w+)?|parity)\b")

@@ -34,7 +34,7 @@ def results() -> SimpleNamespace:
 
     found = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.json"))}
     named = {
-        name: facts["values"] | {"seeds": facts["seeds"], "machine": in_words(facts["machine"])}
+        name: facts["values"] | facts | {"machine": in_words(facts["machine"])}
         for name, facts in found.items()
     }
     return as_names(named | {"runs": of_runs(RUNS), "counts": counts()})
