@@ -8,7 +8,7 @@ from pathlib import Path
 
 from examples.common.cli import Parser, fail, run, whole_number
 
-NAMES = ["training", "audit", "audit_digits", "digits", "edges", "museum"]
+NAMES = ["training", "chapter", "audit", "audit_digits", "digits", "edges", "museum"]
 NAMES += ["styles", "bounds", "unseen", "recipe", "benchmark"]
 
 

@@ -19,7 +19,6 @@ PAIRS = {  # one network and another, and what their difference is called here
     "average": (("AveragePooling", "torch"), ("MNISTCNN", "torch")),
     "same_size": (("MNISTCNN", "torch"), ("SmallMLP", "torch")),
 }
-CHAPTERS = (0.1924, 0.0637, 0.0473, 0.0394, 0.0337)  # its printed losses
 
 
 def of_runs(path: Path) -> dict[str, Any]:
@@ -36,14 +35,7 @@ def of_runs(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"machine": in_words(entries[0]["machine"]), "trained": len(entries)}
     images = entries[0]["images"][1]
     for (model, backend), by_seed in logs.items():
-        last = seeds.last_accuracies(by_seed.values())
-        if backend == "chapter":
-            [log] = by_seed.values()
-            found["chapter"] = " ".join(f"{entry['test_accuracy']:.2f}" for entry in log)
-            losses = [entry["train_loss"] for entry in log]
-            found["chapter_loss_off"] = float(np.abs(np.array(losses) - CHAPTERS).max())
-        else:
-            found[f"{model}_{backend}"] = spread_of(last)
+        found[f"{model}_{backend}"] = spread_of(seeds.last_accuracies(by_seed.values()))
     for name, pair in PAIRS.items():
         both = [logs[side] for side in pair]
         if not both[0].keys() == both[1].keys():
