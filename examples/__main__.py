@@ -20,6 +20,7 @@ PROGRAMS = (
     ),
     *("benchmark", "features", "edges", "zoo", "transfer", "frameworks", "exercises", "museum", "lessons"),
     "audit",
+    "results",
 )
 
 

@@ -49,7 +49,10 @@ class Measurement:
     values: Callable[[Where], dict[str, Any]]
 
     def make(self, where: Where) -> Path:
-        return store(self.values.__name__, self.command, machine(), self.seeds, self.values(where))
+        values = self.values(where)
+        if not values:  # runs.jsonl has it all
+            return where.runs
+        return store(self.values.__name__, self.command, machine(), self.seeds, values)
 
 
 MEASUREMENTS: dict[str, Measurement] = {}
@@ -81,7 +84,7 @@ def printed(*command: Any, may_end_with: tuple[int, ...] = (0,), **variables: st
     "0, 1, ...",
 )
 def training(where: Where) -> dict[str, Any]:
-    """The runs themselves, which go to runs.jsonl; stored here is how many there are."""
+    """The runs themselves, which go to runs.jsonl, with all that is said of them."""
     from examples.experiments import seeds
     from examples.results.training_runs import PAIRS
 
@@ -89,7 +92,7 @@ def training(where: Where) -> dict[str, Any]:
     sides = dict.fromkeys(side for pair in PAIRS.values() for side in pair)
     for model, backend in sides:
         seeds.logs(where.runs, dataset, model, backend, range(where.seeds), 5)
-    return {"runs": len(sides) * where.seeds}
+    return {}
 
 
 @measured(f"python -m examples.chapter {MNIST}", "42")
