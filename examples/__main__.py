@@ -32,6 +32,7 @@ PROGRAMS = (
         "lessons",
     ),
     "audit",
+    "results",
 )
 
 

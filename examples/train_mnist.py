@@ -67,7 +67,8 @@ def main(argv=None) -> int:
             what = f"{type(model).__name__} on {dataset}{described(dataset)}"
             say(f"{dataset.name}: {what}, {where}, seed {args.seed}, results in {folder}")
             accuracy = train(args, dataset, model, group, folder, say)
-        result = f"{dataset.name}: test accuracy {accuracy:.2f} % after {args.epochs} epochs, {where}"
+        epochs = f"{args.epochs} epoch{'s' * (args.epochs != 1)}"
+        result = f"{dataset.name}: test accuracy {accuracy:.2f} % after {epochs}, {where}"
         say(result, always=True)
     group.end()
     return 0

@@ -28,6 +28,7 @@ FLOORS = [  # each part of the house imports parts that stand above it in this l
     "examples.exercises",
     "examples.lessons",
     "examples.audit",
+    "examples.results",
     "examples",  # the programs
 ]
 SLOW_TO_IMPORT = {"torch", "torchvision", "matplotlib", "sklearn", "scipy"}  # --help need not wait for them

@@ -13,10 +13,8 @@ from examples.common.mnist_files import DataError, from_idx
 
 NAMES = ("auto", "mnist", "digits")
 MEAN, STD = 0.1307, 0.3081  # of MNIST's training pixels, in 0..1
-INSTEAD = (
-    "training on the 1,797 embedded 8x8 digits instead; accuracies on them do not compare with MNIST's "
-    "(there the MLP beats the CNN)"
-)
+EMBEDDED = "the 1,797 embedded 8x8 digits"
+REMARK = "accuracies on them do not compare with MNIST's (there the MLP beats the CNN)"
 
 
 @dataclass(frozen=True)
@@ -64,18 +62,18 @@ class Dataset:
 
 
 def load(name: str, data_dir: Path) -> tuple[Dataset, str]:
-    """The data set and, where "auto" had to do without MNIST, a line that says so ("" otherwise).
+    """The data set and, unless it is MNIST, a line that says what it is ("" otherwise).
 
     Raises DataError.
     """
     if name == "digits":
-        return load_digits(), ""
+        return load_digits(), f"{EMBEDDED}: {REMARK}"
     try:
         return load_mnist(data_dir), ""
     except DataError as error:
         if name == "mnist":
             raise
-        return load_digits(), f"{error.reason}: {INSTEAD}"
+        return load_digits(), f"{error.reason}: training on {EMBEDDED} instead; {REMARK}"
 
 
 def add_flags(parser: Parser) -> None:

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import io
 import math
+import textwrap
 
 import tinycnn_numpy as tn
 from examples.common.data import Dataset
@@ -37,11 +38,29 @@ def solve(dataset: Dataset, args: argparse.Namespace) -> None:
     print(f"On {dataset.name}, with equally many parameters, {conclusion}.")
     cnn, mlp = (trace(start(model, "numpy", 0)) for model in ("MNISTCNN", "MLP"))
     times, share = multiply_adds(cnn) / multiply_adds(mlp), weights(mlp) / weights(cnn)
-    print("Weight sharing: a dense layer uses a weight once for an image, a convolution at every place.")
+    print("Why: a dense layer uses a weight once for an image, a convolution at every place.")
     print(
         f"MNISTCNN has 1/{share:.1f} of MLP's weights and does {times:.1f} times its multiply-adds with them."
     )
+    print(wiring(cnn))
     save(found.curves(), args.output_dir / "parameters.png")
+
+
+def wiring(cnn: list[ShapeRow]) -> str:
+    """What being local and being shared save, in the first layer; and where nothing is shared."""
+    stages = {row.stage: row for row in cnn}
+    conv1, fc = stages["conv1"], stages["fc"]
+    outputs, total = math.prod(conv1.shape[1:]), sum(row.parameters for row in cnn)
+    text = (
+        f"From 784 pixels to the {outputs:,} numbers of conv1 dense wiring takes {784 * outputs:,} weights, "
+    )
+    text += (
+        f"local wiring {conv1.multiply_adds:,}, local and shared {conv1.weights}. But {fc.parameters:,} of "
+    )
+    text += (
+        f"the CNN's {total:,} parameters are fc's, which shares nothing. Whether being local is what helps "
+    )
+    return textwrap.fill(f"{text}is measured by python -m examples.audit --only locality.", 105)
 
 
 def count_parameters(model) -> int:

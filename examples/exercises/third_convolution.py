@@ -1,6 +1,7 @@
 """Exercise 31.1: a third convolution, its shapes, its parameters, and whether it helps."""
 
 import argparse
+import textwrap
 
 from examples.common.data import Dataset
 from examples.common.figures import save
@@ -34,9 +35,24 @@ def solve(dataset: Dataset, args: argparse.Namespace) -> None:
     print(seeds.sampling(found.last[model].mean(), dataset))
     says = verdict(difference, model, "MNISTCNN")
     print(f"On {dataset.name}, after {seeds.epochs_in_words(args.epochs)}, {says}.")
-    losses = ", ".join(f"{name} {mean_log(logs)[-1]['train_loss']:.4f}" for name, logs in found.logs.items())
-    print(f"Mean training loss of the last epoch: {losses}.")
+    losses = {name: mean_log(logs)[-1]["train_loss"] for name, logs in found.logs.items()}
+    shown = ", ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
+    print(f"Mean training loss of the last epoch: {shown}.")
+    print(why(difference.winner, losses[model] - losses["MNISTCNN"], flat))
     save(found.curves(), args.output_dir / "third_convolution.png")
+
+
+def why(winner: int, more_loss: float, flat: int) -> str:
+    """What the runs say of the reason. winner: 1 if the third convolution helps, -1 if it harms, else 0."""
+    if winner == 0:
+        return "Why: the runs leave open whether it helps, so there is nothing yet to explain."
+    if winner > 0:
+        return f"Why: what conv3 computes is worth more here than the 800 - {flat} numbers that fc loses."
+    text = f"Why: fc gets {flat} numbers in place of 800, for no stage is padded and pool3 looks at 4 of 9 "
+    text += "places. The training images are fitted "
+    text += "worse as well: that is no overfitting. " if more_loss > 0 else "better: more is overfitted. "
+    text += "Padding, and no third pooling, would keep 5 x 5 places; that network is not measured here."
+    return textwrap.fill(text, 105)
 
 
 def parameter_changes(before, after) -> dict[str, tuple[int, int]]:

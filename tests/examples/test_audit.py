@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import importlib.util
+import json
 import re
 import warnings
 
@@ -76,8 +77,8 @@ def runs_as_a_program(name):
 
 def test_forty_statements_of_every_section_each_with_what_computes_it():
     assert len(CLAIMS) >= 40 and len(NAMES) == len(CLAIMS)
-    readme = (audit.HOUSE / "README.md").read_text("utf-8")
-    assert f"{len(CLAIMS)} statements" in readme
+    stored = json.loads((audit.HOUSE / "examples" / "results" / "audit_digits.json").read_text("utf-8"))
+    assert stored["values"]["statements"] == len(CLAIMS), "python -m examples.results --measure audit_digits"
     sections = {"31.1", "31.2", "31.3", "31.4", "31.5", *(f"exercise 31.{i}" for i in (1, 2, 3, 4))}
     assert sections <= {claim.section for claim in CLAIMS}
     for claim in CLAIMS:
@@ -112,7 +113,7 @@ def test_forty_statements_of_every_section_each_with_what_computes_it():
         (training.mean_of_batches([2.0, 1.0, 0.5], [64, 64, 2]), WRONG),
         (networks.millions_of_images(300_000, 4000), CONDITIONS),
         (networks.millions_of_images(3_000_000, 4000), CONFIRMED),
-        (networks.millions_of_images(300_000, 400), WRONG),
+        (networks.millions_of_images(300_000, 400), NOT_SHOWN),
         (filters.exactly_warned("so", ["so"], 0), CONFIRMED),
         (filters.exactly_warned("so", ["other"], 0), WRONG),
         (filters.exactly_warned("so", [], 0), WRONG),

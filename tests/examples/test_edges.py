@@ -152,7 +152,7 @@ def test_the_program(few_digits, tmp_path, capsys):
     flags = f"--dataset digits --seeds 2 --epochs 1 --fixed-epochs 1 --null 100 --output-dir {tmp_path}"
     assert edges_program.main(flags.split()) == 0
     out = capsys.readouterr().out
-    assert out.startswith("digits (130 training and 360 test images), 1 epoch, seeds 0 to 1")
+    assert "\ndigits (130 training and 360 test images), 1 epoch, seeds 0 to 1" in out
     for name in (*edges.MEASURES, "not fixed", "Sobel span, 2 of 9: trained", '"Optimal" is'):
         assert f"\n{name}" in out
     assert (tmp_path / "edges.png").read_bytes().startswith(b"\x89PNG")

@@ -29,6 +29,7 @@ def test_train_mnist_writes_what_it_promises(backend, few_digits, tmp_path, caps
     )
     assert train_mnist.main(arguments.split()) == 0
     lines = capsys.readouterr().out.splitlines()
+    assert "do not compare with MNIST" in lines.pop(0)
     assert len(lines) == 4 and all(line.startswith("digits: ") for line in lines)
     metrics = rows(tmp_path)
     assert [row["epoch"] for row in metrics] == [1, 2]

@@ -358,6 +358,18 @@ def test_31_4_in_full(smallest, tmp_path):
     assert (tmp_path / "parameters.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_reason_given_follows_the_result():
+    from examples.exercises.third_convolution import why
+
+    assert "that is no overfitting" in why(-1, 0.01, 64) and "overfitted" in why(-1, -0.01, 64)
+    assert "open" in why(0, 0.01, 64) and "overfit" not in why(1, 0.01, 64)
+    said = [average_pooling.why(winner) for winner in (-1, 0, 1)]
+    assert len(set(said)) == 3 and "do not show" in said[1]
+    wired = parameters.wiring(trace(start("MNISTCNN", "numpy", 0))).replace("\n", " ")
+    assert "8,479,744 weights, local wiring 97,344, local and shared 144." in wired
+    assert "8,010 of the CNN's 12,810" in wired
+
+
 def test_without_a_number_the_exercises_are_listed(capsys):
     assert main([]) == 0
     out = capsys.readouterr().out

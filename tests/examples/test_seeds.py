@@ -356,7 +356,7 @@ def test_the_smallest_run(results, few_digits, tmp_path, capsys):
     flags = f"--dataset digits --seeds 2 --epochs 1 --models SmallMLP --results {results}"
     seeds_program.main([*flags.split(), "--output-dir", str(tmp_path)])
     out = capsys.readouterr().out
-    assert out.startswith("digits (130 training") and "SmallMLP, NumPy - PyTorch" in out
+    assert "\ndigits (130 training" in out and "SmallMLP, NumPy - PyTorch" in out
     assert (tmp_path / "seeds.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -1,0 +1,1 @@
+"""The figures of the documents, measured, stored here and written into the text: examples.results"""
