@@ -1,4 +1,4 @@
-"""The site: python -m sphinx -W docs docs/_build, with the extra docs. generate.py makes what it shows."""
+"""The site: python -m sphinx -W docs docs/_build/html, with the extra docs. generate.py makes what it shows."""
 
 import sys
 from pathlib import Path

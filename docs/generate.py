@@ -230,10 +230,10 @@ def gallery() -> None:
 
 
 def autograder() -> None:
-    """The README of the autograder, one heading deeper, without links to files that are no pages."""
+    """The README of the autograder, without its title and without links to files that are no pages."""
     text = HOUSE.joinpath("examples/autograder/README.md").read_text("utf-8").partition("\n")[2]
     text = re.sub(r"\[([^]]+)\]\((?!http)[^)]+\)", r"`\1`", text)
-    write(MADE / "autograder.md", re.sub(r"^#", "##", text, flags=re.MULTILINE))
+    write(MADE / "autograder.md", text)
 
 
 def key(chain: list[list[str]]) -> str:

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 HOUSE = Path(__file__).parents[2]
-BUILT = HOUSE / "docs" / "_build"
+BUILT = HOUSE / "docs" / "_build" / "html"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FETCHED = {"src", "srcset", "poster", "data", "background", "formaction"}  # attributes whose address is loaded
 IN_CSS = re.compile(r"""url\(\s*['"]?([^'")]+)|@import\s+['"]([^'"]+)""")
