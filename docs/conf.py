@@ -1,4 +1,4 @@
-"""The site: python -m sphinx -W docs docs/_build/html, with the extra docs. generate.py makes what it shows."""
+"""The site, with the extra docs: python -m sphinx -W docs docs/_build/html; generate.py makes what it shows."""
 
 import sys
 from pathlib import Path
@@ -8,6 +8,7 @@ import generate  # noqa: E402
 
 project = "TinyCNN side by side"
 language = "en"
+smartquotes = False  # --flag stays --flag
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.viewcode", "myst_nb", "mathml", "docstrings"]
 exclude_patterns = ["_build", "lessons/solved", "lessons/blank", "made"]
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]

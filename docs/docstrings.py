@@ -18,7 +18,7 @@ SYMBOLS = {
     "*": r"\cdot ",
     "**": "^",
     "exp": r"\exp ",
-    "log": r"\log ",
+    "log": r"\log\,",
     "eps": r"\varepsilon ",
     "beta1": r"\beta_1 ",
     "beta2": r"\beta_2 ",
@@ -68,7 +68,8 @@ def equations(lines: list[str]) -> list[str]:
             equals, right = r"\leftarrow ", f"{left} - {right}"
         note = rf"\qquad\text{{{note}}}" if note else ""
         rows.append(rf"{latex(left)} &{equals} {latex(right)}{note}")
-    return ["", r"   \begin{align*}", *(rf"   {row} \\" for row in rows[:-1]), f"   {rows[-1]}", r"   \end{align*}"]
+    inside = "\\\\\n".join(rows).splitlines()
+    return ["", *(f"   {line}" for line in (r"\begin{align*}", *inside, r"\end{align*}"))]
 
 
 def paragraph(lines: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the site shows is made by the project's own programs, before Sphinx reads the pages: conf.py calls all_of_it.
+"""Before Sphinx reads the pages the project's own programs make what they show: conf.py calls all_of_it.
 
     docs/lessons   the ten lessons, solved and run, as pages; in blank/ the notebooks to download
     docs/causes    a page for each cause that `python -m parity explain` knows, a list for each kind
@@ -25,13 +25,14 @@ HOUSE = DOCS.parent
 MADE, LESSONS, CAUSES = DOCS / "made", DOCS / "lessons", DOCS / "causes"
 DATA_DIR = os.environ.get("DATA_DIR")
 DATA = ["--dataset", "mnist", "--data-dir", DATA_DIR] if DATA_DIR else ["--dataset", "digits"]
-AUDIT = ["--seeds", "3", "--epochs", "1", "--results", str(MADE / "seeds.jsonl"), *DATA]
+SEEDS, EPOCHS = 3, 3
+AUDIT = ["--seeds", str(SEEDS), "--epochs", str(EPOCHS), "--results", str(MADE / "seeds.jsonl"), *DATA]
 RUN = MADE / "train_mnist"
 
 # Pictures: the file, below docs/made, and what is to be seen on it. Their order is that of the book.
 PICTURES = {
     "side_by_side/side_by_side.png": "Every stage of TinyCNN by hand beside PyTorch's: the same numbers.",
-    "train_tinycnn/tinycnn_filters.png": "TinyCNN's four learned filters on line patterns, NumPy above PyTorch.",
+    "train_tinycnn/tinycnn_filters.png": "TinyCNN's four learned filters, NumPy above PyTorch.",
     "shapes/MNISTCNN.png": "The shapes on the way of an image through MNISTCNN, and where the weights are.",
     "train_mnist/training_curves.png": "Training loss falls and test accuracy rises over five epochs.",
     "seeds/seeds.png": "Test accuracy of each seed, a dot each: a single number says little.",
@@ -40,11 +41,11 @@ PICTURES = {
     "features/maps1.png": "One digit, and where each of the sixteen filters finds what it looks for.",
     "features/maps2.png": "The same behind the second convolution: 32 smaller maps.",
     "edges/edges.png": "How much of each learned filter is an edge, beside untrained filters.",
-    "zoo/parameters.png": "The parameters of the pretrained models that the chapter lists, on a logarithmic axis.",
-    "transfer/transfer.png": "Accuracy on new digits against the number of examples, with and without a trained body.",
+    "zoo/parameters.png": "The pretrained models that the chapter lists: parameters and accuracies.",
+    "transfer/transfer.png": "Accuracy on new digits by the number of examples, in four ways.",
     "exercises_31.1/third_convolution.png": "With and without a third convolution, seed by seed.",
     "exercises_31.2/average_pooling.png": "Max pooling against average pooling, seed by seed.",
-    "exercises_31.4/parameters.png": "Where the parameters of each network stand, and what it reaches with them.",
+    "exercises_31.4/parameters.png": "CNN, MLP, and an MLP as small as the CNN.",
     "check/mistakes.png": "What a student's layer gave, what was expected, and the difference.",
 }
 
@@ -76,7 +77,9 @@ CHAINS = {
         program("train_mnist", "--overwrite", "--quiet", *DATA),
         program("features", "--model", str(RUN / "model.safetensors"), *DATA),
     ],
-    "transfer": [program("transfer", "--seeds", "2", "--sizes", "1", "5", "20", "--body-steps", "150", *DATA)],
+    "transfer": [
+        program("transfer", "--seeds", "2", "--sizes", "1", "5", "20", "--body-steps", "150", *DATA)
+    ],
     "edges": [
         program("edges", "--seeds", "2", "--epochs", "3", "--fixed-epochs", "1", "--null", "200", *DATA)
     ],
@@ -114,17 +117,18 @@ def audit() -> None:
     from examples.common import data
 
     folder = Path(DATA_DIR or HOUSE / "data")
-    lab = Lab(data.load(DATA[1], folder)[0], MADE / "seeds.jsonl", seeds=3, epochs=1)
+    lab = Lab(data.load(DATA[1], folder)[0], MADE / "seeds.jsonl", SEEDS, EPOCHS)
     findings = {claim: judge(claim, lab) for claim in sorted(CLAIMS, key=lambda claim: claim.section)}
-    lines, section = [f"On {lab.dataset}, one epoch, seeds 0 to 2. **{summary(findings)}**\n"], ""
+    lines, section = [f"On {lab.dataset}, {EPOCHS} epochs, {SEEDS} seeds. **{summary(findings)}**\n"], ""
     for claim, found in findings.items():
         if claim.section != section:
             section = claim.section
-            lines.append(f"## {section[0].upper()}{section[1:]}\n")
+            heading = "The chapter" if section == "31" else f"{section[0].upper()}{section[1:]}"
+            lines.append(f"## {heading}\n")
         program = f"; more: `python -m {claim.by}`" if claim.by else ""
         lines += [
             f"{plain(claim.says)}",
-            f": {SIGNS[found.verdict]} **{found.verdict}**: {plain(found.computed)}",
+            f": {plain(SIGNS[found.verdict])} **{found.verdict}**: {plain(found.computed)}",
             f": `{claim.command}`{program}\n",
         ]
     write(MADE / "audit.md", "\n".join(lines))
@@ -132,7 +136,7 @@ def audit() -> None:
 
 def plain(text: str) -> str:
     """Text that Markdown leaves alone."""
-    return "".join(f"\\{sign}" if sign in r"\`*_{}[]<>$#|" else sign for sign in text)
+    return "".join(f"\\{sign}" if sign in r"\`*_{}[]<>$#|-+" else sign for sign in text)
 
 
 def check() -> None:
@@ -155,7 +159,8 @@ def check() -> None:
             printed = io.StringIO()
             with contextlib.redirect_stdout(printed):
                 main(["check", *arguments.split(), "--seed", "7"])
-            write(folder / f"{name}.txt", f"$ python -m parity check {arguments} --seed 7\n{printed.getvalue()}")
+            command = f"$ python -m parity check {arguments} --seed 7"
+            write(folder / f"{name}.txt", f"{command}\n{printed.getvalue()}")
     finally:
         os.chdir(back)
 
@@ -204,7 +209,7 @@ def causes() -> None:
                 f"---\norphan: true\n---\n# {code}\n\n**{plain(head.partition(': ')[2])}**\n",
                 f"{where[0].upper()}{where[1:]}\n\n{fenced(method, mark='>')}",
                 f"Right:\n\n{fenced(blocks[right])}\n{plain(why)}\n",
-                f"On the command line: `python -m parity explain {code}`. [Other causes: {title}]({kind}.md)\n",
+                f"On the command line: `python -m parity explain {code}`. [Others: {title}]({kind}.md)\n",
             ]
             write(CAUSES / f"{code}.md", "\n".join(page))
 
@@ -223,9 +228,10 @@ def gallery() -> None:
     commands = {Path(c[-1]).name: c for chain in CHAINS.values() for c in chain if "--output-dir" in c}
     lines = []
     for file, seen in PICTURES.items():
-        command = commands.get(file.split("/")[0], ["parity", "check", "mine.py", "--picture", "mistakes.png"])
-        shown = [part for part in command if not part.startswith(str(DOCS)) and part != "--output-dir"]
-        lines += [f"```{{figure}} made/{file}\n:alt: {seen}\n\n{seen} `python -m {shown[0]}`\n```\n"]
+        module, *arguments = commands.get(file.split("/")[0], ["parity", "check mine.py --picture FILE"])
+        number = "".join(f" {part}" for part in arguments[:1] if not part.startswith("--"))
+        command = f"`python -m {module}{number}`"
+        lines.append(f"```{{figure}} made/{file}\n:alt: {seen}\n:width: 100%\n\n{seen} {command}\n```\n")
     write(MADE / "gallery.md", "\n".join(lines))
 
 
@@ -253,7 +259,8 @@ def make(*only: str) -> None:
     known = json.loads(keys.read_text()) if keys.exists() else {}
     current = {name: key(chain) for name, chain in CHAINS.items() if not only or name.startswith(only)}
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        running = {pool.submit(run, CHAINS[name]): name for name in current if known.get(name) != current[name]}
+        missing = [name for name in current if known.get(name) != current[name]]
+        running = {pool.submit(run, CHAINS[name]): name for name in missing}
         for done in as_completed(running):
             done.result()
             known[running[done]] = current[running[done]]

@@ -1,8 +1,10 @@
-"""The site: built with warnings as errors, nothing asked of any network, every link inside leads somewhere, and axe.
+"""The site: built with warnings as errors; no page asks a network, no link inside is dead, axe finds nothing.
 
-python -m sphinx -W docs docs/_build makes it, with the extra docs; the browser needs the extra browser and chromium.
+python -m sphinx -W docs docs/_build/html builds it, with the extra docs; the rest needs the extra browser and
+Debian's chromium.
 """
 
+import fcntl
 import importlib.util
 import re
 import shutil
@@ -17,7 +19,7 @@ import pytest
 HOUSE = Path(__file__).parents[2]
 BUILT = HOUSE / "docs" / "_build" / "html"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FETCHED = {"src", "srcset", "poster", "data", "background", "formaction"}  # attributes whose address is loaded
+FETCHED = {"src", "srcset", "poster", "data", "background", "formaction"}  # an address in these is loaded
 IN_CSS = re.compile(r"""url\(\s*['"]?([^'")]+)|@import\s+['"]([^'"]+)""")
 LINKS_NOT_FETCHED = {"canonical", "prev", "next", "index", "search", "author", "help", "top"}
 NEEDS = "the site needs the extra docs: pip install -e '.[docs]'"
@@ -68,7 +70,8 @@ def is_outside(address: str) -> bool:
 def external_requests(site: Path) -> list[str]:
     """What any page or stylesheet of a site would ask of a network, as 'file: address'."""
     found = [(page, address) for page in sorted(site.rglob("*.html")) for address in Page(page).fetched]
-    found += [(css, one) for css in sorted(site.rglob("*.css")) for one in addresses_in(css.read_text("utf-8"))]
+    styles = {path: path.read_text("utf-8") for path in sorted(site.rglob("*.css"))}
+    found += [(path, address) for path, css in styles.items() for address in addresses_in(css)]
     return [f"{path.relative_to(site)}: {address}" for path, address in found if is_outside(address)]
 
 
@@ -83,7 +86,8 @@ def dead_ends(site: Path) -> list[str]:
                 continue
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             there = target.is_file() and target.is_relative_to(site.resolve())
-            if not there or (parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids):
+            place = unquote(parts.fragment)
+            if not there or (place and target in pages and place not in pages[target].ids):
                 dead.append(f"{path.relative_to(site.resolve())}: {address}")
     return dead
 
@@ -141,13 +145,17 @@ def site():
     for name in ("sphinx", "furo", "myst_nb", "latex2mathml"):
         if importlib.util.find_spec(name) is None:
             pytest.skip(NEEDS)
-    command = [sys.executable, "-m", "sphinx", "-W", "-q", str(HOUSE / "docs"), str(BUILT)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1200, cwd=HOUSE)
+    command = [sys.executable, "-m", "sphinx", "-W", "-q", "-j", "2", str(HOUSE / "docs"), str(BUILT)]
+    BUILT.mkdir(parents=True, exist_ok=True)
+    with (BUILT.parent / "lock").open("w") as lock:  # one at a time, if two workers come here
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=1800, cwd=HOUSE)
     assert done.returncode == 0, done.stderr
     return BUILT
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("site")
 class TestSite:
     def test_no_page_asks_anything_of_a_network(self, site):
         assert external_requests(site) == []
@@ -226,6 +234,7 @@ def looked_at(browser, paths, width, scheme):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("site")
 @pytest.mark.parametrize("window", WINDOWS)
 def test_every_page_in_a_browser(site, browser, window):
     """The pages of causes are alike: every other one in each window, all others in both."""
