@@ -1,4 +1,4 @@
-"""The site, with the extra docs: python -m sphinx -W docs docs/_build/html; generate.py makes what it shows."""
+"""The site, with the extra docs: python -m sphinx -W docs docs/_build/html. generate.py makes what it shows."""
 
 import sys
 from pathlib import Path
@@ -21,6 +21,7 @@ html_title = project
 html_math_renderer = "mathml"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_extra_path = ["made/extra"]
 html_copy_source = False
 html_show_sphinx = html_show_copyright = False
@@ -29,9 +30,15 @@ html_theme_options = {"top_of_page_buttons": []}
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True  # np.float32, as it is written
 autodoc_typehints = "none"  # docstrings say shapes, which types do not know
-maximum_signature_line_length = 70
 add_module_names = False
+
+
+def complete_the_headings(app, page, template, context, doctree):
+    """The captions of furo's sidebar are headings without a level, which a screen reader needs."""
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
 
 
 def setup(app):
     app.connect("builder-inited", generate.all_of_it)
+    app.connect("html-page-context", complete_the_headings, priority=900)

@@ -123,7 +123,8 @@ def audit() -> None:
     for claim, found in findings.items():
         if claim.section != section:
             section = claim.section
-            heading = "The chapter" if section == "31" else f"{section[0].upper()}{section[1:]}"
+            heading = section.capitalize() if section.startswith("exercise") else f"Section {section}"
+            heading = "The chapter" if section == "31" else heading
             lines.append(f"## {heading}\n")
         program = f"; more: `python -m {claim.by}`" if claim.by else ""
         lines += [

@@ -24,9 +24,7 @@ def put(writer, node, display: str) -> None:
     except Exception as error:  # whatever the converter raises on a formula that is none
         logger.warning("no MathML: %s", error, location=node)
         made = ""
-    # wide formulas scroll by themselves: tabindex lets a keyboard do it
-    frame = f'<div class="math" role="group" aria-label="formula" tabindex="0">{made}</div>'
-    writer.body.append(frame if display == "block" else made)
+    writer.body.append(f'<div class="math">{made}</div>' if display == "block" else made)
     raise nodes.SkipNode
 
 
