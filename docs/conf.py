@@ -1,4 +1,4 @@
-"""The site, with the extra docs: python -m sphinx -W docs docs/_build/html. generate.py makes what it shows."""
+"""The site, with the extra docs: python -m sphinx -W docs docs/_build/html. generate.py makes what it has."""
 
 import sys
 from pathlib import Path

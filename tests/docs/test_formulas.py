@@ -11,7 +11,7 @@ import tinycnn_numpy as tn
 
 pytest.importorskip("latex2mathml", reason="needs the extra docs: pip install -e '.[docs]'")
 pytest.importorskip("sphinx", reason="needs the extra docs: pip install -e '.[docs]'")
-import mathml  # noqa: E402
+import mathml
 
 
 @pytest.mark.parametrize(
