@@ -80,7 +80,8 @@ def read_weights(path: Path) -> tuple[str, State]:
         raise WeightsError(f"--weights {path} is a folder, expected a safetensors file")
     try:
         with safe_open(path, "numpy") as file:
-            name = "MNISTCNN" if "conv1.weight" in file.keys() else "TinyCNN"  # noqa: SIM118  # no mapping
+            dtypes = {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118  # no mapping
+        name = "MNISTCNN" if "conv1.weight" in dtypes else "TinyCNN"
         model = getattr(tn, name)(rng=np.random.default_rng(0), dtype=np.float64)
         load_weights(model, path)
     except OSError as error:
@@ -90,6 +91,8 @@ def read_weights(path: Path) -> tuple[str, State]:
         raise WeightsError(f"--weights {path} is no safetensors file ({error}), {expected}") from None
     except ValueError as error:
         raise WeightsError(f"--weights {path}: {error}; expected those of TinyCNN or MNISTCNN") from None
+    if whole := [f"{key} is {dtype}" for key, dtype in dtypes.items() if "F" not in dtype]:
+        raise WeightsError(f"--weights {path}: {', '.join(whole)}, expected floating-point numbers")
     state = model.state_dict()
     if not all(np.isfinite(array).all() for array in state.values()):
         wrong = [key for key, array in state.items() if not np.isfinite(array).all()]

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 import subprocess
 from functools import cache
@@ -366,6 +367,30 @@ def test_kinks_are_named():
     crossed, free = node(code, **job, at=nearest)
     assert any(word.startswith(f"ReLU [{','.join(map(str, nearest))}]") for word in crossed)
     assert not any(word.startswith("ReLU") for word in free)
+
+
+def test_what_the_lens_says_of_stride_2_is_so():
+    [job] = jobs_of([("random", 5)])
+    code = """
+    const { state, x, label } = job, tensors = $.run($.TINY, state, x, label);
+    return $.termsOf(tensors, state, "conv.dx", [0, 4, 4]).note;
+    """
+    said = re.search(
+        r"(\d+) windows for (\d+): at most (\d+) read a pixel, none the last row and column",
+        node(code, **job),
+    )
+    counts = {}
+    for stride in (1, 2):
+        layer = tn.Conv2D(1, 1, 3, stride=stride, rng=np.random.default_rng(0), dtype=np.float64)
+        layer.weight[...] = 1
+        windows = layer(np.zeros((1, 1, 8, 8)))
+        counts[stride] = (
+            windows.size,
+            layer.backward(np.ones_like(windows))[0, 0],
+        )  # windows that read a pixel
+    (many, _), (few, read) = counts[1], counts[2]
+    assert said and [int(number) for number in said.groups()] == [few, many, read.max()]
+    assert not read[-1].any() and not read[:, -1].any() and counts[1][1][-1].all()
 
 
 def test_a_step_on_a_batch_is_numpys():

@@ -262,6 +262,11 @@ def test_bad_input_gets_one_line(tmp_path, capsys):
     )
     save_file(short | {"fc.bias": torch.zeros(2)}, tmp_path / "short")
     assert main([*there, "--no-mnist", "--weights", str(tmp_path / "short")]) == 0
+    for dtype, said in ((torch.int64, "I64"), (torch.int8, "I8"), (torch.bool, "BOOL")):
+        save_file(short | {"fc.bias": torch.zeros(2, dtype=dtype)}, tmp_path / "whole")
+        assert f": fc.bias is {said}, expected floating-point numbers" in refusal(
+            capsys, *there, "--weights", str(tmp_path / "whole")
+        )
     assert "--seed" in refusal(capsys, *there, "--seed", "-1")
     (tmp_path / "file").write_text("")
     assert "--output-dir" in refusal(capsys, "--output-dir", str(tmp_path / "file"))

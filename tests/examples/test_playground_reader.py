@@ -16,7 +16,7 @@ pytestmark = [
 TEXT = (bundle.WEB.parent / "READER.md").read_text("utf-8")
 QUESTIONS = re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:]
 STEP = re.compile(
-    r"`#(?P<link>[^`]*)`|image `(?P<image>[^`]*)`|type `(?P<typed>[^`]*)`|^> (?P<quote>.*)$", re.M
+    r"`#(?P<link>[^`]*)`|image `(?P<image>[^`]*)`|[Tt]ype `(?P<typed>[^`]*)`|^> (?P<quote>.*)$", re.M
 )
 
 
@@ -46,7 +46,7 @@ def missing(open_page, question):  # noqa: F811
     return lost
 
 
-@pytest.mark.parametrize("number", range(1, 11))
+@pytest.mark.parametrize("number", range(1, 14))
 def test_the_page_says_what_it_is_quoted_for(open_page, number):  # noqa: F811
     question = QUESTIONS[number - 1]
     assert question.startswith(f"{number}. ") and question.count("\n> ") >= 2
@@ -55,9 +55,9 @@ def test_the_page_says_what_it_is_quoted_for(open_page, number):  # noqa: F811
 
 def test_a_wrong_number_and_a_step_left_out_are_seen(open_page):  # noqa: F811
     assert len(missing(open_page, QUESTIONS[3].replace("0.4463", "0.4464"))) == 1
-    assert len(missing(open_page, QUESTIONS[9].replace("type `-100`", ""))) == 2
+    assert len(missing(open_page, QUESTIONS[9].replace("type `-100`", ""))) == 3
     assert len(missing(open_page, QUESTIONS[5].replace("lr=100", "lr=0.1"))) == 1
 
 
-def test_there_are_ten_questions():
-    assert len(QUESTIONS) == 10
+def test_there_are_thirteen_questions():
+    assert len(QUESTIONS) == 13

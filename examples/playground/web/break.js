@@ -70,24 +70,18 @@ export const breakIt = {
       const facts = data.mistakes[name];
       return el(
         "div",
-        {},
         radio,
         el(
           "label",
           { for: `mistake-${name}` },
-          name ? [el("b", {}, facts.layer), ` ${facts.tensor}: ${facts.cause}`] : "none: the right network",
+          name ? [el("b", facts.layer), ` ${facts.tensor}: ${facts.cause}`] : "none: the right network",
         ),
       );
     };
-    const list = el(
-      "fieldset",
-      { class: "mistakes" },
-      el("legend", {}, "one mistake"),
-      ["", ...MISTAKES].map(choice),
-    );
-    const said = el("section", {}),
-      training = el("section", {});
-    replace(panel, el("div", { class: "columns breaking" }, list, said, training));
+    const list = el("fieldset.mistakes", el("legend", "one mistake"), ["", ...MISTAKES].map(choice));
+    const said = el("section"),
+      training = el("section");
+    replace(panel, el("div.columns.breaking", list, said, training));
     built = { list, said, training };
   },
   render(app) {
@@ -99,7 +93,6 @@ export const breakIt = {
         said,
         el(
           "p",
-          {},
           "Choose one of the mistakes that people have really made. It takes the place of a layer, and the strip marks every number that is no longer what it should be with a corner.",
         ),
       );
@@ -116,33 +109,31 @@ export const breakIt = {
     const unseen = all.count - all.agree - all.crossed;
     replace(
       said,
-      el("h3", {}, `${facts.layer}: ${facts.sentence}`),
-      el("pre", {}, el("code", {}, `${facts.code}  # bug: ${facts.meant}`)),
-      el("p", { class: "note" }, `Source: ${facts.source}; class ${mistake} in examples/bugs`),
+      el("h3", `${facts.layer}: ${facts.sentence}`),
+      el("pre", el("code", `${facts.code}  # bug: ${facts.meant}`)),
+      el("p.note", `Source: ${facts.source}; class ${mistake} in examples/bugs`),
       wrong.length
         ? el(
-            "ul",
-            { class: "verdicts" },
+            "ul.verdicts",
             wrong.map(({ name, own }) =>
-              el("li", { class: own ? "bad" : "" }, own ? "✗ wrong " : "↳ inherited ", el("code", {}, name)),
+              el("li", { class: own ? "bad" : "" }, own ? "✗ wrong " : "↳ inherited ", el("code", name)),
             ),
           )
-        : el("p", { class: "good" }, "✓ No number differs here: this situation hides the mistake."),
+        : el("p.good", "✓ No number differs here: this situation hides the mistake."),
       el(
         "p",
-        {},
         "Central differences: ",
         unseen
-          ? el("strong", { class: "bad" }, `${unseen} of ${all.count} disagree`)
-          : el("strong", { class: "good" }, "see nothing"),
+          ? el("strong.bad", `${unseen} of ${all.count} disagree`)
+          : el("strong.good", "see nothing"),
         unseen || !wrong.length ? "." : ": the forward pass itself is another, and its gradient fits it.",
       ),
-      el("p", {}, "The doctor says: ", el("q", {}, facts.what), ` ${facts.why}`),
-      el("p", { class: "note" }, el("code", {}, `python -m parity explain ${facts.cause}`)),
+      el("p", "Diagnosis: ", el("q", facts.what), ` ${facts.why}`),
+      el("p.note", el("code", `python -m parity explain ${facts.cause}`)),
     );
     if (training.key?.[0] === app.situation.state && training.key?.[1] === mistake) return;
     training.key = [app.situation.state, mistake];
-    replace(training, el("p", { class: "note" }, "Training both from here, 80 steps …"));
+    replace(training, el("p.note", "Training both from here, 80 steps …"));
     losses([TINY, networkWith(mistake)], app.situation.state, 80, 0.2, ([right, broken]) => {
       const end = [right, broken].map((curve) => number(curve.at(-1)[1], 3));
       replace(
@@ -157,8 +148,7 @@ export const breakIt = {
           yLabel: "loss",
         }),
         el(
-          "p",
-          { class: "note" },
+          "p.note",
           `From these weights the loss ends at ${end[0]} without and ${end[1]} with the mistake. A loss that falls proves nothing.`,
         ),
       );

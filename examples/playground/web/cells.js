@@ -67,11 +67,7 @@ export function shades() {
   const rule = (sign, depth) =>
     `.${sign}.d${depth}{background-color:color-mix(in oklab,var(--${sign}) ${Math.round((88 * depth) / DEPTHS)}%,var(--cell))}`;
   const depths = Array.from({ length: DEPTHS + 1 }, (_, depth) => depth);
-  return el(
-    "style",
-    {},
-    ["pos", "neg"].flatMap((sign) => depths.map((depth) => rule(sign, depth))).join("\n"),
-  );
+  return el("style", ["pos", "neg"].flatMap((sign) => depths.map((depth) => rule(sign, depth))).join("\n"));
 }
 
 /** Sign by colour and by mark, size by depth of colour, against the largest of the tensor. */

@@ -67,12 +67,10 @@ export function chart({
   const keys =
     curves.length > 1 &&
     el(
-      "span",
-      { class: "keys" },
+      "span.keys",
       curves.map(({ name: said, kind }) =>
         el(
           "span",
-          {},
           svg(
             "svg",
             { class: "key", viewBox: "0 0 20 6" },
@@ -83,9 +81,8 @@ export function chart({
       ),
     );
   return el(
-    "figure",
-    { class: "chart" },
-    el("figcaption", {}, yLabel, keys),
+    "figure.chart",
+    el("figcaption", yLabel, keys),
     svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": words }, ...parts),
   );
 }

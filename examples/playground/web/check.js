@@ -38,11 +38,7 @@ function sayAll(app, node, h) {
     wrong ? `; ${wrong} otherwise off${why}` : "",
     agree < count && [
       "; farthest off is ",
-      el(
-        "button",
-        { type: "button", class: "link", onclick: () => change({ selected: place }) },
-        written(worst.name, worst.index),
-      ),
+      el("button.link", { onclick: () => change({ selected: place }) }, written(worst.name, worst.index)),
       ` by ${number(worst.gap, 2)}`,
     ],
     ".",
@@ -66,30 +62,21 @@ export const check = {
       const [name, index] = select.value.split("~");
       change({ selected: { name, index: index.split(".").map(Number), side: "gradient" } });
     });
-    const said = el("div", {}),
-      curve = el("div", { class: "beside" }),
-      every = el("p", { class: "every" });
+    const said = el("div"),
+      curve = el("div.beside"),
+      every = el("p.every");
     replace(
       panel,
       el(
-        "div",
-        { class: "columns checking" },
+        "div.columns.checking",
         el(
           "section",
-          {},
           el(
             "p",
-            {},
             "The loss alone tells the slope: move one number a little up and down and see how the loss moves. No backward pass is needed, only two forward passes for each of the 178 numbers.",
           ),
-          el("p", { class: "row-of-fields" }, el("label", { for: "which" }, "pixel or weight"), select),
-          el(
-            "p",
-            { class: "row-of-fields" },
-            el("label", { for: "h" }, "h"),
-            slider,
-            el("output", { for: "h" }),
-          ),
+          el("p.row-of-fields", el("label", { for: "which" }, "pixel or weight"), select),
+          el("p.row-of-fields", el("label", { for: "h" }, "h"), slider, el("output", { for: "h" })),
           every,
         ),
         said,
@@ -113,30 +100,28 @@ export const check = {
     const gap = Math.abs(difference - gradient);
     replace(
       said,
-      el("h3", {}, written(name, index)),
+      el("h3", written(name, index)),
       !EDITABLE.includes(app.chosen.name) &&
         el(
-          "p",
-          { class: "note" },
+          "p.note",
           `${written(app.chosen.name, app.chosen.index)} is computed; this weight is one that it was made from.`,
         ),
       el(
-        "dl",
-        { class: "ledger" },
-        el("dt", {}, "backprop"),
-        el("dd", {}, figure(gradient, 10)),
-        el("dt", {}, "(L(w + h) − L(w − h)) / 2h"),
-        el("dd", {}, figure(difference, 10)),
-        el("dt", {}, "they differ by"),
-        el("dd", {}, number(gap, 3)),
-        el("dt", {}, "the loss"),
-        el("dd", {}, number(loss, 6)),
+        "dl.ledger",
+        el("dt", "backprop"),
+        el("dd", figure(gradient, 10)),
+        el("dt", "(L(w + h) − L(w − h)) / 2h"),
+        el("dd", figure(difference, 10)),
+        el("dt", "they differ by"),
+        el("dd", number(gap, 3)),
+        el("dt", "the loss"),
+        el("dd", number(loss, 6)),
       ),
       el(
         "p",
         { class: crossed.length ? "bad" : "good" },
         crossed.length
-          ? `✗ kink crossed between w − h and w + h: ${crossed.slice(0, 3).join("; ")}${crossed.length > 3 ? ` and ${crossed.length - 3} more` : ""}. The difference mixes two slopes.`
+          ? `✗ kink crossed between w − h and w + h: ${crossed.slice(0, 3).join("; ")}${crossed.length > 3 ? ` and ${crossed.length - 3} more` : ""}. The difference mixes the slopes on both sides; backprop has the one at w.`
           : "✓ no kink between w − h and w + h.",
       ),
     );
@@ -159,9 +144,8 @@ export const check = {
         hollow: ([x]) => points.find((p) => p.h === x).kinked,
       }),
       el(
-        "p",
-        { class: "note" },
-        "On the right the curve bends (h too large, error falls with h²), on the left rounding takes over (error grows with 1/h). Hollow: a kink was crossed.",
+        "p.note",
+        "On the right the curve bends (h too large, error falls with h²), on the left rounding takes over (error grows with 1/h). Hollow: a kink was crossed, a place where a ReLU or a maximum switches and the slope jumps.",
       ),
     );
     const key = [situation, app.network, h];

@@ -31,7 +31,6 @@ export const code = {
         { class: maths.length ? "maths" : "rest" },
         el(
           "td",
-          {},
           maths.map((text) =>
             el(
               "code",
@@ -40,64 +39,58 @@ export const code = {
             ),
           ),
         ),
-        el("td", {}, lines(made)),
+        el("td", lines(made)),
       ),
     );
     const torch =
       pass === "forward"
         ? [
             lines([facts.lines[1]]),
-            el("p", { class: "note" }, "forward: nothing more to write"),
+            el("p.note", "forward: nothing more to write"),
           ]
-        : [el("p", { class: "note" }, "no line: autograd finds the backward pass by itself")];
+        : [el("p.note", "no line: autograd finds the backward pass by itself")];
     const own = dedent(layer[pass].toString());
     replace(
       panelOf,
-      el("h3", {}, `${stage}, ${pass}: ${facts.hand} by hand, ${facts.torch} in PyTorch`),
+      el("h3", `${stage}, ${pass}: ${facts.hand} by hand, ${facts.torch} in PyTorch`),
       el(
-        "div",
-        { class: "columns code" },
+        "div.columns.code",
         el(
-          "table",
-          { class: "aligned" },
+          "table.aligned",
           el(
             "caption",
-            {},
             "tinycnn_numpy: beside an equation the lines that compute it; grey ones check and remember",
           ),
           el(
             "thead",
-            {},
-            el("tr", {}, el("th", { scope: "col" }, "mathematics"), el("th", { scope: "col" }, "NumPy")),
+            el("tr", el("th", { scope: "col" }, "mathematics"), el("th", { scope: "col" }, "NumPy")),
           ),
-          el("tbody", {}, rows),
+          el("tbody", rows),
         ),
         el(
           "section",
-          {},
-          el("h4", {}, "PyTorch"),
+          el("h4", "PyTorch"),
           torch,
-          el("h4", {}, "JavaScript, as this page runs it"),
+          el("p.note", "The whole network so, proven equal: ", el("code", "python -m examples.side_by_side")),
+          el("h4", "JavaScript, as this page runs it"),
           lines(own.split("\n")),
         ),
       ),
     );
+    if (panelOf.of === app.chosen) return;
+    panelOf.of = app.chosen;
+    panelOf.querySelector(".wanted")?.closest("tr").scrollIntoView({ block: "nearest" });
   },
 };
 
 /** Lines of code, each with its indent; what does not fit goes on further in. */
 function lines(list) {
   const line = (text) => el("code", { style: `--indent:${text.search(/\S|$/)}ch` }, text.trim());
-  return el("pre", {}, list.map(line));
+  return el("pre", list.map(line));
 }
 
 function dedent(text) {
   const lines = text.split("\n"),
-    deep = Math.min(
-      ...lines
-        .slice(1)
-        .filter((l) => l.trim())
-        .map((l) => l.search(/\S/)),
-    );
+    deep = Math.min(...lines .slice(1) .filter((l) => l.trim()) .map((l) => l.search(/\S/)));
   return [lines[0], ...lines.slice(1).map((line) => line.slice(deep))].join("\n");
 }

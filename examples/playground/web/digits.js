@@ -26,12 +26,7 @@ function state() {
 
 /** What the network gives for the pixels, 0 to 1, as they stand. */
 export function look(given, asLabel = 0) {
-  const x = [
-    shaped(
-      [...given].map((value) => (value - MEAN) / STD),
-      [28, 28],
-    ),
-  ];
+  const x = [shaped([...given].map((value) => (value - MEAN) / STD), [28, 28])];
   return run(MNIST, state(), x, asLabel);
 }
 
@@ -153,20 +148,18 @@ export const digits = {
         panel,
         el(
           "p",
-          {},
           "This page was made without the weights of MNIST: ",
-          el("code", {}, "python -m examples.playground"),
+          el("code", "python -m examples.playground"),
           " makes it with them.",
         ),
       );
       return;
     }
     const field = el("canvas", { width: 28, height: 28, "aria-hidden": "true" }),
-      cursor = el("span", { class: "pen", "aria-hidden": "true" });
+      cursor = el("span.pen", { "aria-hidden": "true" });
     const area = el(
-      "div",
+      "div.drawing",
       {
-        class: "drawing",
         tabindex: "0",
         role: "application",
         "aria-label": "field of 28 by 28 pixels: arrow keys move the pen, Space draws, Delete wipes",
@@ -218,86 +211,69 @@ export const digits = {
       soon();
     };
     const samples = el(
-      "p",
-      { class: "buttons samples" },
+      "p.buttons.samples",
       "test images ",
       data.mnist.labels.map((k, n) =>
-        el(
-          "button",
-          { type: "button", onclick: () => take(n), "aria-label": `test image of a ${k}` },
-          String(k),
-        ),
+        el("button", { onclick: () => take(n), "aria-label": `test image of a ${k}` }, String(k)),
       ),
     );
     const bars = Array.from({ length: 10 }, (_, k) => {
-      const bar = el("span", { class: "bar" }),
-        text = el("span", { class: "share" });
-      return { bar, text, row: el("li", {}, el("span", { class: "class" }, String(k)), bar, text) };
+      const bar = el("span.bar"),
+        text = el("span.share");
+      return { bar, text, row: el("li", el("span.class", String(k)), bar, text) };
     });
-    const verdict = el("p", { class: "verdict", role: "status" }),
+    const verdict = el("p.verdict", { role: "status" }),
       maps = {};
     const strips = ROWS.map(([name, count, said]) => {
       maps[name] = Array.from({ length: count }, () =>
         el("canvas", { width: 1, height: 1, "aria-hidden": "true" }),
       );
-      return el("figure", { class: "feature-maps" }, el("figcaption", {}, said), el("div", {}, maps[name]));
+      return el("figure.feature-maps", el("figcaption", said), el("div", maps[name]));
     });
     maps["conv1.dx"] = [el("canvas", { width: 1, height: 1, "aria-hidden": "true" })];
     const gradient = el(
-      "figure",
-      { class: "feature-maps slope" },
-      el("figcaption", {}, "gradient of every pixel: where it is above 0 (red) more ink raises the loss, below 0 (blue, dashed) it lowers it"),
-      el("div", {}, maps["conv1.dx"]),
+      "figure.feature-maps.slope",
+      el("figcaption", "gradient of every pixel: where it is above 0 (red) more ink raises the loss, below 0 (blue, dashed) it lowers it"),
+      el("div", maps["conv1.dx"]),
     );
     const { accuracy, dataset, command } = data.mnist;
     replace(
       panel,
       el(
-        "div",
-        { class: "columns digits" },
+        "div.columns.digits",
         el(
           "section",
-          {},
           area,
           el(
-            "p",
-            { class: "buttons" },
+            "p.buttons",
             el(
               "button",
-              {
-                type: "button",
-                onclick: () => {
+              { onclick: () => {
                   pixels = centred(pixels);
                   soon();
                 },
               },
               "Centre",
             ),
-            el("button", { type: "button", onclick: wipe }, "Wipe"),
+            el("button", { onclick: wipe }, "Wipe"),
           ),
           samples,
         ),
         el(
           "section",
-          {},
           verdict,
+          el("ul.bars", bars.map(({ row }) => row)),
           el(
-            "ul",
-            { class: "bars" },
-            bars.map(({ row }) => row),
-          ),
-          el(
-            "p",
-            { class: "note" },
+            "p.note",
             accuracy
               ? [
                   `MNISTCNN, 12,810 weights, ${accuracy} % right on the 10,000 test images of ${dataset}. The weights were made by `,
-                  el("code", {}, command),
+                  el("code", command),
                 ]
               : `MNISTCNN with the weights of ${command}`,
           ),
         ),
-        el("section", { class: "all-maps" }, strips, gradient),
+        el("section.all-maps", strips, gradient),
       ),
     );
     built = { field, bars, verdict, maps, pen: cursor, gradient };

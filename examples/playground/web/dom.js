@@ -1,14 +1,18 @@
 // Small helpers: elements, numbers as text, places in words.
 
-/** el("button", { class: "x", onclick: f }, "text", child) */
-export function el(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
+/** el("p.note", { title: "x" }, "text", child): classes stand behind the tag, attributes may be left out. */
+export function el(kind, ...children) {
+  const [tag, ...classes] = kind.split("."),
+    node = document.createElement(tag);
+  const attributes = children[0]?.constructor === Object ? children.shift() : {};
+  if (classes.length) node.className = classes.join(" ");
+  if (tag === "button") node.type = "button";
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (value === true) node.setAttribute(name, "");
     else if (value !== false && value != null) node.setAttribute(name, value);
   }
-  node.append(...children.flat(Infinity).filter((child) => child != null && child !== false));
+  replace(node, children);
   return node;
 }
 

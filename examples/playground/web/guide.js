@@ -151,7 +151,7 @@ const STEPS = [
       exact: true,
     }),
     why: () =>
-      "0, and so no step will ever change them: the filter is dead. (Other images could open it, if its bias were not so far off.)",
+      "No step on this image will change them: the filter is dead. Only another image or a larger bias opens it again.",
   },
   {
     mistake: "DoutReturned",
@@ -222,35 +222,31 @@ const score = () => given.filter((entry) => entry?.right).length;
 
 function ask(app, step, tensors, index) {
   const { question, options, answer, exact } = step.ask(tensors, index);
-  const error = el("p", { class: "error", role: "alert" });
+  const error = el("p.error", { role: "alert" });
   const field = options
     ? el(
         "fieldset",
-        {},
-        el("legend", { class: "hidden" }, "your prediction"),
+        el("legend.hidden", "your prediction"),
         options.map((option, i) =>
           el(
             "div",
-            {},
             el("input", { type: "radio", name: "guess", id: `guess-${i}`, value: option }),
             el("label", { for: `guess-${i}` }, option),
           ),
         ),
       )
     : el(
-        "p",
-        { class: "row-of-fields" },
+        "p.row-of-fields",
         el("label", { for: "guess" }, "your prediction"),
         el("input", { type: "text", inputmode: "decimal", id: "guess", size: "8", autocomplete: "off" }),
       );
   const result = el("div", { role: "status" });
   const form = el(
     "form",
-    {},
-    el("p", { class: "question" }, question),
+    el("p.question", question),
     field,
     error,
-    el("p", { class: "buttons" }, el("button", { type: "submit" }, "That is my prediction")),
+    el("p.buttons", el("button", { type: "submit" }, "That is my prediction")),
     result,
   );
   form.addEventListener("submit", (event) => {
@@ -274,13 +270,12 @@ function ask(app, step, tensors, index) {
         ? Number(said) === answer
         : Math.abs(Number(said) - answer) <= 0.02 * Math.abs(answer) + 0.005;
     given[now] = { said, right };
-    for (const node of form.querySelectorAll("input, button[type=submit]")) node.disabled = true;
+    for (const node of form.querySelectorAll("input")) node.disabled = true;
+    form.querySelector("[type=submit]").hidden = true;
     const last = now === STEPS.length - 1;
     const next = el(
       "button",
-      {
-        type: "button",
-        onclick: () => {
+      { onclick: () => {
           if (last) return finish(app);
           now++;
           return setUp(app);
@@ -297,8 +292,8 @@ function ask(app, step, tensors, index) {
         options ? answer : number(answer, 3),
         ".",
       ),
-      el("p", {}, step.why(tensors, index)),
-      el("p", { class: "buttons" }, next),
+      el("p", step.why(tensors, index)),
+      el("p.buttons", next),
     );
     const parts = {};
     if (step.mistake) parts.mistake = step.mistake;
@@ -311,7 +306,7 @@ function ask(app, step, tensors, index) {
     progress();
     next.focus();
   });
-  replace(built.body, el("h3", {}, `${now + 1} of ${STEPS.length}`), form);
+  replace(built.body, el("h3", `${now + 1} of ${STEPS.length}`), form);
   progress();
   form.querySelector("input")?.focus({ preventScroll: true });
 }
@@ -332,9 +327,7 @@ function progress() {
 function finish(app) {
   const again = el(
     "button",
-    {
-      type: "button",
-      onclick: () => {
+    { onclick: () => {
         given = [];
         now = 0;
         setUp(app);
@@ -345,15 +338,14 @@ function finish(app) {
   const missed = STEPS.map((_, i) => i + 1).filter((i) => !given[i - 1]?.right);
   replace(
     built.body,
-    el("h3", {}, `${score()} of ${STEPS.length} predicted`),
+    el("h3", `${score()} of ${STEPS.length} predicted`),
     el(
       "p",
-      {},
       missed.length
         ? `Not yet: ${missed.join(", ")}. The lens shows each of these sums with its numbers.`
         : "All of them. Break it has mistakes that nobody has told you.",
     ),
-    el("p", { class: "buttons" }, again),
+    el("p.buttons", again),
   );
   again.focus();
 }
@@ -361,22 +353,24 @@ function finish(app) {
 export const guide = {
   title: "Guide",
   build(panel, app) {
-    const body = el("div", { class: "body-of-guide" }),
-      list = el("ol", { class: "progress", "aria-label": "predictions" });
+    const body = el("div.body-of-guide"),
+      list = el("ol.progress", { "aria-label": "predictions" });
     built = { body, progress: list };
-    replace(panel, el("div", { class: "guide" }, list, body));
+    replace(panel, el("div.guide", list, body));
     replace(
       body,
       el(
         "p",
-        {},
         "Twelve questions about this network. Each asks for a prediction first; then the strip shows what is so, and why. It changes the image and the weights; Undo brings yours back.",
       ),
-      el("p", { class: "buttons" }, el("button", { type: "button", onclick: () => setUp(app) }, "Begin")),
+      el("p.buttons", el("button", { onclick: () => setUp(app) }, "Begin")),
     );
     progress();
   },
   render() {},
+  enter(app) {
+    if (started && !given[now]) setUp(app); // as it was asked
+  },
   leave(app) {
     veil(app, []);
   },

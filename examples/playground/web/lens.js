@@ -54,7 +54,7 @@ export function goTo(place) {
 
 /** One term of a sum; `show` puts the numbers of a term of the same place into it. */
 function chip(app) {
-  const from = el("span", { class: "factors" }),
+  const from = el("span.factors"),
     product = figure(0),
     node = el("li", { tabindex: "0" }, from, product);
   const show = () => lightCells(app.chosen, node.cells);
@@ -66,8 +66,9 @@ function chip(app) {
   node.addEventListener("keydown", (event) => event.key === "Enter" && follow());
   node.show = ({ value, cells }) => {
     const factors = cells.map((cell) => number(valueOf(app.tensors, app.situation.state, ...cell), 3));
-    const name = cells.length ? (SINGLE[cells[0][0]] ?? cells[0][0]) : "the label";
-    write(from, factors.length > 1 ? factors.join(" × ") : name);
+    const name = cells.length ? (SINGLE[cells[0][0]] ?? cells[0][0]) : "the label",
+      told = factors[0] !== number(value, 3) && cells.length ? `${name} ${factors[0]}` : name;
+    write(from, factors.length > 1 ? factors.join(" × ") : told);
     writeFigure(product, value, 3);
     node.className = value === 0 ? "term none" : "term";
     if (`${node.cells}` !== `${cells}`) node.title = `follow ${cells.map((c) => written(...c)).join(" × ")}`;
@@ -82,31 +83,25 @@ export function explanation(app, name, index) {
   const { terms, rule } = look(),
     chips = new Map(terms.map((term) => [term, chip(app)])),
     [columns, groups, head] = groupsOf(name, terms);
-  const formula = el("p", { class: "formula" }),
-    count = el("span", {}),
+  const formula = el("p.formula"),
+    count = el("span"),
     total = figure(0),
     own = figure(0),
-    remark = el("p", { class: "note" }),
-    off = el("p", { class: "bad" }, "The network has ", own, " here: the mistake made it, or an earlier one.");
+    remark = el("p.note"),
+    off = el("p.bad", "The network has ", own, " here: the mistake made it, or an earlier one.");
   const list = (group) =>
     el(
-      "ul",
-      { class: "terms", style: `--columns:${Math.min(columns, group.length)}` },
+      "ul.terms",
+      { style: `--columns:${Math.min(columns, group.length)}` },
       group.map((term) => chips.get(term)),
     );
   const nodes = [
-    el("p", { class: "rule" }, el("code", {}, rule)),
+    el("p.rule", el("code", rule), rule.includes("dout") && "dout: the gradient that comes back from behind"),
     formula,
-    el(
-      "div",
-      { class: "groups" },
-      groups.map((group) =>
-        el("div", { class: "group" }, head(group) && el("p", { class: "head" }, head(group)), list(group)),
-      ),
-    ),
-    el("p", { class: "total" }, count, total),
+    el("p.total", count, total),
     off,
     remark,
+    el("div.groups", groups.map((group) => el("div.group", head(group) && el("p.head", head(group)), list(group)))),
   ];
   const update = () => {
     const now = look();
@@ -142,15 +137,11 @@ function handedOn(app, name, index) {
   if (name === "conv.dx") return ["The way back ends here, at the image. Training does not need it."];
   const users = usersOf(app.tensors, app.situation.state, name, index).filter(([, all]) => all.length);
   const link = (place) =>
-    el(
-      "button",
-      { type: "button", class: "link", onclick: () => goTo(shownAs(...place)) },
-      written(...place),
-    );
+    el("button.link", { onclick: () => goTo(shownAs(...place)) }, written(...place));
   const said = users.flatMap(([next, all], i) => [
     i ? ", " : "",
     all.length > 1 ? `${all.length} entries of ` : "",
-    all.length > 1 ? el("code", {}, next) : link([next, all[0]]),
+    all.length > 1 ? el("code", next) : link([next, all[0]]),
   ]);
   const tie = name === "flatten.dx" && tiedIn(app.tensors, index) ? " Of equal numbers the first takes all." : "";
   if (said.length) return ["Handed on to ", said, ".", tie];
@@ -166,38 +157,26 @@ let built = null;
 /** One half of the lens: an element, and `update`. */
 function side(app, which) {
   const { name, index, side: chosenSide } = app.chosen;
-  const heading = el(
-    "h3",
-    {},
-    which === "value" ? "forward: where the value comes from" : "backward: where its gradient comes from",
-  );
-  const tensor = which === "value" ? name : gradientOf(name);
-  const given = name === "x" ? "A pixel: it is given." : "A weight: it is learned.";
-  const silent =
-    which === "value"
-      ? EDITABLE.includes(name) && `${given} Change it and watch.`
-      : !hasGradient(name) && "The way back begins behind this number, at the logits.";
-  const { nodes, update } = silent
-    ? { nodes: [el("p", { class: "note" }, silent)], update: () => true }
-    : explanation(app, tensor, index);
-  const onward = el("p", { class: "onward" });
-  const said = !silent &&
-    which === "gradient" && [
-      el("p", { class: "what" }, el("code", {}, written(tensor, index)), ": how fast the loss rises with it"),
-      nodes,
-      onward,
-    ];
+  const forward = which === "value",
+    tensor = forward ? name : gradientOf(name);
+  const { nodes, update } =
+    forward || hasGradient(name)
+      ? explanation(app, tensor, index)
+      : { nodes: el("p.note", "The way back begins behind this number, at the logits."), update: () => true };
+  const onward = el("p.onward"),
+    hands = !forward && hasGradient(name),
+    ends = /weight|bias|conv.dx/.test(tensor); // then the sentence is always the same
   const node = el(
-    "section",
-    { class: `side ${which}${chosenSide === which ? " on" : ""}` },
-    heading,
-    said || nodes,
+    `section.side.${which}${chosenSide === which ? ".on" : ""}`,
+    el("h3", forward ? "forward: where the value comes from" : "backward: where its gradient comes from"),
+    hands && el("p.what", el("code", written(tensor, index)), ": how fast the loss rises with it"),
+    nodes,
+    hands && onward,
   );
-  const ends = /weight|bias|conv.dx/.test(tensor); // then the sentence is always the same
   return {
     node,
     update() {
-      if (said && !(ends && onward.firstChild)) replace(onward, handedOn(app, tensor, index));
+      if (hands && !(ends && onward.firstChild)) replace(onward, handedOn(app, tensor, index));
       return update();
     },
   };
@@ -243,18 +222,17 @@ export const lens = {
       step: "0.01",
       "aria-label": "value, by slider",
     });
-    const head = el("div", { class: "head-of-lens" });
+    const head = el("div.head-of-lens");
     const editor = el(
-      "div",
-      { class: "editor" },
+      "div.editor",
       el("label", { for: "value" }, "value"),
       field,
       slider,
-      el("span", { class: "error", role: "alert" }),
+      el("span.error", { role: "alert" }),
     );
-    const sides = el("div", { class: "sides" });
-    const walker = el("button", { type: "button", onclick: walk });
-    replace(panel, el("div", { class: "cell-of-lens" }, head, walker, editor), sides);
+    const sides = el("div.sides");
+    const walker = el("button", { onclick: walk });
+    replace(panel, el("div.cell-of-lens", head, editor, walker), sides);
     const commit = () => {
       const value = Number(field.value.replace("−", "-").replace(",", "."));
       const fine = field.value.trim() !== "" && Number.isFinite(value) && Math.abs(value) <= 1e6;
@@ -288,13 +266,16 @@ export const lens = {
       built.figures = [figure(0), hasGradient(name) && figure(0)];
       replace(
         head,
-        el("h3", {}, written(name, index)),
-        el("p", { class: "place" }, [titleOf(name), placeOf(name, index)].filter(Boolean).join(": ")),
+        el("h3", written(name, index)),
+        el(
+          "p.place",
+          [titleOf(name), placeOf(name, index)].filter(Boolean).join(": "),
+          editable && `. It is ${name === "x" ? "given" : "learned"}: change it and watch.`,
+        ),
         el(
           "dl",
-          {},
-          [el("dt", {}, "value"), el("dd", {}, built.figures[0])],
-          built.figures[1] && [el("dt", {}, "gradient"), el("dd", {}, built.figures[1])],
+          [el("dt", "value"), el("dd", built.figures[0])],
+          built.figures[1] && [el("dt", "gradient"), el("dd", built.figures[1])],
         ),
       );
       editor.hidden = !editable;
@@ -312,12 +293,9 @@ export const lens = {
       }
     }
     if (built.halves?.every((half) => half.update())) return;
-    built.halves = ["value", "gradient"].map((which) => side(app, which));
+    built.halves = (editable ? ["gradient"] : ["value", "gradient"]).map((which) => side(app, which));
     for (const half of built.halves) half.update();
-    replace(
-      sides,
-      built.halves.map(({ node }) => node),
-    );
+    replace(sides, built.halves.map(({ node }) => node));
   },
 };
 
@@ -349,10 +327,7 @@ export function fly(app) {
       document.body.append(ghost);
       const move = `translate(${b.x + b.width / 2 - a.x - a.width / 2}px, ${b.y + b.height / 2 - a.y - a.height / 2}px)`;
       const flight = ghost.animate(
-        [
-          { transform: "none", opacity: 0.9 },
-          { transform: move, opacity: 0.2 },
-        ],
+        [{ transform: "none", opacity: 0.9 }, { transform: move, opacity: 0.2 }],
         { duration: 420, easing: "cubic-bezier(.3,0,.2,1)" },
       );
       flight.finished.catch(() => {}).finally(() => ghost.remove());

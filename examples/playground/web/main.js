@@ -91,8 +91,8 @@ export function selfTest() {
 
 // the frame
 
-const live = el("p", { class: "hidden", role: "status", "aria-live": "polite" }),
-  readout = el("p", { class: "readout", "aria-hidden": "true" }); // of the cell under the pointer
+const live = el("p.hidden", { role: "status", "aria-live": "polite" }),
+  readout = el("p.readout", { "aria-hidden": "true" }); // of the cell under the pointer
 const panels = {},
   tabs = {};
 let strip = null,
@@ -112,14 +112,14 @@ function sayCell(place) {
 }
 
 function button(text, onclick, attributes = {}) {
-  return el("button", { type: "button", onclick, ...attributes }, text);
+  return el("button", { onclick, ...attributes }, text);
 }
 
 function header() {
   const { tensors, wrong } = selfTest();
   const proof = wrong.length
-    ? el("p", { class: "proof bad" }, `✗ ${wrong.join(", ")} differ from NumPy's`)
-    : el("p", { class: "proof good" }, `✓ ${tensors} tensors equal to NumPy’s`);
+    ? el("p.proof.bad", `✗ ${wrong.join(", ")} differ from NumPy's`)
+    : el("p.proof.good", `✓ ${tensors} tensors equal to NumPy’s`);
   presets = el(
     "select",
     { id: "preset" },
@@ -141,25 +141,22 @@ function header() {
     change({ situation: { ...store.situation, label: Number(labels.value) } }),
   );
   undoButton = button("Undo", () => say(undo() ? "undone" : "nothing to undo"), { title: "Ctrl+Z" });
-  notice = el("p", { class: "notice", role: "alert" });
+  notice = el("p.notice", { role: "alert" });
   return el(
     "header",
-    {},
-    el("div", { class: "title" }, el("h1", {}, "Touch the backward pass"), proof),
+    el("div.title", el("h1", "Touch the backward pass"), proof),
     el(
-      "div",
-      { class: "tools" },
-      el("span", { class: "pair" }, el("label", { for: "preset" }, "image"), presets),
-      el("span", { class: "pair" }, el("label", { for: "label" }, "label"), labels),
+      "div.tools",
+      el("span.pair", el("label", { for: "preset" }, "image"), presets),
+      el("span.pair", el("label", { for: "label" }, "label"), labels),
       undoButton,
       button("Reset", reset),
       button("Copy link", copyLink),
       button("Weights", () => openWeights()),
     ),
     el(
-      "p",
-      { class: "lead" },
-      "A whole network: one image, 114 weights. Click a number to see where it comes from, and walk on with the arrow keys; change a pixel or a weight, and every gradient follows.",
+      "p.lead",
+      "Every number has a gradient: how fast the loss rises with it. Click one to see where it comes from, walk on with the arrow keys; change a pixel or a weight, and every gradient follows.",
     ),
     notice,
   );
@@ -185,18 +182,16 @@ const dialog = el("dialog", { "aria-labelledby": "weights-title" });
 
 function openWeights() {
   const area = el("textarea", { id: "weights-text", rows: "10", spellcheck: "false" });
-  const said = el("p", { class: "error", role: "alert" });
+  const said = el("p.error", { role: "alert" });
   area.value = weightsAsJson();
   replace(
     dialog,
     el("h2", { id: "weights-title" }, "The weights as JSON"),
-    el("p", {}, "Take them to Python, or put others in their place:"),
+    el("p", "Take them to Python, or put others in their place:"),
     el(
       "pre",
-      {},
       el(
         "code",
-        {},
         "model.load_state_dict(json.loads(text))                    # tinycnn_numpy\nmodule.load_state_dict({k: torch.tensor(v) for k, v in json.loads(text).items()})\njson.dumps({k: v.tolist() for k, v in model.state_dict().items()})     # and back",
       ),
     ),
@@ -204,8 +199,7 @@ function openWeights() {
     area,
     said,
     el(
-      "p",
-      { class: "buttons" },
+      "p.buttons",
       button("Copy", async () => {
         area.select();
         said.textContent = (await copied(area.value)) ? "copied" : "The text is selected: press Ctrl+C.";
@@ -232,9 +226,7 @@ function tabList() {
   for (const [name, view] of Object.entries(VIEWS)) {
     tabs[name] = el(
       "button",
-      {
-        type: "button",
-        role: "tab",
+      { role: "tab",
         id: `tab-${name}`,
         "aria-controls": `panel-${name}`,
         onclick: () => open(name),
@@ -265,8 +257,10 @@ function tabList() {
 }
 
 function open(name) {
-  if (name !== store.view) VIEWS[store.view].leave?.(app);
+  if (name === store.view) return;
+  VIEWS[store.view].leave?.(app);
   change({ view: name });
+  VIEWS[name].enter?.(app);
 }
 
 // the chosen cell
@@ -406,14 +400,8 @@ function begin() {
     top,
     el(
       "main",
-      {},
       strip,
-      el(
-        "div",
-        { class: "ways" },
-        el("div", { class: "top-of-ways" }, tabList(), readout, buildLegend()),
-        Object.values(panels),
-      ),
+      el("div.ways", el("div.top-of-ways", tabList(), readout, buildLegend()), Object.values(panels)),
     ),
     live,
     dialog,
@@ -425,6 +413,7 @@ function begin() {
   });
   if (location.hash) notice.textContent = fromFragment(location.hash, known);
   render();
+  if (location.hash) cellOf(app.chosen.name, app.chosen.side, app.chosen.index).scrollIntoView({ block: "nearest" });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", render);
 }
 

@@ -33,7 +33,7 @@ function mapsOf(name, shape) {
 const captions = new Map();
 
 function tensor(name, side, shape) {
-  const head = el("figcaption", {}, el("span", { class: "name" }, tensorOf({ name, side })));
+  const head = el("figcaption", el("span.name", tensorOf({ name, side })));
   captions.set(`${name} ${side}`, head);
   const label = `${titleOf(name)}, ${side === "value" ? "values" : "gradients"}, ${shape.join(" by ") || "one number"}`;
   return el(
@@ -51,59 +51,36 @@ export function buildStrip(app) {
     el(
       "section",
       { class: `station ${stage || "image"}`, "aria-label": title },
-      el("h2", {}, title),
-      el(
-        "div",
-        { class: "pass forward" },
-        names.map((name) => tensor(name, "value", shape(name))),
-      ),
-      el(
-        "div",
-        { class: "pass backward" },
-        names.map((name) => tensor(name, "gradient", shape(name))),
-      ),
+      el("h2", title),
+      el("div.pass.forward", names.map((name) => tensor(name, "value", shape(name)))),
+      el("div.pass.backward", names.map((name) => tensor(name, "gradient", shape(name)))),
     );
   const loss = el(
-    "section",
-    { class: "station loss", "aria-label": "loss" },
-    el("h2", {}, "loss"),
-    el(
-      "div",
-      { class: "pass forward" },
-      tensor("loss.probs", "value", [2]),
-      tensor("loss.loss", "value", []),
-    ),
-    el(
-      "div",
-      { class: "pass backward" },
-      el("p", { class: "starts" }, "dL/dL = 1: here the way back begins"),
-    ),
+    "section.station.loss",
+    { "aria-label": "loss" },
+    el("h2", "loss"),
+    el("div.pass.forward", tensor("loss.probs", "value", [2]), tensor("loss.loss", "value", [])),
+    el("div.pass.backward", el("p.starts", "dL/dL = 1: here the way back begins")),
   );
   const rails = el(
-    "div",
-    { class: "rails", "aria-hidden": "true" },
-    el("span", { class: "rail forward" }, "forward →"),
-    el("span", { class: "rail backward" }, "← backward"),
+    "div.rails",
+    { "aria-hidden": "true" },
+    el("span.rail.forward", "forward →"),
+    el("span.rail.backward", "← backward"),
   );
-  return el("div", { class: "strip" }, el("div", { class: "stations" }, rails, STATIONS.map(station), loss));
+  return el("div.strip", el("div.stations", rails, STATIONS.map(station), loss));
 }
 
 export function buildLegend() {
   return el(
-    "p",
-    { class: "legend" },
-    el("span", {}, el("span", { class: "cell pos d20" }), " above 0"),
-    el("span", {}, el("span", { class: "cell neg d20" }), " below 0"),
-    el("span", {}, el("span", { class: "cell nil" }), " exactly 0"),
-    el("span", {}, "± largest size"),
-    el("span", {}, el("span", { class: "cell nil lit" }), " in the sum"),
-    el("span", {}, el("span", { class: "cell nil to" }), " handed on to"),
-    el(
-      "span",
-      { class: "with-mistake" },
-      el("span", { class: "cell nil wrong" }),
-      " differs from the right network",
-    ),
+    "p.legend",
+    el("span", el("span.cell.pos.d20"), " above 0"),
+    el("span", el("span.cell.neg.d20"), " below 0"),
+    el("span", el("span.cell.nil"), " exactly 0"),
+    el("span", "± largest of the tensor"),
+    el("span", el("span.cell.nil.lit"), " in the sum"),
+    el("span", el("span.cell.nil.to"), " handed on to"),
+    el("span.with-mistake", el("span.cell.nil.wrong"), " differs from the right network"),
   );
 }
 
@@ -125,10 +102,7 @@ const painted = new Map(); // "conv.out value" -> its cells, in the order of fla
 function cellsOf(name, side, array) {
   const key = `${name} ${side}`;
   if (!painted.has(key))
-    painted.set(
-      key,
-      indicesOf(shapeOf(array)).map((index) => cellOf(name, side, index)),
-    );
+    painted.set(key, indicesOf(shapeOf(array)).map((index) => cellOf(name, side, index)));
   return painted.get(key);
 }
 

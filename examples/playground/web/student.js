@@ -35,21 +35,16 @@ export const studentsView = {
         place = first && shownAs(name, first.index);
       return el(
         "tr",
-        {},
-        el("th", { scope: "row" }, el("code", {}, name)),
-        el("td", { class: "bad" }, `✗ ${verdict}`),
-        el("td", {}, off.length ? `${off.length} of ${flat(right[name]).length}` : ""),
+        el("th", { scope: "row" }, el("code", name)),
+        el("td.bad", `✗ ${verdict}`),
+        el("td", off.length ? `${off.length} of ${flat(right[name]).length}` : ""),
         el(
           "td",
-          {},
           first
             ? [
                 el(
-                  "button",
-                  {
-                    type: "button",
-                    class: "link",
-                    onclick: () =>
+                  "button.link",
+                  { onclick: () =>
                       change({ situation: data.start, mistake: "", view: "lens", selected: place }),
                   },
                   written(name, first.index),
@@ -61,13 +56,13 @@ export const studentsView = {
               ]
             : "",
         ),
-        el("td", {}, said),
+        el("td", said),
       );
     });
     replace(
       panelOf,
-      el("h3", {}, `${file} against the right TinyCNN, on the image and weights that the page begins with`),
-      error && el("p", { class: "bad" }, error),
+      el("h3", `${file} against the right TinyCNN, on the image and weights that the page begins with`),
+      error && el("p.bad", error),
       el(
         "p",
         { class: fine.length < verdicts.length ? "bad" : "good" },
@@ -77,24 +72,21 @@ export const studentsView = {
       ),
       wrong.length > 0 &&
         el(
-          "table",
-          { class: "students" },
-          el("caption", {}, "What differs, in the order of computation"),
+          "table.students",
+          el("caption", "What differs, in the order of computation"),
           el(
             "thead",
-            {},
             el(
               "tr",
-              {},
               ["tensor", "verdict", "differ", "farthest off", "the doctor"].map((head) =>
                 el("th", { scope: "col" }, head),
               ),
             ),
           ),
-          el("tbody", {}, rows),
+          el("tbody", rows),
         ),
-      fine.length > 0 && el("p", { class: "note" }, `Right: ${names(fine)}`),
-      absent.length > 0 && el("p", { class: "note" }, `Never computed: ${names(absent)}`),
+      fine.length > 0 && el("p.note", `Right: ${names(fine)}`),
+      absent.length > 0 && el("p.note", `Never computed: ${names(absent)}`),
     );
   },
 };

@@ -1,8 +1,9 @@
 // Where a number comes from: the terms of the sum that made it, each with the cells that it was read from.
 //
-//   termsOf(tensors, state, name, index) -> { terms: [{ value, cells: [[name, index], ...] }], rule }
+//   termsOf(tensors, state, name, index) -> { terms: [{ value, cells: [[name, index], ...] }], rule, note }
 //
 // The terms add up to the number. A cell that is a constant (the 1 that the loss subtracts) has no name.
+// rule: the sum as a formula; note: why it is this one, and what is to be seen in it here.
 
 import { at, indicesOf, shapeOf } from "./arrays.js";
 import { windowOf, winner } from "./layers.js";
@@ -28,18 +29,25 @@ function reading(tensors, state) {
 const unfold = (k) => [Math.floor(k / 9), Math.floor(k / 3) % 3, k % 3]; // of fc's inputs: c, h, w
 
 /** Why nothing came back to some places of the convolution: a shut ReLU, or a lost window of the pool. */
-function whyZero(tensors, places) {
+function whyZero(tensors, places, whole = false) {
   const silent = places.filter((place) => at(tensors["relu.dx"], place) === 0);
   const shut = silent.filter((place) => !(at(tensors["conv.out"], place) > 0)).length,
     lost = silent.length - shut;
+  const dead =
+    whole && shut === places.length
+      ? " The filter is dead: no step on this image moves it. Another image may open it, or a larger bias."
+      : "";
   const reasons = [
     shut && `${shut} have a shut ReLU`,
     lost && `${lost} lost their window of the pool`,
   ].filter(Boolean);
   return silent.length
-    ? `Of the ${places.length} places that use it ${silent.length} send nothing back: ${reasons.join(", ")}.`
+    ? `Of the ${places.length} places that use it ${silent.length} send nothing back: ${reasons.join(", ")}.${dead}`
     : "";
 }
+
+/** All places of a map of the convolution. */
+const placesOf = (tensors, f) => indicesOf(shapeOf(tensors["relu.dx"][f])).map((place) => [f, ...place]);
 
 /** Whether the largest number of the window c,h,w stands there more than once. */
 export function tiedIn(tensors, [c, h, w]) {
@@ -68,7 +76,7 @@ const RULES = {
     const kernel = indicesOf(shapeOf(state["conv.weight"][f]));
     const terms = kernel.map(([c, i, j]) => product(["conv.weight", [f, c, i, j]], ["x", [c, h + i, w + j]]));
     return {
-      rule: "bias[f] + sum weight[f,c,i,j] * x[c,h+i,w+j]",
+      rule: `bias[f] + sum_cij weight[f,c,i,j] * x[c,h+i,w+j], f,h,w = ${[f, h, w]}`,
       terms: [...terms, product(["conv.bias", [f]])],
     };
   },
@@ -84,7 +92,7 @@ const RULES = {
     const won = winner(tensors["relu.out"][c], h, w);
     const others = windowOf(h, w).filter(([i, j]) => i !== won[0] || j !== won[1]);
     return {
-      rule: "the largest of four",
+      rule: `max_ij x[c,2*h+i,2*w+j], c,h,w = ${[c, h, w]}`,
       terms: [{ value: value("relu.out", [c, ...won]), cells: [["relu.out", [c, ...won]]] }],
       also: others.map(([i, j]) => ["relu.out", [c, i, j]]),
       note: tiedIn(tensors, [c, h, w])
@@ -96,11 +104,11 @@ const RULES = {
     const terms = state["fc.weight"][m].map((_, k) =>
       product(["fc.weight", [m, k]], ["pool.out", unfold(k)]),
     );
-    return { rule: "bias[m] + sum x[k] * weight[m,k]", terms: [...terms, product(["fc.bias", [m]])] };
+    return { rule: `bias[m] + sum_k x[k] * weight[m,k], m = ${m}`, terms: [...terms, product(["fc.bias", [m]])] };
   },
   "loss.probs"({ tensors, index: [k] }) {
     return {
-      rule: "exp(logits[k]) / sum exp(logits)",
+      rule: `exp(logits[k]) / sum exp(logits), k = ${k}`,
       terms: [{ value: tensors["loss.probs"][k], cells: [["fc.out", [k]]] }],
       also: tensors["fc.out"].map((_, j) => ["fc.out", [j]]).filter(([, [j]]) => j !== k),
     };
@@ -117,22 +125,30 @@ const RULES = {
     const terms = [product(["loss.probs", [k]])];
     if (right) terms.push({ value: -1, cells: [] });
     return {
-      rule: "probs[k] - [k is label]",
+      rule: `probs[k] - [k is label], k = ${k}`,
       terms,
-      note: `loss = log(sum exp(logits)) − logits[label]. The first part rises by probs[k] with logit k${right ? "; the second falls by 1, for k is the label" : "; the second has no logit k, for k is not the label"}.`,
+      note: `loss = log(sum exp(logits)) − logits[label]. The first part rises with logit k by exp(logits[k]) / sum exp(logits), which is probs[k]; the second ${right ? "falls by 1, for k is the label" : "has no logit k, for k is not the label"}.`,
     };
   },
   "fc.dbias"({ index: [m], product }) {
-    return { rule: "dout[m]", terms: [product(["loss.dlogits", [m]])] };
+    return {
+      rule: `dout[m], m = ${m}`,
+      note: "The bias is added to its logit as it is, with slope 1.",
+      terms: [product(["loss.dlogits", [m]])],
+    };
   },
   "fc.dweight"({ index: [m, k], product }) {
-    return { rule: "dout[m] * x[k]", terms: [product(["loss.dlogits", [m]], ["pool.out", unfold(k)])] };
+    return {
+      rule: `dout[m] * x[k], m,k = ${[m, k]}`,
+      note: "The logit contains weight × x[k], so x[k] is its slope in the weight.",
+      terms: [product(["loss.dlogits", [m]], ["pool.out", unfold(k)])],
+    };
   },
   "flatten.dx"({ state, index: [c, h, w], product }) {
     const k = (c * 3 + h) * 3 + w;
     return {
-      rule: "sum_m dout[m] * weight[m,k]",
-      note: "fc.dx, put back into maps: flatten computes nothing.",
+      rule: `sum_m dout[m] * weight[m,k], k = ${k}`,
+      note: "Every logit reads it, so each sends a term. This is fc.dx, put back into maps: flatten computes nothing.",
       terms: state["fc.weight"].map((_, m) => product(["loss.dlogits", [m]], ["fc.weight", [m, k]])),
     };
   },
@@ -141,7 +157,7 @@ const RULES = {
       won = winner(tensors["relu.out"][c], h, w);
     const wins = won[0] === i && won[1] === j;
     return {
-      rule: "dout[c,h,w] * [i,j is the winner]",
+      rule: `dout[c,h,w] * [i,j is the winner], c,i,j = ${[c, i, j]}`,
       terms: wins ? [product(["flatten.dx", [c, h, w]])] : [],
       also: [
         ["relu.out", [c, ...won]],
@@ -169,18 +185,18 @@ const RULES = {
     };
   },
   "conv.dbias"({ tensors, index: [f], product }) {
-    const places = indicesOf(shapeOf(tensors["relu.dx"][f])).map((place) => [f, ...place]);
+    const places = placesOf(tensors, f);
     return {
-      rule: "sum_hw dout[f,h,w]",
+      rule: `sum_hw dout[f,h,w], f = ${f}`,
       terms: places.map((place) => product(["relu.dx", place])),
-      note: whyZero(tensors, places),
+      note: `The bias is added at each of the 36 places, with slope 1: whatever comes back there counts. ${whyZero(tensors, places, true)}`,
     };
   },
   "conv.dweight"({ tensors, index: [f, c, i, j], product }) {
-    const places = indicesOf(shapeOf(tensors["relu.dx"][f])).map((place) => [f, ...place]);
+    const places = placesOf(tensors, f);
     return {
-      rule: "sum_hw dout[f,h,w] * x[c,h+i,w+j]",
-      note: whyZero(tensors, places),
+      rule: `sum_hw dout[f,h,w] * x[c,h+i,w+j], f,c,i,j = ${[f, c, i, j]}`,
+      note: `One weight works at all 36 places, at each with another pixel: its effects add up. ${whyZero(tensors, places, true)}`,
       terms: places.map(([, h, w]) => product(["relu.dx", [f, h, w]], ["x", [c, h + i, w + j]])),
     };
   },
@@ -192,13 +208,11 @@ const RULES = {
       if (h >= 0 && h < OH && w >= 0 && w < OW)
         terms.push(product(["relu.dx", [f, h, w]], ["conv.weight", [f, c, i, j]]));
     }
+    const places = terms.map(({ cells }) => cells[0][1]);
     return {
-      rule: "sum_fij dout[f,h,w] * weight[f,c,i,j], over all windows that read it",
+      rule: `sum_fij dout[f,h,w] * weight[f,c,i,j], h+i,w+j = ${[y, x]}`,
       terms,
-      note: whyZero(
-        tensors,
-        terms.map(({ cells }) => cells[0][1]),
-      ),
+      note: `One term for each window that reads the pixel. ${whyZero(tensors, places)} With stride 2 (rows 2*h+i) a filter would have 9 windows for 36: at most 4 read a pixel, none the last row and column.`,
     };
   },
 };

@@ -78,7 +78,7 @@ export const train = {
   title: "Step",
   build(panel, app) {
     const lr = el("input", { type: "text", inputmode: "decimal", id: "lr", size: "6", autocomplete: "off" });
-    const error = el("span", { class: "error", role: "alert" });
+    const error = el("span.error", { role: "alert" });
     lr.addEventListener("change", () => {
       const value = Number(lr.value.replace(",", "."));
       const fine = lr.value.trim() !== "" && value >= 0 && value <= 100;
@@ -97,12 +97,10 @@ export const train = {
       losses = [];
       change({ images: which.value });
     });
-    const one = el("button", { type: "button", onclick: () => takeStep(app) }, "One step");
+    const one = el("button", { onclick: () => takeStep(app) }, "One step");
     const play = el(
       "button",
-      {
-        type: "button",
-        onclick: () => {
+      { onclick: () => {
           if (playing) return stop();
           endOfSeries();
           play.textContent = "Stop";
@@ -114,31 +112,36 @@ export const train = {
     );
     const clear = el(
       "button",
-      {
-        type: "button",
-        onclick: () => {
+      { onclick: () => {
           losses = [];
           train.render(app);
         },
       },
       "Clear curve",
     );
-    const live = el("p", { class: "note", role: "status" }),
-      outlook = el("p", { class: "outlook" });
-    const curve = el("section", {}),
-      movers = el("section", {});
+    const live = el("p.note", { role: "status" }),
+      outlook = el("p.outlook");
+    const curve = el("section"),
+      movers = el("section");
     replace(
       panel,
       el(
-        "div",
-        { class: "columns" },
+        "div.columns",
         el(
           "section",
-          {},
-          el("p", { class: "formula" }, "weight −= lr × gradient"),
-          el("p", { class: "row-of-fields" }, el("label", { for: "lr" }, "learning rate"), lr, error),
-          el("p", { class: "row-of-fields" }, el("label", { for: "images" }, "on"), which),
-          el("p", { class: "buttons" }, one, play, clear),
+          el("p.formula", "weight −= lr × gradient"),
+          el(
+            "p.note",
+            "The loss is a mean over N images: dlogits = (probs − y) / N, and every gradient inherits the 1/N.",
+          ),
+          el(
+            "p.row-of-fields",
+            el("label", { for: "lr" }, "learning rate"),
+            lr,
+            el("span.pair", el("label", { for: "images" }, "on"), which),
+            error,
+          ),
+          el("p.buttons", one, play, clear),
           live,
           outlook,
         ),
@@ -164,8 +167,8 @@ export const train = {
             xLabel: "step",
             yLabel: "mean loss",
           })
-        : el("p", { class: "note" }, "No step yet: the loss curve begins with the first."),
-      el("p", {}, `mean loss ${number(loss, 5)}, ${right} of ${count} right`),
+        : el("p.note", "No step yet: the loss curve begins with the first."),
+      el("p", `mean loss ${number(loss, 5)}, ${right} of ${count} right`),
     );
     write(outlook, foretold(app, loss, gradients));
     const found = Object.keys(state).flatMap((name) =>
@@ -176,39 +179,27 @@ export const train = {
       const old = at(state[name], index);
       return el(
         "tr",
-        {},
         el(
           "th",
           { scope: "row" },
-          el(
-            "button",
-            { type: "button", class: "link", onclick: () => goTo({ name, index, side: "gradient" }) },
-            written(name, index),
-          ),
+          el("button.link", { onclick: () => goTo({ name, index, side: "gradient" }) }, written(name, index)),
         ),
-        [old, grad, old - store.lr * grad].map((value) => el("td", {}, figure(value))),
+        [old, grad, old - store.lr * grad].map((value) => el("td", figure(value))),
       );
     });
     replace(
       movers,
       el(
         "table",
-        {},
         el(
           "caption",
-          {},
           `What the next step moves most: the largest of 114 gradients${store.images === "all" ? " (means over 20 images, of which the strip shows one)" : ""}`,
         ),
         el(
           "thead",
-          {},
-          el(
-            "tr",
-            {},
-            ["weight", "now", "gradient", "after"].map((head) => el("th", { scope: "col" }, head)),
-          ),
+          el("tr", ["weight", "now", "gradient", "after"].map((head) => el("th", { scope: "col" }, head))),
         ),
-        el("tbody", {}, rows),
+        el("tbody", rows),
       ),
     );
   },

@@ -55,7 +55,7 @@ def outcome(wrong, said, errors):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("file", choices=["bugs.jsonl", "bugs2.jsonl", "bugs3.jsonl"])
+    parser.add_argument("file", choices=["bugs.jsonl", "bugs2.jsonl", "bugs3.jsonl", "bugs4.jsonl"])
     parser.add_argument("--read", action="store_true", help="print every bug and what was said of it")
     args = parser.parse_args(argv)
     bugs = verify_bugs.read_bugs([args.file])

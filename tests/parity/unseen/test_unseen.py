@@ -43,6 +43,15 @@ def test_the_third_set_is_large_enough_and_most_of_it_is_about_a_plain_cnn():
     assert sum(bug["mistakes"] == 2 for bug in bugs) >= 25
 
 
+def test_the_fourth_set_is_large_enough_and_about_half_of_it_is_on_files_of_its_own():
+    *before, bugs = (verify_bugs.read_bugs([file]) for file in verify_bugs.FILES)
+    kinds = [bug["kind"] for bug in bugs]
+    older = {bug["plain"] for file in before for bug in file}
+    assert len(bugs) >= 300 and min(map(kinds.count, verify_bugs.CHECKS)) >= 8
+    assert sum(bug["mistakes"] == 2 for bug in bugs) >= 30
+    assert 0.4 < sum(bug["plain"] not in older for bug in bugs) / len(bugs) < 0.6
+
+
 def test_a_bug_that_does_what_one_before_it_does_is_found_in_whatever_words():
     bugs = [b for b in verify_bugs.read_bugs(["bugs3.jsonl"]) if b["kind"] == "Dense"][:3]
     again = bugs[0] | {"name": "again", "new": f"{bugs[0]['new']} + 0"}
