@@ -85,8 +85,8 @@ CHAINS = {
     ],
     "pictures": [
         program("side_by_side"), program("train_tinycnn"), program("shapes"), program("zoo"),
-        program("playground", name="extra/playground"),
     ],
+    "playground": [program("playground", name="extra/playground")],
     "check": [["check"]],
 }  # fmt: skip
 
@@ -247,8 +247,9 @@ def key(chain: list[list[str]]) -> str:
     """Of the code and of the commands: what was made with another one is made anew."""
     made = hashlib.sha256(json.dumps(chain).encode() + DOCS.joinpath("mine.py").read_bytes())
     for package in ("tinycnn_numpy", "tinycnn_torch", "parity", "examples"):
-        for file in sorted((HOUSE / package).rglob("*.py")):
-            made.update(file.read_bytes())
+        for file in sorted((HOUSE / package).rglob("*.*")):
+            if file.suffix in (".py", ".js", ".css"):
+                made.update(file.read_bytes())
     return made.hexdigest()
 
 
