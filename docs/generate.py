@@ -14,11 +14,17 @@ import importlib
 import importlib.util
 import io
 import json
+import logging
 import os
 import re
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: do not build twice at once
+    fcntl = None
 
 DOCS = Path(__file__).parent
 HOUSE = DOCS.parent
@@ -31,7 +37,7 @@ RUN = MADE / "train_mnist"
 
 # Pictures: the file, below docs/made, and what is to be seen on it. Their order is that of the book.
 PICTURES = {
-    "side_by_side/side_by_side.png": "Every stage of TinyCNN by hand beside PyTorch's: the same numbers.",
+    "side_by_side/side_by_side.png": "The line that makes each layer, by hand and with PyTorch.",
     "train_tinycnn/tinycnn_filters.png": "TinyCNN's four learned filters, NumPy above PyTorch.",
     "shapes/MNISTCNN.png": "The shapes on the way of an image through MNISTCNN, and where the weights are.",
     "train_mnist/training_curves.png": "Training loss falls and test accuracy rises over five epochs.",
@@ -93,6 +99,7 @@ CHAINS = {
 
 def run(chain: list[list[str]]) -> None:
     """The commands of a chain, in this process. Raises RuntimeError with what was printed if one fails."""
+    logging.disable(logging.INFO)
     for command, *arguments in chain:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
@@ -244,8 +251,8 @@ def autograder() -> None:
 
 
 def key(chain: list[list[str]]) -> str:
-    """Of the code and of the commands: what was made with another one is made anew."""
-    made = hashlib.sha256(json.dumps(chain).encode() + DOCS.joinpath("mine.py").read_bytes())
+    """Of code, commands and data set: what was made with others is made anew."""
+    made = hashlib.sha256(json.dumps([chain, DATA]).encode() + DOCS.joinpath("mine.py").read_bytes())
     for package in ("tinycnn_numpy", "tinycnn_torch", "parity", "examples"):
         for file in sorted((HOUSE / package).rglob("*.*")):
             if file.suffix in (".py", ".js", ".css"):
@@ -257,10 +264,13 @@ def make(*only: str) -> None:
     """Run the chains whose results are missing, all or those whose name begins so, a process to a core."""
     for name, value in {"OMP_NUM_THREADS": "1", "LESSON_DATASET": DATA[1]}.items():
         os.environ[name] = value
+    MADE.mkdir(exist_ok=True)
     keys = MADE / "keys.json"
-    known = json.loads(keys.read_text()) if keys.exists() else {}
     current = {name: key(chain) for name, chain in CHAINS.items() if not only or name.startswith(only)}
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with (MADE / "lock").open("w") as lock, ProcessPoolExecutor(os.cpu_count()) as pool:
+        if fcntl:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # whoever comes second waits, and finds it made
+        known = json.loads(keys.read_text()) if keys.exists() else {}
         missing = [name for name in current if known.get(name) != current[name]]
         running = {pool.submit(run, CHAINS[name]): name for name in missing}
         for done in as_completed(running):
