@@ -49,9 +49,9 @@ class Optimizer:
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum as PyTorch defines it.
 
-    g = grad + weight_decay * data
-    b = momentum * b + g                        the momentum buffer, 0 at first
-    data -= lr * b                              nesterov: data -= lr * (g + momentum * b)
+        g = grad + weight_decay * data
+        b = momentum * b + g                    the momentum buffer, 0 at first
+        data -= lr * b                          nesterov: data -= lr * (g + momentum * b)
 
     Raises ValueError for a setting out of its range, and for nesterov without momentum.
     """
@@ -80,11 +80,11 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Steps of about lr in every direction: the mean gradient over the root of its mean square.
 
-    g = grad + weight_decay * data
-    m = beta1 * m + (1 - beta1) * g             exp_avg, 0 at first
-    v = beta2 * v + (1 - beta2) * g*g           exp_avg_sq, 0 at first
-    m_hat = m / (1 - beta1**steps)              undoes the start at 0; v_hat likewise
-    data -= lr * m_hat / (sqrt(v_hat) + eps)
+        g = grad + weight_decay * data
+        m = beta1 * m + (1 - beta1) * g         exp_avg, 0 at first
+        v = beta2 * v + (1 - beta2) * g*g       exp_avg_sq, 0 at first
+        m_hat = m / (1 - beta1**steps)          undoes the start at 0; v_hat likewise
+        data -= lr * m_hat / (sqrt(v_hat) + eps)
 
     Raises ValueError for a setting out of its range.
     """
