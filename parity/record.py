@@ -387,7 +387,7 @@ def describe(error: BaseException) -> Failure:
     from_here = bool(last) and _of_this_house(last[0].filename)  # and not from somebody's file
     if isinstance(error, NotOfferedError) and from_here:
         return Failure(Outcome.NOT_OFFERED, str(error))
-    frames = [f for f in traceback.extract_tb(error.__traceback__, limit=-50) if not _of_ours(f.filename)]
+    frames = [f for f in traceback.extract_tb(error.__traceback__, limit=-50) if not is_of_ours(f.filename)]
     frames = [f for f in frames if not _is_installed(f.filename)] or frames  # a library that the code calls
     if isinstance(error, SyntaxError) and error.filename:
         where = f"at line {error.lineno}"
@@ -401,7 +401,7 @@ def _of_this_house(filename: str) -> bool:
     return any(filename.startswith(folder + os.sep) for folder in folders)
 
 
-def _of_ours(filename: str) -> bool:
+def is_of_ours(filename: str) -> bool:
     """Whether it is of this house, NumPy or the standard library, where nobody would look for the mistake."""
     standard = filename.startswith(os.path.dirname(os.__file__) + os.sep) and not _is_installed(filename)
     numpy = f"{os.sep}numpy{os.sep}" in filename or filename.startswith(("<__array", "<frozen"))

@@ -11,6 +11,7 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 
 from examples.common import data, mnist_files  # noqa: E402
+from parity.student import mend  # noqa: E402
 
 hypothesis.settings.register_profile("dev", max_examples=25, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True, database=None)
@@ -29,6 +30,13 @@ def no_download(monkeypatch):
     """No test of this process fetches MNIST, unless it says from where."""
     monkeypatch.setattr(mnist_files, "MIRRORS", [])
     monkeypatch.setattr(mnist_files, "PIP", [sys.executable, "-c", "raise SystemExit('no pip in tests')"])
+
+
+@pytest.fixture(autouse=True)
+def no_lines(request, monkeypatch):
+    """The search for the line that is wrong takes seconds: only for tests that are marked `lines`."""
+    if not request.node.get_closest_marker("lines"):
+        monkeypatch.setattr(mend, "SECONDS", 0.0)
 
 
 @pytest.fixture

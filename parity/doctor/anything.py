@@ -190,20 +190,23 @@ def counts(e: Evidence) -> dict[str, int]:
     """Over what a mean may have been taken."""
     dout: Any = e.inputs.get("dout", e.inputs.get("logits"))
     pixels = math.prod(dout.shape[2:])
-    KH, KW = geometry(e)[0] if e.kind in ("Conv2D", "MaxPool2D", "AvgPool2D") else (1, 1)
-    window = KH * KW
     channels = e.x.shape[1] if "x" in e.inputs and e.x.ndim > 1 else 1
-    return {
+    of_windows = {}
+    if e.kind in ("Conv2D", "MaxPool2D", "AvgPool2D"):
+        KH, KW = geometry(e)[0]
+        of_windows = {
+            "KH*KW, the window": KH * KW,
+            "C*KH*KW, the entries of a window": channels * KH * KW,
+            "KH, the rows of the window": KH,
+            "KW, the columns of the window": KW,
+        }
+    return of_windows | {
         "N, the images of the batch": len(dout),
         "OH*OW, the pixels": pixels,
         "N*OH*OW, images and pixels": len(dout) * pixels,
-        "KH*KW, the window": window,
-        "C*KH*KW, the entries of a window": channels * window,
         "the number of outputs": dout.shape[1],
         "the number of inputs": channels,
         "N times the number of outputs": len(dout) * dout.shape[1],
-        "KH, the rows of the window": KH,
-        "KW, the columns of the window": KW,
         "H*W, the pixels of the image": math.prod(e.x.shape[2:]) if "x" in e.inputs else 1,
         "N - 1, one less than the images": max(1, len(dout) - 1),
     }
@@ -219,7 +222,8 @@ def multiplier(e: Evidence, tensor: str) -> float | None:
     exact, given = e.exact[tensor], e.given[tensor]
     if exact.shape != given.shape or not exact.any() or not np.isfinite(given).all() or given.size == 1:
         return None
-    return float((exact * given).sum() / (exact * exact).sum())
+    number = float((exact * given).sum() / (exact * exact).sum())
+    return number if number and abs(number - 1) > 1e-4 else None  # 0 and 1 times it are no factor
 
 
 def orders(tensor: str) -> Iterator[Cause]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from parity.doctor.evidence import Evidence
 from parity.doctor.picture import picture
-from parity.doctor.search import causes_for
+from parity.doctor.search import Again, causes_for
 from parity.record import Fault
 from parity.report import NO_KNOWN_CAUSE, Diagnosis, Row
 
@@ -33,7 +33,8 @@ def diagnosis_of_remark(row: Row) -> Diagnosis | None:
             sentence = f"{tensor} {note}: it belongs to the caller, work on a copy."
         case Fault.WRONG_DTYPE if row.ratio <= 1:
             code = "widened"
-            sentence = f"{note}: a float64 array or np.sqrt of a Python number got in; float32 stays float32."
+            wide = "a float64 array or np.sqrt of a Python number got in; float32 stays float32"
+            sentence = f"{note}: {wide if 'float64' in note else 'keep the dtype of what came in'}."
         case Fault.STAGE_SKIPPED:
             code, sentence = "stage-skipped", f"{tensor} {note}."
         case Fault.CHANGED_BETWEEN:
@@ -73,13 +74,18 @@ def diagnosis_of_remark(row: Row) -> Diagnosis | None:
 
 
 def explain(
-    stage: str, tensor: str, evidence: Sequence[Evidence], smallest: Smallest | None = None
+    stage: str,
+    tensor: str,
+    evidence: Sequence[Evidence],
+    smallest: Smallest | None = None,
+    again: Again | None = None,
 ) -> list[Diagnosis]:
     """Name what explains a wrong tensor in the runs of one stage or class; else say what is wrong there.
 
     Where a cause does not explain every wrong run, its sentence ends with the cases that it does explain.
+    again: runs a case once more, with other numbers in other sizes, where a cause must fit as well.
     """
-    found, rest = causes_for(tensor, evidence)
+    found, rest = causes_for(tensor, evidence, again)
     wrong = [e for e in evidence if tensor in e.given and tensor in e.wrong]
     runs = [e for e in evidence if tensor in e.given and tensor in e.exact]
     diagnoses: dict[str, Diagnosis] = {}

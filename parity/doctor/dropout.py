@@ -116,7 +116,7 @@ def causes_of_a_share(tensor: str) -> Iterator[Cause]:
         yield Cause(
             "mask-shared",
             f"{sentence}: draw for every entry, rng.random(x.shape).",
-            lambda e, axes=axes: e.given[tensor] if shared_over(e, axes) else None,
+            lambda e, axes=axes: e.given[tensor] if e.mask.any() and shared_over(e, axes) else None,
         )
     yield Cause(
         "probability-reversed",

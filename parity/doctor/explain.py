@@ -5,6 +5,7 @@ Without a code all of them are listed.
 
 import difflib
 import inspect
+import linecache
 import sys
 import textwrap
 
@@ -71,7 +72,9 @@ def wrong_class(page: Page) -> type:
     """A subclass of that of plain.py with the wrong method."""
     name, lines = wrong_method(page)
     names = dict(vars(plain))
-    exec(compile("\n".join(line for _, line in lines), f"<{page.code}>", "exec"), names)
+    text, file = "\n".join(line for _, line in lines), f"<{page.code}>"
+    linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file  # tracebacks show its lines
+    exec(compile(text, file, "exec"), names)
     names[page.kind] = type(page.kind, (names[page.kind],), {name: names[name]})
     found: type = names[page.kind]
     return found

@@ -133,6 +133,15 @@ PAGES = [
         weights stay on self, where the optimiser looks for them.""",
     ),
     Page(
+        "one-line",
+        kind="Dense",
+        what="With one change, in the line that is named, every case is right.",
+        right="self.dweight = dout.T @ x",
+        wrong="self.dweight = dout.T @ np.sin(x)",
+        why="""Nothing is guessed: some thousand changes of the code that ran were made, one at a time. With
+        this one all cases agree with PyTorch. There may be others. Ask why it helps before you make it.""",
+    ),
+    Page(
         "no-known-cause",
         kind="ReLU",
         what="The numbers are wrong, and no known mistake explains them.",

@@ -8,7 +8,7 @@ run: a factor on top of another mistake, or two whose effects add up.
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,12 @@ from parity.doctor.evidence import Cause, Evidence
 from parity.doctor.known import causes_of
 
 CLOSE = {4: 1e-5, 8: 1e-10}  # by bytes a number: how near a prediction comes, relative to its largest entry
+TWICE = 2  # cases that are asked once more
 TRIES = 3  # cases that are searched for a cause of their own
 ENOUGH = 8  # numbers that two causes at once must predict: there are many pairs
+Again = Callable[
+    [Evidence], list[Evidence]
+]  # the same question with other numbers and sizes: what the code gave
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,8 @@ def predicted(cause: Cause, e: Evidence, tensor: str) -> Array:
 class Search:
     """The causes of one tensor on all runs in which it was given. Each prediction is computed once."""
 
-    def __init__(self, tensor: str, runs: Sequence[Evidence]):
-        self.tensor, self.runs = tensor, runs
+    def __init__(self, tensor: str, runs: Sequence[Evidence], again: Again | None = None):
+        self.tensor, self.runs, self.again = tensor, runs, again
         self.wrong = [i for i, e in enumerate(runs) if tensor in e.wrong]
         self.known = list(causes_of(runs[0].kind, tensor))
         self._predictions: dict[tuple[int, int], Array] = {}
@@ -114,7 +118,22 @@ class Search:
             return Explanation(cause, frozenset())
         if len(shown) < wanted or (cause.parts and numbers < ENOUGH) or self.is_ruled_out(cause):
             return Explanation(cause, frozenset())
-        return Explanation(cause, frozenset(at))
+        return Explanation(cause, frozenset(at if self.fits_again(cause, shown) else ()))
+
+    def fits_again(self, cause: Cause, shown: Sequence[int]) -> bool:
+        """Whether a cause also predicts what the code gives for other numbers in other sizes."""
+        cases: dict[str, int] = {}
+        for i in shown:
+            cases.setdefault(self.runs[i].case, i)
+        for i in [*cases.values()][:TWICE] if self.again else ():
+            for e in self.again(self.runs[i]) if self.again else ():
+                if self.tensor not in e.given or self.tensor not in e.exact:
+                    continue
+                if not near(
+                    predicted(cause, e, self.tensor), e.given[self.tensor], tolerance(e, self.tensor)
+                ):
+                    return False
+        return True
 
     def is_misshapen(self, i: int) -> bool:
         e = self.runs[i]
@@ -222,12 +241,14 @@ def side_by_side(one: Cause, other: Cause, tensor: str) -> Cause:
     )
 
 
-def causes_for(tensor: str, evidence: Sequence[Evidence]) -> tuple[list[Explanation], list[Evidence]]:
+def causes_for(
+    tensor: str, evidence: Sequence[Evidence], again: Again | None = None
+) -> tuple[list[Explanation], list[Evidence]]:
     """What explains a wrong tensor, and the wrong runs that nothing explains."""
     runs = [e for e in evidence if tensor in e.given and tensor in e.exact]
     if not any(tensor in e.wrong for e in runs):
         return [], []
-    search = Search(tensor, runs)
+    search = Search(tensor, runs, again)
     found = search.explanations()
     covered = set(itertools.chain(*(one.runs for one in found)))
     return found, [runs[i] for i in search.wrong if i not in covered]

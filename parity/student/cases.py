@@ -179,6 +179,7 @@ def _conv2d(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]
     yield case("a square kernel, as many filters as channels", 3, 3, (3, 3), (H, H))
     yield case("nothing square", C, F, (3, 2), (H, W), N=3)
     yield case("padding", C, F, (3, 3), (H, W), padding=(2, 1))
+    yield case("padding of the width alone", C, F, (2, 3), (H, W), padding=(0, 1))
     yield case(
         "stride that does not divide", C, F, (3, 2), (2 * some(3, 5), 3 * some(2, 4)), stride=(2, 3), N=3
     )
@@ -246,6 +247,7 @@ def _pool(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]:
     yield case("windows overlap at every pixel", (2, 3), (H, W), stride=(1, 1))
     yield case("stride larger than the window", (2, 2), (H, W), stride=(3, 4))
     yield case("padding", (3, 4), (H, W), stride=(2, 3), padding=(1, 2))
+    yield case("padding of the width alone", (2, 3), (H, W), padding=(0, 1))
     yield case(
         "padding around negative numbers", (3, 3), (H, W), stride=(2, 2), padding=(1, 1), draw=negative
     )

@@ -30,6 +30,7 @@ from parity.comparison import (
     is_widened,
     rows_of,
 )
+from parity.doctor import formulas
 from parity.doctor.diagnose import diagnosis_of_remark, explain
 from parity.doctor.evidence import Evidence
 from parity.doctor.failures import Attempt, diagnoses_of
@@ -39,13 +40,16 @@ from parity.foreign.names import kinds_named
 from parity.foreign.recognise import Recognised, behind
 from parity.foreign.subject import WHATEVER, Offer, Subject
 from parity.kinds import KINDS, NAMES, kind_of, names_of
-from parity.record import Run, set_arrays
+from parity.record import Outcome, Run, set_arrays
 from parity.report import NO_KNOWN_CAUSE, Diagnosis, Report, Row
+from parity.student.again import another
 from parity.student.built import rows_of_built
 from parity.student.cases import Case, cases_of
 from parity.student.checkup import Check, Checkup
+from parity.student.mend import ONE_LINE, Mends, mended, sentence_of, wrong_in
+from parity.student.repair import Mender, Right, has_alarms
 from parity.student.run_case import run_case
-from parity.student.smallest import Ask, smallest
+from parity.student.smallest import Ask, shrunk, smallest
 from parity.twins import kind_of_stage, stages_of, twin_class
 from parity.weights import load_numpy_state
 
@@ -55,16 +59,20 @@ def examine(
     answers: Iterable[tuple[Case, Mapping[str, Run]]],
     offer: Offer = WHATEVER,
     ask: Ask | None = None,
+    mender: Mends | None = None,
 ) -> list[Check]:
     """Judge the runs of all cases of one class, then diagnose all of them at once.
 
-    offer  what it takes; ask: runs a further case, to find a small one where no cause is known
+    offer   what it takes; ask: runs a further case, to find a small one where no cause is known
+    mender  runs cases with changes made to the code, to find the one that makes all of them right
     """
     checks: list[Check] = []
     asked: dict[str, Case] = {}
     attempts: list[Attempt] = []
     judged: list[tuple[Check, Sequence[Trial]]] = []
+    answered: list[tuple[Case, Mapping[str, Run]]] = []
     for case, runs in answers:
+        answered.append((case, runs))
         first = next(iter(runs.values()))
         failure = next((run.failure for run in runs.values() if run.failure), None)
         check = Check(owner, case.name, failure=failure, kind=case.kind)
@@ -92,6 +100,21 @@ def examine(
 
         return smallest(asked[e.case], tensor, e, ask, judge, offer) if ask else ""
 
+    asked_again: dict[tuple[str, str, str], list[Evidence]] = {}
+
+    def again(stage: str, e: Evidence) -> list[Evidence]:
+        """The case of a run once more, with other numbers in other sizes."""
+        key = stage, e.case, e.run
+        if key not in asked_again:
+            asked_again[key] = []
+            more = another(asked[e.case], offer) if ask else None
+            runs = ask(more) if ask and more else {}
+            if more and runs and not any(run.failure for run in runs.values()):
+                trials, isolated = trials_of(more, runs)
+                found = evidence_of(trials, rows_of_all(trials, isolated, offer))
+                asked_again[key] = [replace(x, case=e.case) for x in found.get(stage, ()) if x.run == e.run]
+        return asked_again[key]
+
     # The doctor is asked once a tensor, and once for what a remark says.
     known: dict[Any, list[Diagnosis]] = {}
     for check in wrong:
@@ -101,7 +124,11 @@ def examine(
             key = (row.stage, told.code) if told and is_widened(row) else (row.stage, row.tensor, told)
             if key not in known:
                 evidence = by_stage.get(row.stage, [])
-                known[key] = [told] if told else explain(row.stage, row.tensor, evidence, small)
+                known[key] = (
+                    [told]
+                    if told
+                    else explain(row.stage, row.tensor, evidence, small, partial(again, row.stage))
+                )
             here = (d for d in known[key] if not d.cases or check.case in d.cases)
             check.diagnoses += [d for d in here if d not in check.diagnoses]
     named = any(d.code != NO_KNOWN_CAUSE for check in checks for d in check.diagnoses)
@@ -109,7 +136,74 @@ def examine(
         for check in checks:
             if check.case in {a.case for a in raised}:
                 check.diagnoses.append(diagnosis)
+    if mender and any(not check.ok for check in checks):
+        name_lines(checks, answered, mender, offer, ask)
     return checks
+
+
+def name_lines(
+    checks: Sequence[Check],
+    answers: Sequence[tuple[Case, Mapping[str, Run]]],
+    mender: Mends,
+    offer: Offer,
+    ask: Ask | None,
+) -> None:
+    """Say first which line is wrong, where one change of the code makes all cases right."""
+
+    def judge(case: Case, runs: Mapping[str, Run]) -> list[Row]:
+        if case.built:
+            return rows_of_built(case, next(iter(runs.values())))
+        return rows_of_all(*trials_of(case, runs), offer)
+
+    def right(case: Case, runs: Mapping[str, Run]) -> Right:
+        trials, _ = trials_of(case, runs)
+        return {
+            trial.name or "first": {
+                key: (exact.value, exact.bound)
+                for key, exact in trial.exact.tensors.items()
+                if offer.dx or key[1] != "dx"
+            }
+            for trial in trials
+        }
+
+    ended = {check.failure.outcome for check in checks if check.failure}
+    if ended & {Outcome.NOT_WRITTEN, Outcome.NO_ANSWER} or KINDS[checks[0].kind].role == "model":
+        return
+    asked = [(case, runs) for (case, runs), check in zip(answers, checks, strict=True) if not check.skipped]
+    rows = {case.name: judge(case, runs) for case, runs in asked}
+
+    def shrink(case: Case, runs: Mapping[str, Run]) -> tuple[Case, Mapping[str, Run]] | None:
+        """The smallest case in which the same tensors are wrong."""
+        was = wrong_in(rows[case.name])
+        first = {key for run, key in was if not run}
+
+        def fails(one: Case, given: Mapping[str, Run]) -> Row | None:
+            if any(run.failure for run in given.values()):
+                return None
+            now = judge(one, given)
+            keys = {key for _, key in wrong_in(now)}
+            return next((row for row in now if not row.ok), None) if first <= keys else None
+
+        found = shrunk(case, ask, fails, all_runs=not first, offer=offer) if ask and first else None
+        return (replace(found[0], name="the smallest"), found[2]) if found else None
+
+    wrong = {(row.stage, row.tensor) for found in rows.values() for row in found if not row.ok}
+    for changes, keys in mended(asked, rows, mender, judge, right, shrink):
+        everything = keys == wrong
+        sentence = sentence_of(changes, sorted(tensor for _, tensor in keys), everything)
+        for check in checks:
+            here = {(row.stage, row.tensor) for row in rows.get(check.case, ()) if not row.ok} & keys
+            known = [
+                d for d in check.diagnoses if (d.stage, d.tensor) not in here or d.code != NO_KNOWN_CAUSE
+            ]
+            known = [d for d in known if not everything or is_sure(d)]
+            check.diagnoses = known + [Diagnosis(*key, ONE_LINE, sentence) for key in sorted(here)]
+
+
+def is_sure(diagnosis: Diagnosis) -> bool:
+    """Whether a cause is worth saying beside the line: it explains every case, and not in our own letters."""
+    slips = {page.code for page in formulas.PAGES}
+    return not diagnosis.cases and diagnosis.code not in slips and not diagnosis.tensor.startswith("kept")
 
 
 def rows_of_all(trials: Sequence[Trial], isolated: Trial | None, offer: Offer) -> list[Row]:
@@ -222,7 +316,7 @@ def check(code: Any, reference: Any = None, *, x: Array | None = None, seed: int
         name = twins.get(reference, reference.__name__)
     if name is not None and name not in KINDS:
         raise ValueError(f"check: reference is {reference!r}, expected one of {list(KINDS)}")
-    return check_class(cls, name or kind_of(cls).name, seed, exact=reference is not None)
+    return check_class(cls, name or kind_of(cls).name, seed, exact=reference is not None, lines=True)
 
 
 def _is_of_ours(reference: Any) -> bool:
@@ -239,13 +333,17 @@ def has_rule(module: nn.Module) -> bool:
         return False
 
 
-def check_class(cls: type, kind: str, seed: int = 0, exact: bool = False) -> Checkup:
-    """Put the questions of `kind` to a class, in this process. exact: it has the library's interface."""
+def check_class(cls: type, kind: str, seed: int = 0, exact: bool = False, lines: bool = False) -> Checkup:
+    """Put the questions of `kind` to a class, in this process.
+
+    exact  it has the library's interface; lines: look for the line that is wrong, which takes seconds
+    """
     one = Recognised(Subject(cls.__name__, kind, cls), cls, WHATEVER)
     with suppress(UnknownArgumentError, NoMannerError):  # then its cases say what it lacks
         one = behind(one.subject, exact)
     answers = ((case, run_case(one.cls, case)) for case in questions(kind, seed, one.offer))
-    checks = examine(cls.__name__, answers, one.offer, partial(run_case, one.cls))
+    mender = Mender(one.cls) if lines and has_alarms() else None  # a changed loop may have no end
+    checks = examine(cls.__name__, answers, one.offer, partial(run_case, one.cls), mender)
     remarks = [f"{cls.__name__}: taken for {kind}: {one.taken}"] if one.taken else []
     return Checkup(f"{cls.__name__} against PyTorch", seed, checks, remarks)
 

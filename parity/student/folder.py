@@ -113,7 +113,7 @@ def _in_a_process(context: Any, folder: Path, hints: Hints, how: Mapping[str, An
 
 
 def _examine(sender: Connection, name: str, path: Path, hints: Hints, how: Mapping[str, Any]) -> None:
-    sender.send(row_of(name, examine_file(path, **how).with_hints(hints)))
+    sender.send(row_of(name, examine_file(path, **how, lines=False).with_hints(hints)))
     sender.close()
 
 

@@ -36,10 +36,12 @@ from parity.foreign.subject import WHATEVER, Offer
 from parity.kinds import KINDS
 from parity.record import Failure, Fault, Outcome, Remark, Run
 from parity.student.cases import Case
+from parity.student.repair import Change, Wish
 from parity.student.worker import FULL, LOST, receive, send
 
 COMMAND = [sys.executable, "-P", "-B", "-u", "-X", "faulthandler", "-m", "parity.student.worker"]
 SHOWN = 2000  # characters of the output that are kept
+MENDING = 20.0  # seconds of the processor in which changes of one file are tried
 LONG, MANY = 500, 40  # characters of a name or remark; how many of them
 NOT_TRIED = "not tried, because two cases before gave no answer in time"
 FOREIGN = "the process sent what is no answer: does the code write to files that it did not open?"
@@ -111,6 +113,7 @@ class Contained:
         self.remarks: list[str] = []
         self.imports: list[str] = []
         self._end = math.inf  # of the time for the whole file
+        self.mending = MENDING  # seconds that are left to look for changes of its code
         self._process: subprocess.Popen[bytes] | None = None
         self._text, self._more = "", 0  # of what it prints
 
@@ -144,7 +147,7 @@ class Contained:
         try:
             if not self._process:
                 self._start()
-            return self._exchange(self.seconds, _taken, (self._written.get(name, name), None)) or plain
+            return self._exchange(self.seconds, _taken, (self._written.get(name, name),)) or plain
         except (LoadError, ProcessError):  # its cases will say what it does
             return plain
 
@@ -191,6 +194,21 @@ class Contained:
     def ask_one(self, name: str, case: Case) -> dict[str, Run]:
         ((_, runs),) = self.ask(name, [case])
         return runs
+
+    def mender(self, name: str) -> "RemoteMender":
+        """Runs the class of this name with changes made to it."""
+        return RemoteMender(self, name)
+
+    def mend(self, name: str, read: Callable[[bytes], Any], *question: Any, seconds: float) -> Any:
+        """What the process makes of a question about changes; None if it gives no answer."""
+        if not self._process or time.monotonic() > self._end:  # a fresh one knows of no changes
+            return None
+        try:
+            return self._exchange(
+                max(seconds, self.seconds), read, (self._written.get(name, name), *question)
+            )
+        except (LoadError, ProcessError):
+            return None
 
     @property
     def printed(self) -> str:
@@ -290,6 +308,33 @@ class Contained:
             text = f"out of memory: more than {self.memory_mb} MB ({what})"
             return Failure(Outcome.NO_ANSWER, text)
         return failure
+
+
+class RemoteMender:
+    """As repair.Mender, in the process of the student's file."""
+
+    def __init__(self, child: Contained, name: str):
+        self.child, self.name, self._seconds = child, name, 0.0
+
+    def first(self, wish: Wish) -> Change | None:
+        self._seconds = min(wish.seconds, self.child.mending)
+        return self._change(dataclasses.replace(wish, seconds=self._seconds))
+
+    def next(self, most: float = math.inf) -> Change | None:
+        return self._change(most)
+
+    def _change(self, wish: Wish | float) -> Change | None:
+        if self._seconds <= 0:
+            return None
+        answer = self.child.mend(self.name, _change, wish, seconds=10 * self._seconds)
+        change, left = answer or (None, 0.0)
+        self.child.mending -= self._seconds - left
+        self._seconds = left
+        return cast(Change | None, change)
+
+    def run(self, number: int, case: Case) -> dict[str, Run]:
+        runs = self.child.mend(self.name, partial(_runs, case), number, case, seconds=0)
+        return runs or _failed("no answer with a change")
 
 
 def _watch(
@@ -413,6 +458,16 @@ def _taken(message: bytes) -> Taken | None:
     elsewhere = tuple(_plain(str(remark)) for remark in answer["elsewhere"][:MANY])
     kind = KINDS[answer["kind"]].name
     return Taken(kind, _plain(str(answer["taken"])), Offer(**lists), elsewhere=elsewhere)
+
+
+def _change(message: bytes) -> tuple[Change | None, float]:
+    answer = _unpacked(message)[0]
+    told, left = answer.get("change"), float(answer.get("left", 0.0))
+    if not told:
+        return None, 0.0
+    before, after = ([_plain(str(line)) for line in told[name][:MANY]] for name in ("before", "after"))
+    file, place = _plain(str(told["file"])), _plain(str(told["place"]))
+    return Change(int(told["number"]), file, int(told["line"]), before, after, place), left
 
 
 def _runs(case: Case, message: bytes) -> dict[str, Run]:

@@ -73,8 +73,8 @@ class Sizes:
 
 
 def sizes_of(case: Case) -> Sizes | None:
-    """None for a case that has no such sizes: an optimiser, a model, a dropout."""
-    if case.kind in ("Dropout", "SGD", "Adam") or case.isolated or case.built:
+    """None for a case that has no such sizes: an optimiser, a model."""
+    if case.kind in ("SGD", "Adam") or case.isolated or case.built:
         return None
     data = case.first
     N, *axes = data["logits" if "logits" in data else "x"].shape
@@ -94,19 +94,27 @@ def _pair(value: Any) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else tuple(value)
 
 
-def case_of(case: Case, sizes: Sizes, whole: bool, all_runs: bool) -> Case:
-    """The case in other sizes. whole: with other numbers, or else the first ones of its own."""
+Numbers = Callable[..., Array]  # (own, *shape) -> other numbers of that shape, instead of the case's own
+
+
+def few_numbers(whole: bool, all_runs: bool) -> Numbers:
+    """whole: distinct ones, none of them 0; or else the first ones of the case."""
     rng = np.random.default_rng(0)
 
     def numbers(own: Array, *shape: int) -> Array:
         count = int(np.prod(shape))
-        if whole:  # distinct, none of them 0
+        if whole:
             values = rng.permutation(np.arange(1, count + 1)) * rng.choice([-1, 1], count)
         else:
             values = np.resize(np.roll(own.ravel(), rng.integers(2) * all_runs), count)
         found: Array = values.reshape(shape).astype(own.dtype)
         return found
 
+    return numbers
+
+
+def case_of(case: Case, sizes: Sizes, numbers: Numbers, all_runs: bool) -> Case:
+    """The case in other sizes, with other numbers."""
     kind, data, positional, settings = case.kind, case.first, case.positional, dict(case.settings)
     x_shape: tuple[int, ...] = (sizes.N, *sizes.axes)
     out_shape, weights = x_shape, {}
@@ -142,25 +150,25 @@ def case_of(case: Case, sizes: Sizes, whole: bool, all_runs: bool) -> Case:
     return replace(case, runs=runs, positional=positional, settings=settings, weights=weights)
 
 
-def smallest(case: Case, tensor: str, e: Evidence, ask: Ask, judge: Judge, offer: Offer = WHATEVER) -> str:
-    """In words, the smallest case in which `tensor` is wrong; "" if none can be made.
+Fails = Callable[[Case, Mapping[str, Run]], Row | None]  # the row that is wrong, if there is one
 
-    case   one that fails, in the run `e`; ask: what the code gives for another; judge: its rows
-    """
+
+def shrunk(
+    case: Case, ask: Ask, fails: Fails, all_runs: bool, offer: Offer = WHATEVER
+) -> tuple[Case, Row, Mapping[str, Run]] | None:
+    """The smallest case like `case` that still fails, and what came of it; None if none can be made."""
     sizes, tries = sizes_of(case), 0
-    if sizes is None:
-        return ""
+    if sizes is None or case.kind == "Dropout":  # which drops other numbers every time
+        return None
 
-    def fails(candidate: Sizes, whole: bool) -> tuple[Case, Row, Mapping[str, Run]] | None:
-        one = case_of(case, candidate, whole, all_runs=bool(e.run))
+    def tried(candidate: Sizes, whole: bool) -> tuple[Case, Row, Mapping[str, Run]] | None:
+        one = case_of(case, candidate, few_numbers(whole, all_runs), all_runs)
         runs = ask(one)
-        if any(run.failure for run in runs.values()):
-            return None
-        row = next((row for row in judge(one, runs) if row.tensor == tensor and not row.ok), None)
+        row = fails(one, runs)
         return (one, row, runs) if row else None
 
     for whole in (True, False):
-        found = fails(sizes, whole)
+        found = tried(sizes, whole)
         if not found:
             continue
         shrinking = True
@@ -168,13 +176,28 @@ def smallest(case: Case, tensor: str, e: Evidence, ask: Ask, judge: Judge, offer
             shrinking = False
             for candidate in sizes.smaller():
                 tries += 1
-                if candidate.is_possible(case.kind, offer) and (better := fails(candidate, whole)):
+                if candidate.is_possible(case.kind, offer) and (better := tried(candidate, whole)):
                     sizes, found, shrinking = candidate, better, True
                     break
                 if tries >= TRIES:
                     break
-        return told(*found)
-    return ""
+        return found
+    return None
+
+
+def smallest(case: Case, tensor: str, e: Evidence, ask: Ask, judge: Judge, offer: Offer = WHATEVER) -> str:
+    """In words, the smallest case in which `tensor` is wrong; "" if none can be made.
+
+    case   one that fails, in the run `e`; ask: what the code gives for another; judge: its rows
+    """
+
+    def fails(one: Case, runs: Mapping[str, Run]) -> Row | None:
+        if any(run.failure for run in runs.values()):
+            return None
+        return next((row for row in judge(one, runs) if row.tensor == tensor and not row.ok), None)
+
+    found = shrunk(case, ask, fails, bool(e.run), offer)
+    return told(*found) if found else ""
 
 
 def told(case: Case, row: Row, runs: Mapping[str, Run]) -> str:

@@ -29,12 +29,14 @@ def examine_file(
     said: Mapping[str, str] | None = None,
     own: bool = False,
     total: float = 600.0,
+    lines: bool = True,
 ) -> Checkup:
     """Examine all that a file, a notebook or a folder defines and the library has too, or those in `only`.
 
     required  kinds that score 0 of their points if the file does not define them; points: by kind
     said      what classes or functions are: {"Affine": "Dense"}
     own       no points for what another file computes, or a library that knows the answers
+    lines     look for the line that is wrong, which takes seconds; a folder of submissions can do without
     """
     started = time.monotonic()
     Thread(target=import_module, args=(EXAMINER,)).start()  # while the file is loaded
@@ -83,7 +85,8 @@ def examine_file(
                 else:
                     answers = child.ask(name, questions(taken.kind, seed, taken.offer))
                     one = partial(child.ask_one, name)
-                    scored.append((taken.kind, examine(name, answers, taken.offer, one)))
+                    mender = child.mender(name) if lines else None
+                    scored.append((taken.kind, examine(name, answers, taken.offer, one, mender)))
                 checkup.checks += scored[-1][1]
             if checkup.checks and (deceit := child.tampered()):
                 reason = Failure(Outcome.NO_ANSWER, f"not judged: the file alters what examines it: {deceit}")

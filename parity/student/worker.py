@@ -31,6 +31,7 @@ from parity.record import Failure, Outcome, Run, describe
 from parity.student.cases import Case
 from parity.student.honesty import Canary, altered, functions, imported, loaded, origins
 from parity.student.load import load, source_of
+from parity.student.repair import Mender, Wish
 from parity.student.run_case import run_case
 
 Array = np.ndarray[Any, Any]
@@ -115,6 +116,7 @@ class Examined:
         found, self.left = subjects_in(self.module, said)
         self.alternatives = {subjects[0].name: subjects for subjects in found}
         self.known: dict[str, Recognised] = {}
+        self.menders: dict[str, Mender] = {}
 
     def listed(self) -> bytes:
         with contextlib.suppress(OSError, ValueError, SyntaxError):
@@ -156,6 +158,15 @@ class Examined:
 
     def run(self, name: str, case: Case) -> bytes:
         return pack_runs(run_case(self.recognised(name).cls, case))
+
+    def mended(self, name: str, wish: Wish | float) -> bytes:
+        """A change that fulfils the wish; or another one, in at most that time."""
+        mender = self.menders.setdefault(name, Mender(self.recognised(name).cls))
+        change = mender.first(wish) if isinstance(wish, Wish) else mender.next(wish)
+        return packed({"failure": None, "change": asdict(change) if change else None, "left": mender.left})
+
+    def run_changed(self, name: str, number: int, case: Case) -> bytes:
+        return pack_runs(self.menders[name].run(number, case))
 
     def canary(self, key: Array, case: Case) -> bytes:
         """What the check makes of a class that no file knows; or which of its functions are others now."""
@@ -206,10 +217,19 @@ def main(path: Path, memory_mb: int) -> None:
         return examined[0].listed()
 
     def run() -> bytes:
-        name, case = pickle.loads(question)
-        if isinstance(name, np.ndarray):
-            return examined[0].canary(name, case)
-        return examined[0].taken(name) if case is None else examined[0].run(name, case)
+        name, *what = pickle.loads(question)
+        match what:
+            case [Case() as case] if isinstance(name, np.ndarray):
+                return examined[0].canary(name, case)
+            case []:
+                return examined[0].taken(name)
+            case [Case() as case]:
+                return examined[0].run(name, case)
+            case [Wish() | float() as wish]:
+                return examined[0].mended(name, wish)
+            case [int() as number, Case() as case]:
+                return examined[0].run_changed(name, number, case)
+        raise ValueError(what)
 
     try:
         send(answers, packed({"failure": None}))  # from now on it is the file's time

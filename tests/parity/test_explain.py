@@ -25,6 +25,7 @@ FROM_REMARKS = {
     "initial-values",
     "not-an-array",
     "no-known-cause",
+    "one-line",
 }
 FROM_EXCEPTIONS = {page.code for page in failures.PAGES}  # fmt: skip
 
@@ -38,7 +39,15 @@ def codes_of(cls, kind):
     return {d.code for check in parity.check(cls, kind).checks for d in check.diagnoses}
 
 
-@pytest.mark.parametrize("page", every(4, PAGES.values()), ids=lambda page: page.code)
+@pytest.mark.lines
+def test_the_page_about_the_line():
+    assert codes_of(explain.wrong_class(PAGES["one-line"]), "Dense") == {"one-line"}
+
+
+OF_CAUSES = [page for page in PAGES.values() if page.code != "one-line"]
+
+
+@pytest.mark.parametrize("page", every(4, OF_CAUSES), ids=lambda page: page.code)
 def test_the_wrong_line_earns_the_code(page):
     cls = explain.wrong_class(page)
     assert codes_of(cls, page.kind) == {page.code} | ALSO.get(page.code, set())

@@ -16,8 +16,8 @@ import tinycnn_numpy as tn
 from parity import record
 from parity.record import (
     Run,
-    _of_ours,
     describe,
+    is_of_ours,
     run_each,
     run_loss,
     run_stages,
@@ -329,7 +329,7 @@ class TestDescribe:
     )
     def test_whose_file_it_is(self, place, ours):
         place = place.format(library=os.path.dirname(os.__file__)).replace("/", os.sep)
-        assert _of_ours(place) == ours
+        assert is_of_ours(place) == ours
 
     def test_what_is_not_written_yet_is_no_exception(self):
         assert str(describe(NotImplementedError("TODO"))) == "not written yet"

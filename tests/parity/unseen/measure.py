@@ -10,6 +10,7 @@ the truth a person has to judge: names.jsonl holds what was read and judged, {"b
 
 import argparse
 import json
+import linecache
 import sys
 import types
 from collections import Counter
@@ -24,6 +25,7 @@ def module_of(text, name):
     module = types.ModuleType(name)
     module.__file__ = f"{name}.py"
     sys.modules[name] = module
+    linecache.cache[module.__file__] = (len(text), None, text.splitlines(keepends=True), module.__file__)
     exec(compile(text, module.__file__, "exec"), vars(module))
     return module
 
@@ -37,7 +39,7 @@ def examined(bug):
     torch.set_num_threads(1)
     text = (verify_bugs.HERE / "plain" / bug["plain"]).read_text().replace(bug["old"], bug["new"])
     module = module_of(text, "student_" + bug["name"].replace("-", "_").replace("+", "_"))
-    checks = check_class(getattr(module, bug["kind"]), bug["kind"]).checks
+    checks = check_class(getattr(module, bug["kind"]), bug["kind"], lines=True).checks
     wrong = sorted({row.tensor for check in checks for row in check.rows if not row.ok})
     said = {(d.tensor, d.code): d.sentence for check in checks for d in check.diagnoses}
     return wrong, said, sorted({check.error for check in checks if check.error})
@@ -55,7 +57,7 @@ def outcome(wrong, said, errors):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("file", choices=["bugs.jsonl", "bugs2.jsonl", "bugs3.jsonl", "bugs4.jsonl"])
+    parser.add_argument("file", choices=verify_bugs.FILES)
     parser.add_argument("--read", action="store_true", help="print every bug and what was said of it")
     args = parser.parse_args(argv)
     bugs = verify_bugs.read_bugs([args.file])

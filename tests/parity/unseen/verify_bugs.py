@@ -348,7 +348,7 @@ def bug_class(bug):
     return classes(text.replace(bug["old"], bug["new"]), bug["name"])[bug["kind"]]
 
 
-FILES = ("bugs.jsonl", "bugs2.jsonl", "bugs3.jsonl", "bugs4.jsonl")
+FILES = ("bugs.jsonl", "bugs2.jsonl", "bugs3.jsonl", "bugs4.jsonl", "bugs5.jsonl")
 
 
 def read_bugs(files=FILES):
@@ -382,17 +382,18 @@ def repeats(bugs, effects, first):
                 yield f"{bugs[i]['plain']} {bugs[i]['name']} repeats {bugs[j]['plain']} {bugs[j]['name']}"
 
 
-def main(files=FILES):
+def main(files=FILES, step=1):
+    """Whether there is a problem. With a step only every such bug is run, and none compared with others."""
     problems = []
     folders = ("plain", "right", "right2", "right4")
     for path in [path for folder in folders for path in sorted((HERE / folder).glob("*.py"))]:
         for kind, cls in classes(path.read_text(), path.stem).items():
             if wrong := wrong_tensors(kind, cls):
                 problems.append(f"{path.name} {kind} should be right: {sorted(wrong)}")
-    bugs = read_bugs(files)
+    bugs = read_bugs(files)[::step]
     effects = [effect(bug) for bug in bugs]
     problems += filter(None, map(problem, bugs, effects))
-    if not any(isinstance(wrong, str) for wrong in effects):
+    if step == 1 and not any(isinstance(wrong, str) for wrong in effects):
         problems += repeats(bugs, effects, len(read_bugs([file for file in files if file in FILES[:2]])))
     names = [(b["kind"], b["plain"], b["name"]) for b in bugs]
     problems += [f"{name} twice" for name in set(names) if names.count(name) > 1]

@@ -1,0 +1,121 @@
+"""Name the line that is wrong: the one change of it with which every case of the class is right.
+
+Of nothing less is it said. A change is found where it makes a few small cases right (repair.py, in the
+student's process), and then every case is judged with it, as it was judged without.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from parity.comparison import ENDED
+from parity.record import Key, Run
+from parity.report import Row
+from parity.student.cases import Case
+from parity.student.repair import Change, Right, Wish
+
+SECONDS = 6.0  # of the processor, to look for changes in one class
+TRIES = 12  # changes on which all cases are judged
+MORE = 1.0  # seconds to look for others, when one is found
+FEW = 3  # cases that a change is tried on; changes that are told
+ONE_LINE = "one-line"  # the code of what is said
+
+
+class Mends(Protocol):
+    """repair.Mender, or one in another process."""
+
+    def first(self, wish: Wish) -> Change | None: ...
+    def next(self, most: float = ...) -> Change | None: ...
+    def run(self, number: int, case: Case) -> dict[str, Run]: ...
+
+
+Judged = Callable[[Case, Mapping[str, Run]], list[Row]]
+Shrink = Callable[[Case, Mapping[str, Run]], tuple[Case, Mapping[str, Run]] | None]
+RightFor = Callable[[Case, Mapping[str, Run]], Right]
+
+
+def wrong_in(rows: Sequence[Row]) -> set[tuple[str, Key]]:
+    """By run, the tensors that are wrong."""
+    return {(row.run, (row.stage, row.tensor)) for row in rows if not row.ok}
+
+
+def mended(
+    answers: Sequence[tuple[Case, Mapping[str, Run]]],
+    rows: Mapping[str, Sequence[Row]],
+    mender: Mends,
+    judge: Judged,
+    right: RightFor,
+    shrink: Shrink | None = None,
+) -> Iterator[tuple[list[Change], set[Key]]]:
+    """Changes, any of which makes these tensors right in every case: all that are wrong, if one does.
+
+    answers  all cases that were run and what came of them; rows: the verdicts, by case
+    shrink   makes of a case that fails a small one, on which most changes are tried
+    """
+    wrong = {case.name: wrong_in(rows.get(case.name, ())) for case, _ in answers}
+    failing = sorted((one for one in answers if wrong[one[0].name]), key=lambda one: size_of(one[0]))
+    left = {key for found in wrong.values() for _, key in found}
+    if not left or not SECONDS:
+        return
+    chosen: list[tuple[Case, Mapping[str, Run]]] = []
+    for case, runs in failing:  # the smallest ones, such that each wrong tensor is wrong in one
+        seen = {key for one, _ in chosen for _, key in wrong[one.name]}
+        if {key for _, key in wrong[case.name]} - seen and not case.built:
+            chosen.append((case, runs))
+    chosen += [
+        one for one in failing[:: max(1, len(failing) // FEW)] if one not in chosen and not one[0].built
+    ]
+    if not chosen:
+        return
+    smallest = shrink(*chosen[0]) if shrink else None
+    if smallest:
+        wrong[smallest[0].name] = wrong_in(judge(*smallest))
+        chosen.insert(0, smallest)
+    cases = [shortened(case, wrong[case.name]) for case, _ in chosen]
+    drawn = cases[0].kind == "Dropout"
+    wish = Wish(
+        cases,
+        None if drawn else [right(case, runs) for case, (_, runs) in zip(cases, chosen, strict=True)],
+        SECONDS,
+    )
+    order = [case for case, _ in failing] + [case for case, _ in answers if not wrong[case.name]]
+    found: list[tuple[list[Change], set[Key]]] = []
+    whole: list[Change] = []  # each makes all of it right; they stand in other lines
+    change, tries = mender.first(wish), 0
+    while change and len(whole) < FEW and tries < (TRIES if wish.right else 20 * TRIES):
+        tries += 1
+        still: set[Key] = set()
+        for case in order:
+            now = wrong_in(judge(case, mender.run(change.number, case)))
+            still |= {key for _, key in now}
+            if now - wrong[case.name] or left <= still:
+                break
+        else:
+            ended = any(tensor == ENDED for _, tensor in left)  # what comes behind an exception hides
+            if not still and change.line not in {other.line for other in whole}:
+                whole.append(change)
+            elif still and not ended and not any(left - still <= tensors for _, tensors in found):
+                found.append(([change], left - still))
+        change = mender.next(*([MORE] if whole else []))
+    yield from [(whole, left)] if whole else found
+
+
+def shortened(case: Case, wrong: set[tuple[str, Key]]) -> Case:
+    """Without the runs behind the first wrong one."""
+    names = list(case.runs)
+    first = min((names.index(run or "first") for run, _ in wrong if (run or "first") in names), default=0)
+    return replace(case, runs={name: case.runs[name] for name in names[: first + 1]})
+
+
+def size_of(case: Case) -> int:
+    arrays: list[Any] = [*case.first.values(), *case.weights.values()]
+    return sum(np.size(array) for array in arrays) + 1000 * case.built
+
+
+def sentence_of(changes: Sequence[Change], tensors: Sequence[str], everything: bool) -> str:
+    are = "are" if len(tensors) > 1 else "is"
+    what = "every case is" if everything else f"{' and '.join(tensors)} {are}"
+    others = "".join(f"; or with another, {change}" for change in changes[1:])
+    return f"{changes[0]}. With that change alone {what} right{others}."

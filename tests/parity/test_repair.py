@@ -1,0 +1,199 @@
+"""The line that is wrong: found by one change of the code, said only if every case is right with it."""
+
+import textwrap
+
+import numpy as np
+import pytest
+
+import parity
+from parity.student import examine, mend
+from parity.student.again import another
+from parity.student.cases import cases_of
+from parity.student.repair import Mender, Wish, difference_of
+from parity.student.run_case import run_case
+from parity.student.submission import examine_file
+
+pytestmark = pytest.mark.lines
+
+DENSE = """
+import numpy as np
+
+
+class Dense:
+    def __init__(self, in_features, out_features, bias=True, *, rng=None, dtype=np.float32):
+        rng = rng or np.random.default_rng()
+        limit = 1 / np.sqrt(in_features)
+        self.weight = rng.uniform(-limit, limit, (out_features, in_features)).astype(dtype)
+        self.bias = rng.uniform(-limit, limit, out_features).astype(dtype) if bias else None
+
+    def forward(self, x):
+        self.x = x
+        out = x @ self.weight.T
+        if self.bias is not None:
+            out = out + self.bias
+        return out
+
+    def backward(self, dout):
+        self.dweight = dout.T @ self.x
+        if self.bias is not None:
+            self.dbias = np.zeros_like(self.bias)
+            for n in range(len(dout)):
+                self.dbias += dout[n]
+        return dout @ self.weight
+"""
+
+
+def written(tmp_path, text, name="student.py"):
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(textwrap.dedent(text))
+    return file
+
+
+def said_of(file):
+    """By code, the tensors and sentences of what was said."""
+    mistakes = [mistake for one in examine_file(file).classes for mistake in one.mistakes]
+    return {mistake.code: (mistake.tensors, mistake.sentence) for mistake in mistakes}, mistakes
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("dout.T @ self.x", "dout.T @ self.x * 3 / 2"),
+        ("range(len(dout))", "range(1, len(dout))"),
+        ("dout @ self.weight\n", "dout @ self.weight + self.x\n"),
+        ("self.dbias += dout[n]", "self.dbias = dout[n]"),
+        ("out = out + self.bias", "out = out - self.bias"),
+        ("self.x = x\n", "self.x = x - x.mean()\n"),
+        ("x @ self.weight.T", "np.tanh(x @ self.weight.T)"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path, right, wrong):
+    before, _, after = DENSE.partition(right)
+    said, _ = said_of(written(tmp_path, before + wrong + after))
+    _, sentence = said[mend.ONE_LINE]
+    assert sentence.startswith(f"line {before.count(chr(10)) + 1}: ")
+    assert " With that change alone every case is right" in sentence
+
+
+@pytest.mark.slow
+def test_of_two_mistakes_each_line_is_named(tmp_path):
+    text = DENSE.replace("dout.T @ self.x", "dout.T @ self.x / 3").replace("range(len", "range(1, len")
+    _, mistakes = said_of(written(tmp_path, text))
+    lines = [(m.tensors, m.sentence) for m in mistakes if m.code == mend.ONE_LINE]
+    assert [tensors for tensors, _ in lines] in ([["dweight"], ["dbias"]], [["dbias"], ["dweight"]])
+    assert all("is right" in sentence and "every case" not in sentence for _, sentence in lines)
+
+
+@pytest.mark.slow
+def test_what_no_single_change_mends_has_no_line(tmp_path):
+    text = DENSE.replace("return dout @ self.weight\n", "return np.cos(self.x + len(self.weight))\n")
+    said, _ = said_of(written(tmp_path, text))
+    assert mend.ONE_LINE not in said and "no-known-cause" in said
+
+
+def test_a_file_of_a_folder_is_named_with_its_line(tmp_path):
+    head = "import numpy as np\n\n\ndef product(a, b):\n    return a @ b - 1\n"
+    written(tmp_path, head, "mine/products.py")
+    text = DENSE.replace("import numpy as np\n", "import numpy as np\nfrom products import product\n", 1)
+    written(tmp_path, text.replace("dout @ self.weight", "product(dout, self.weight)"), "mine/layers.py")
+    said, _ = said_of(tmp_path / "mine")
+    assert said[mend.ONE_LINE][1].startswith(
+        "products.py, line 5: `return a @ b - 1` should be `return a @ b`."
+    )
+
+
+def test_a_changed_loop_without_end_is_left(tmp_path):
+    """To put n for n + 1 would never end."""
+    loop = """n = 0
+            while n < len(dout):
+                self.dbias += dout[n]
+                n = n + 1"""
+    text = DENSE.replace("for n in range(len(dout)):\n                self.dbias += dout[n]", loop)
+    assert said_of(written(tmp_path, text))[0] == {}
+    said, _ = said_of(written(tmp_path, text.replace("n = 0", "n = 1")))
+    assert said[mend.ONE_LINE][1].startswith("line 23: `n = 1` should be `n = 0`.")
+
+
+class Doubled:
+    def forward(self, x):
+        self.mask = x > 0
+        return np.where(self.mask, x, 0)
+
+    def backward(self, dout):
+        return 2 * dout * self.mask
+
+
+def test_the_code_is_what_it_was_before():
+    before = Doubled.backward.__code__
+    checkup = parity.check(Doubled, "ReLU")
+    assert mend.ONE_LINE in {d.code for check in checkup.checks for d in check.diagnoses}
+    assert Doubled.backward.__code__ is before
+
+
+def test_what_is_right_in_some_cases_alone_is_not_said():
+    """A mender that finds a change which mends the smallest case and no other."""
+    case, *others = list(cases_of("ReLU", np.random.default_rng(0)))[:3]
+    answers = [(one, run_case(Doubled, one)) for one in (case, *others)]
+
+    class Mends:
+        def __init__(self, mended):
+            self.mended, self.asked = mended, 0
+
+        def first(self, wish: Wish):
+            return Mender(Doubled).first(wish)
+
+        def next(self, most=0.0):
+            return None
+
+        def run(self, number, one):
+            self.asked += 1
+            return run_case(Right if one.name in self.mended else Doubled, one)
+
+    class Right(Doubled):
+        def backward(self, dout):
+            return dout * self.mask
+
+    def judge(one, runs):
+        return examine.rows_of_all(*examine.trials_of(one, runs), examine.WHATEVER)
+
+    def right(one, runs):
+        trials, _ = examine.trials_of(one, runs)
+        return {
+            t.name or "first": {k: (e.value, e.bound) for k, e in t.exact.tensors.items()} for t in trials
+        }
+
+    rows = {one.name: judge(one, runs) for one, runs in answers}
+    names = {one.name for one, _ in answers}
+    assert list(mend.mended(answers, rows, Mends({case.name}), judge, right)) == []
+    ((_, tensors),) = mend.mended(answers, rows, Mends(names), judge, right)
+    assert tensors == {("ReLU", "dx")}
+
+
+LOOP = "for i in x:\n    a = i"
+NESTED = "for j in y:\n    for i in x:\n        b = 2\n        c = i"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("a = 1\nb = 2", "a = 1\nb = 3", (["b = 2"], ["b = 3"], "")),
+        ("a = 1\nb = 2", "a = 1\npass", (["b = 2"], [], "")),
+        ("a = 1\nb = 2", "b = 2\na = 1", (["b = 2"], ["b = 2"], "at the beginning")),
+        (f"{LOOP}\nb = 2", f"{LOOP}\n    b = 2", (["b = 2"], ["b = 2"], "inside `for i in x:`")),
+        (f"{LOOP}\n    b = 2", f"{LOOP}\nb = 2", (["b = 2"], ["b = 2"], "outside of `for i in x:`")),
+        (NESTED, "for j in y:\n    for i in x:\n        c = i\nb = 2", (["b = 2"], ["b = 2"], "outside of `for j in y:`")),
+    ],
+)  # fmt: skip
+def test_what_differs(before, after, expected):
+    assert difference_of(before, after) == expected
+
+
+@pytest.mark.parametrize("kind", ["Conv2D", "MaxPool2D", "Dense", "BatchNorm2D", "CrossEntropyLoss", "Adam"])
+def test_the_same_question_again_is_larger(kind):
+    for case in cases_of(kind, np.random.default_rng(3)):
+        more = another(case)
+        if not case.built:
+            name = next(iter(case.first))
+            assert np.size(more.first[name]) > np.size(case.first[name])
+            assert more.settings == case.settings and set(more.runs) == set(case.runs) - {"fourth"}
