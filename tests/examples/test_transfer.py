@@ -120,7 +120,7 @@ def test_the_program(tmp_path, capsys):
     flags = f"--dataset digits --seeds 2 --sizes 2 1 --body-steps 4 --steps 4 --output-dir {tmp_path}"
     assert transfer_program.main(flags.split()) == 0
     out = capsys.readouterr().out
-    assert out.startswith("body: digits 0 to 4 of digits; new: 5 to 9 of digits;")
+    assert "\nbody: digits 0 to 4 of digits; new: 5 to 9 of digits;" in out
     assert "model.fc = torch.nn.Linear(800, classes)" in out and 'model.stages["fc"] = tn.Dense(800' in out
     assert "images of a class                  1            2\n" in out
     assert all(f"\n{way}" in out for way in transfer.WAYS)
