@@ -4,6 +4,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from some import every
 
 import parity
 from parity.student import examine, mend
@@ -58,7 +59,7 @@ def said_of(file):
 
 @pytest.mark.parametrize(
     ("right", "wrong"),
-    [
+    every(3, [
         ("dout.T @ self.x", "dout.T @ self.x * 3 / 2"),
         ("range(len(dout))", "range(1, len(dout))"),
         ("dout @ self.weight\n", "dout @ self.weight + self.x\n"),
@@ -66,8 +67,8 @@ def said_of(file):
         ("out = out + self.bias", "out = out - self.bias"),
         ("self.x = x\n", "self.x = x - x.mean()\n"),
         ("x @ self.weight.T", "np.tanh(x @ self.weight.T)"),
-    ],
-)
+    ]),
+)  # fmt: skip
 def test_a_wrong_line_is_named(tmp_path, right, wrong):
     before, _, after = DENSE.partition(right)
     said, _ = said_of(written(tmp_path, before + wrong + after))
