@@ -593,6 +593,7 @@ def test_wrong_data_are_refused_before_anything_is_computed(change, message):
 @pytest.mark.slow
 def test_nobody_reads_the_output_any_more(tmp_path):
     child = start("--backend", "numpy", "--epochs", 50, "--output-dir", tmp_path)
+    assert "embedded 8x8 digits" in child.stdout.readline()
     assert "MNISTCNN on digits" in child.stdout.readline()
     child.stdout.close()
     child.wait(timeout=60)
@@ -626,5 +627,5 @@ def test_a_file_gets_one_line_an_epoch_in_ascii(tmp_path):
     child = start("--backend", "numpy", "--epochs", 2, "--output-dir", folder, env=environment)
     code, out, err = finish(child)
     assert (code, err) == (0, "") and "\r" not in out and out.isascii()
-    assert len(out.splitlines()) == 4 and "epoch 2/2" in out.splitlines()[2]
+    assert len(out.splitlines()) == 5 and "epoch 2/2" in out.splitlines()[3]
     assert (folder / "model.safetensors").exists()

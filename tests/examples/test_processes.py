@@ -216,9 +216,8 @@ def test_train_mnist_on_two_processes_is_train_mnist(backend, tmp_path, capsys):
     child = subprocess.run(
         [*TORCHRUN, *program], cwd=HOUSE, check=True, capture_output=True, text=True, timeout=120
     )
-    assert (
-        len(child.stdout.splitlines()) == 5 and ", 2 processes" in child.stdout
-    )  # the first speaks for both
+    assert len(child.stdout.splitlines()) == 6  # the first speaks for both
+    assert ", 2 processes" in child.stdout
     assert sorted(path.name for path in two.iterdir()) == sorted(path.name for path in one.iterdir())
     logs = [
         [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()] for run in (one, two)
