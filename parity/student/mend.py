@@ -94,7 +94,7 @@ def mended(
                 break
         else:
             ended = any(tensor == ENDED for _, tensor in left)  # what comes behind an exception hides
-            if not still and change.line not in {other.line for other in whole}:
+            if not still and all(change.line != other.line and change.cost <= other.cost for other in whole):
                 whole.append(change)
             elif still and not ended and not any(left - still <= tensors for _, tensors in found):
                 found.append(([change], left - still))

@@ -467,7 +467,8 @@ def _change(message: bytes) -> tuple[Change | None, float]:
         return None, 0.0
     before, after = ([_plain(str(line)) for line in told[name][:MANY]] for name in ("before", "after"))
     file, place = _plain(str(told["file"])), _plain(str(told["place"]))
-    return Change(int(told["number"]), file, int(told["line"]), before, after, place), left
+    number, line, cost = (int(told[name]) for name in ("number", "line", "cost"))
+    return Change(number, file, line, before, after, place, cost), left
 
 
 def _runs(case: Case, message: bytes) -> dict[str, Run]:

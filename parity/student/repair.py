@@ -56,6 +56,7 @@ class Change:
     file           its name, if what ran stands in several; line: of the first statement that it concerns
     before, after  these lines, without and with the change
     place          where a line belongs that is only moved: "behind `x = 0`"
+    cost           of the edit: the likely ones have small ones
     """
 
     number: int
@@ -64,6 +65,7 @@ class Change:
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
     place: str = ""
+    cost: int = 0
 
     def __str__(self) -> str:
         where = f"{self.file}, line {self.line}" if self.file else f"line {self.line}"
@@ -127,7 +129,7 @@ class Mender:
                 self.changes.append((place.functions, code))
                 line = min(statement.lineno for statement in edit.statements)
                 file = os.path.basename(place.file) if several else ""
-                yield Change(len(self.changes) - 1, file, line, *difference)
+                yield Change(len(self.changes) - 1, file, line, *difference, cost)
 
     def _tried(
         self, place: "Place", code: CodeType, wish: Wish, before: Sequence[set[Any]], seconds: float

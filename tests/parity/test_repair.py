@@ -125,6 +125,22 @@ class Doubled:
         return 2 * dout * self.mask
 
 
+def test_no_change_is_told_that_is_less_likely_than_the_first(tmp_path):
+    text = """
+    class ReLU:
+        def forward(self, x):
+            self.cache = x
+            return x * (x > 0)
+
+        def backward(self, dout):
+            return dout * (self.cache > 1)
+    """
+    said, _ = said_of(written(tmp_path, text))
+    sentence = said[mend.ONE_LINE][1]
+    assert "`return dout * (self.cache > 1)` should be `return dout * (self.cache > 0)`" in sentence
+    assert "self.cache = x + 1" not in sentence  # right as well
+
+
 def test_the_code_is_what_it_was_before():
     before = Doubled.backward.__code__
     checkup = parity.check(Doubled, "ReLU")
