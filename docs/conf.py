@@ -23,7 +23,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 html_extra_path = ["made/extra"]
-(Path(__file__).parent / "made" / "extra").mkdir(parents=True, exist_ok=True)  # Sphinx looks before it is made
+(Path(__file__).parent / "made" / "extra").mkdir(parents=True, exist_ok=True)  # Sphinx looks first
 html_copy_source = False
 html_show_sphinx = html_show_copyright = False
 html_theme_options = {"top_of_page_buttons": []}
