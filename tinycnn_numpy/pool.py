@@ -32,9 +32,6 @@ class Pool2D(Layer):
         check_kernel_fits(self, x, self.kernel_size, self.padding)
         return windows_of(x, self.kernel_size, self.stride, self.padding, fill)  # (OH, OW, KH, KW, C, N)
 
-    def overlaps(self) -> bool:
-        return any(step < size for step, size in zip(self.stride, self.kernel_size, strict=True))
-
     def zeros_and_windows(self, x_shape: tuple[int, ...], dtype: Any) -> tuple[Array, Array]:
         return zeros_and_windows(x_shape, dtype, self.kernel_size, self.stride, self.padding)
 
@@ -68,10 +65,11 @@ class MaxPool2D(Pool2D):
         dout = pixels_first(dout)
         dx, dx_windows = self.zeros_and_windows(x_shape, dout.dtype)
         undecided = np.ones(out.shape, bool)
+        overlap = any(step < size for step, size in zip(self.stride, self.kernel_size, strict=True))
         for i, j in np.ndindex(self.kernel_size):
             winner = undecided & (windows[:, :, i, j] == out)
             undecided ^= winner  # of equal numbers the first wins
-            if self.overlaps():
+            if overlap:
                 dx_windows[:, :, i, j] += dout * winner
             else:  # each pixel is in one window at most: written once, nothing to add to
                 np.multiply(dout, winner, out=dx_windows[:, :, i, j])

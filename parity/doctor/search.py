@@ -22,9 +22,7 @@ CLOSE = {4: 1e-5, 8: 1e-10}  # by bytes a number: how near a prediction comes, r
 TWICE = 2  # cases that are asked once more
 TRIES = 3  # cases that are searched for a cause of their own
 ENOUGH = 8  # numbers that two causes at once must predict: there are many pairs
-Again = Callable[
-    [Evidence], list[Evidence]
-]  # the same question with other numbers and sizes: what the code gave
+Again = Callable[[Evidence], list[Evidence]]  # what the code gave for other numbers in other sizes
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def placed(new: Any, at: ast.stmt) -> Any:
 
 @dataclass
 class Group:
-    """Spots that read alike, and those that read like them with the axes exchanged."""
+    """Spots that read alike, and the statements that they stand in."""
 
     spots: list[Spot] = field(default_factory=list)
     statements: list[ast.stmt] = field(default_factory=list)

@@ -95,10 +95,7 @@ def examine(
             by_stage.setdefault(stage, []).extend(replace(e, case=check.case) for e in evidence)
 
     def small(_: str, tensor: str, e: Evidence) -> str:
-        def judge(case: Case, runs: Mapping[str, Run]) -> list[Row]:
-            return rows_of_all(*trials_of(case, runs), offer)
-
-        return smallest(asked[e.case], tensor, e, ask, judge, offer) if ask else ""
+        return smallest(asked[e.case], tensor, e, ask, partial(judge, offer), offer) if ask else ""
 
     asked_again: dict[tuple[str, str, str], list[Evidence]] = {}
 
@@ -148,12 +145,8 @@ def name_lines(
     offer: Offer,
     ask: Ask | None,
 ) -> None:
-    """Say first which line is wrong, where one change of the code makes all cases right."""
-
-    def judge(case: Case, runs: Mapping[str, Run]) -> list[Row]:
-        if case.built:
-            return rows_of_built(case, next(iter(runs.values())))
-        return rows_of_all(*trials_of(case, runs), offer)
+    """Say which line is wrong, where one change of the code makes all cases right."""
+    rows_for = partial(judge, offer)
 
     def right(case: Case, runs: Mapping[str, Run]) -> Right:
         trials, _ = trials_of(case, runs)
@@ -169,8 +162,9 @@ def name_lines(
     ended = {check.failure.outcome for check in checks if check.failure}
     if ended & {Outcome.NOT_WRITTEN, Outcome.NO_ANSWER} or KINDS[checks[0].kind].role == "model":
         return
-    asked = [(case, runs) for (case, runs), check in zip(answers, checks, strict=True) if not check.skipped]
-    rows = {case.name: judge(case, runs) for case, runs in asked}
+    pairs = [(pair, check) for pair, check in zip(answers, checks, strict=True) if not check.skipped]
+    asked = [pair for pair, _ in pairs]
+    rows = {check.case: check.rows or rows_for(*pair) for pair, check in pairs}
 
     def shrink(case: Case, runs: Mapping[str, Run]) -> tuple[Case, Mapping[str, Run]] | None:
         """The smallest case in which the same tensors are wrong."""
@@ -180,7 +174,7 @@ def name_lines(
         def fails(one: Case, given: Mapping[str, Run]) -> Row | None:
             if any(run.failure for run in given.values()):
                 return None
-            now = judge(one, given)
+            now = rows_for(one, given)
             keys = {key for _, key in wrong_in(now)}
             return next((row for row in now if not row.ok), None) if first <= keys else None
 
@@ -188,7 +182,7 @@ def name_lines(
         return (replace(found[0], name="the smallest"), found[2]) if found else None
 
     wrong = {(row.stage, row.tensor) for found in rows.values() for row in found if not row.ok}
-    for changes, keys in mended(asked, rows, mender, judge, right, shrink):
+    for changes, keys in mended(asked, rows, mender, rows_for, right, shrink):
         everything = keys == wrong
         sentence = sentence_of(changes, sorted(tensor for _, tensor in keys), everything)
         for check in checks:
@@ -204,6 +198,13 @@ def is_sure(diagnosis: Diagnosis) -> bool:
     """Whether a cause is worth saying beside the line: it explains every case, and not in our own letters."""
     slips = {page.code for page in formulas.PAGES}
     return not diagnosis.cases and diagnosis.code not in slips and not diagnosis.tensor.startswith("kept")
+
+
+def judge(offer: Offer, case: Case, runs: Mapping[str, Run]) -> list[Row]:
+    """The verdicts on a case."""
+    if case.built:
+        return rows_of_built(case, next(iter(runs.values())))
+    return rows_of_all(*trials_of(case, runs), offer)
 
 
 def rows_of_all(trials: Sequence[Trial], isolated: Trial | None, offer: Offer) -> list[Row]:

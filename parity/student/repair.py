@@ -25,15 +25,15 @@ from typing import Any
 
 import numpy as np
 
-from parity.record import Key, Run, is_of_ours
+from parity.record import Failure, Key, Outcome, Run, is_of_ours
 from parity.student.cases import Case
 from parity.student.edits import COSTS, Editor
 from parity.student.run_case import run_case
 
 Array = np.ndarray[Any, Any]
-Right = dict[
-    str, dict[Key, tuple[Array, Array]]
-]  # by run and tensor, the right numbers and how far they may be off
+LONGER = 20  # times as long as the cases of a wish any other case may take
+# By run and tensor, the right numbers and how far they may be off.
+Right = dict[str, dict[Key, tuple[Array, Array]]]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Mender:
         self.cls = cls
         self.changes: list[tuple[list[FunctionType], CodeType]] = []
         self._found: Iterator[Change] = iter(())
-        self._until = self.left = 0.0
+        self._until = self.left = self._limit = 0.0
 
     def first(self, wish: Wish) -> Change | None:
         """The first change that fulfils a wish."""
@@ -102,16 +102,19 @@ class Mender:
         return found
 
     def run(self, number: int, case: Case) -> dict[str, Run]:
-        """The case with a change that was found."""
-        with changed(*self.changes[number]), quiet():
-            return run_case(self.cls, case)
+        """The case with a change that was found. It may have no end where the cases of the wish had one."""
+        try:
+            with alarms(), changed(*self.changes[number]), quiet(), within(LONGER * self._limit):
+                return run_case(self.cls, case)
+        except TooLongError:
+            return {"first": Run(failure=Failure(Outcome.NO_ANSWER, "no answer with a change"))}
 
     def _search(self, wish: Wish) -> Iterator[Change]:
         started = time.process_time()
         reached: dict[CodeType, Reached] = {}
         with quiet(), traced(reached):
             before = [self._wrong(wish, number) for number in range(len(wish.cases))]
-        limit = 0.2 + 5 * (time.process_time() - started)
+        self._limit = 0.2 + 5 * (time.process_time() - started)
         found = places(reached)
         several = len({place.file for place in found}) > 1
         if not any(tensor in ("out", "loss") for wrong in before for _, (_, tensor, *_) in wrong):
@@ -123,7 +126,7 @@ class Mender:
                     return
                 with edit.made():
                     code = place.compiled()
-                    if code is None or not self._tried(place, code, wish, before, limit):
+                    if code is None or not self._tried(place, code, wish, before):
                         continue
                     difference = difference_of(text, place.text())
                 self.changes.append((place.functions, code))
@@ -131,12 +134,10 @@ class Mender:
                 file = os.path.basename(place.file) if several else ""
                 yield Change(len(self.changes) - 1, file, line, *difference, cost)
 
-    def _tried(
-        self, place: "Place", code: CodeType, wish: Wish, before: Sequence[set[Any]], seconds: float
-    ) -> bool:
-        """Whether the other code makes the cases better, in that time."""
+    def _tried(self, place: "Place", code: CodeType, wish: Wish, before: Sequence[set[Any]]) -> bool:
+        """Whether the other code makes the cases better, in some multiple of the time that they took."""
         try:
-            with changed(place.functions, code), quiet(), within(seconds):
+            with changed(place.functions, code), quiet(), within(self._limit):
                 return self._is_better(wish, before)
         except TooLongError:
             return False
@@ -368,7 +369,7 @@ def has_alarms() -> bool:
 
 @contextlib.contextmanager
 def alarms() -> Iterator[None]:
-    """An alarm that rings raises TooLongError, where the system has alarms and this is the main thread."""
+    """An alarm raises TooLongError when it rings, where the system has alarms and this is the main thread."""
 
     def ring(*_: Any) -> None:
         raise TooLongError
@@ -378,13 +379,15 @@ def alarms() -> Iterator[None]:
         yield
     finally:
         if has_alarms():
+            signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
 
 
 @contextlib.contextmanager
 def within(seconds: float) -> Iterator[None]:
+    """Rings after that time, and again each time: every run of a case may have a loop without end."""
     if has_alarms():
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
     try:
         yield
     finally:

@@ -141,6 +141,20 @@ def test_no_change_is_told_that_is_less_likely_than_the_first(tmp_path):
     assert "self.cache = x + 1" not in sentence  # right as well
 
 
+def endless(self, dout):
+    while True:
+        pass
+
+
+def test_a_change_that_has_no_end_in_another_case_ends_as_a_failure():
+    mender = Mender(Doubled)
+    mender.changes.append(([Doubled.backward], endless.__code__))
+    mender._limit = 0.01
+    case = next(iter(cases_of("ReLU", np.random.default_rng(0))))
+    runs = mender.run(0, case)
+    assert any(run.failure for run in runs.values()) and Doubled.backward.__code__ is not endless.__code__
+
+
 def test_the_code_is_what_it_was_before():
     before = Doubled.backward.__code__
     checkup = parity.check(Doubled, "ReLU")
