@@ -70,7 +70,7 @@ def page(data: dict[str, Any]) -> str:
     style = without_comments((WEB / "style.css").read_text("utf-8"))
     others = sorted(file.stem for file in WEB.glob("*.js") if file.stem not in COMPUTES)
     parts = {
-        "style": re.sub(r"(: |(?= \{) )", lambda found: found[0].strip(), style),
+        "style": re.sub(r";?\}\n?", "}", re.sub(r"(: |(?= \{) )", lambda found: found[0].strip(), style)),
         "data": json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace(
             "</", "<\\/"
         ),
