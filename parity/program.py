@@ -1,8 +1,7 @@
 """Show that both sides compute the same: python -m parity; and the flags of python -m parity explain
 
 For each model and dtype: every stage under a random upstream gradient, the whole model through the loss,
-each optimiser on random gradients, and 200 training steps in lockstep. Exit code 0 only if everything
-holds.
+each optimiser on random gradients, and training steps in lockstep. Exit code 0 only if everything holds.
 """
 
 import argparse
@@ -41,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--seed", type=int, default=0, help="of weights, inputs, upstream gradients and batches"
     )
+    parser.add_argument("--steps", type=int, default=50, help="of each training run in lockstep")
     parser.add_argument(
         "--json",
         nargs="?",
@@ -53,6 +53,8 @@ def main(argv: list[str] | None = None) -> int:
     dtypes = ["float32", "float64"] if args.dtype == "both" else [args.dtype]
     if args.seed < 0:
         return fail(f"--seed is {args.seed}, expected a whole number >= 0")
+    if args.steps < 1:
+        return fail(f"--steps is {args.steps}, expected a whole number >= 1")
 
     import numpy as np  # --help and a mistyped flag need not wait for these
     import torch
@@ -72,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     reports = []
     for model in models:
         for dtype in dtypes:
-            for report in prove(model, np.dtype(dtype), args.device, args.seed):
+            for report in prove(model, np.dtype(dtype), args.device, args.seed, args.steps):
                 reports.append(report)
                 if args.json != "-":
                     print(

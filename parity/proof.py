@@ -23,7 +23,7 @@ OPTIMIZERS: list[Callable[..., Optimizer]] = [
 ]
 
 
-def prove(name: str, dtype: np.dtype[Any], device: str, seed: int) -> Iterator[Report]:
+def prove(name: str, dtype: np.dtype[Any], device: str, seed: int, steps: int) -> Iterator[Report]:
     """Yield the reports of one model in one precision."""
     rng = np.random.default_rng(seed)
     model = getattr(tinycnn_numpy, name)(rng=rng, dtype=dtype)
@@ -44,7 +44,7 @@ def prove(name: str, dtype: np.dtype[Any], device: str, seed: int) -> Iterator[R
         copy_weights(model, module)
         student = getattr(tinycnn_numpy, name)(rng=rng, dtype=dtype)
         copy_weights(model, student)
-        batches: Any = (rng.integers(256, size=2) for _ in range(200))  # in float64 rounding decides nothing
+        batches: Any = (rng.integers(256, size=2) for _ in range(steps))  # in float64 rounding decides nothing
         if dtype == np.float32:
-            batches = smooth_batches(student, images, 200, 2, rng)
+            batches = smooth_batches(student, images, steps, 2, rng)
         yield lockstep(student, module, optimizer(student.parameters()), images, labels, batches)

@@ -34,6 +34,11 @@ def test_writes_json(capsys, tmp_path):
     assert json.loads((tmp_path / "p.json").read_text())["reports"] == printed["reports"]
 
 
+def test_trains_as_many_steps_as_asked(capsys):
+    assert main(["--model", "TinyCNN", "--dtype", "float64", "--steps", "7"]) == 0
+    assert "TinyCNN, float64, Adam x 7 steps in lockstep" in capsys.readouterr().out
+
+
 def test_exits_1_when_something_differs(capsys, monkeypatch):
     monkeypatch.setattr(tn.ReLU, "backward", lambda self, dout: dout * np.float32(1.5))
     assert main(["--model", "TinyCNN", "--dtype", "float32"]) == 1
@@ -45,6 +50,7 @@ def test_exits_1_when_something_differs(capsys, monkeypatch):
     [
         (["--device", "cuda"], "error: --device cuda requested but not available: use --device cpu"),
         (["--device", "mps"], "error: --device mps requested but not available: use --device cpu"),
+        (["--steps", "0"], "error: --steps is 0, expected a whole number >= 1"),
         (["--seed", "-1"], "error: --seed is -1, expected a whole number >= 0"),
         (["--json", "no/where"], "error: --json no/where cannot be written: there is no folder no"),
     ],
