@@ -15,7 +15,7 @@ from pathlib import Path
 from examples.common import processes
 from examples.common.cli import Parser, fail, positive_number, run, whole_number
 from examples.common.data import add_flags
-from examples.common.flags import RATES
+from examples.common.flags import RECIPES
 from examples.common.processes import Processes
 
 
@@ -28,8 +28,8 @@ def make_parser() -> Parser:
     add("--data", type=Path, metavar="FILE.npz", help="images of your own instead of --dataset")
     add("--epochs", type=whole_number(0), default=5, help="passes over the training set; 0 only evaluates")
     add("--batch-size", type=whole_number(1), default=64, help="images to an optimiser step")
-    add("--schedule", choices=list(RATES), default="constant", help="of the learning rate over the run")
-    rates = " or ".join(f"{lr:g} ({name})" for name, (lr, _) in RATES.items())
+    add("--schedule", choices=list(RECIPES), default="constant", help="of the learning rate over the run")
+    rates = " or ".join(f"{recipe.lr:g} ({name})" for name, recipe in RECIPES.items())
     add("--lr", type=positive_number, help=f"learning rate of Adam, the largest one; {rates} unless given")
     add("--seed", type=whole_number(0), default=42, help="of the weights and of the order of the images")
     add("--tf32", action="store_true", help="let a GPU round the factors of a product to 11 bits: faster")
@@ -141,9 +141,9 @@ def train(args, dataset, untrained, group: Processes, folder: Path, say) -> floa
     from examples.common.training import backend_of, batches_of, steps_of
     from parity import save_weights
 
-    lr, betas = RATES[args.schedule]
+    lr, betas, smoothing = RECIPES[args.schedule]
     lr = args.lr or lr
-    backend = backend_of(untrained, lr, betas, group, args.tf32, stop_at_nan=True)
+    backend = backend_of(untrained, lr, betas, group, args.tf32, stop_at_nan=True, label_smoothing=smoothing)
     images, labels = backend.place(dataset.train_images), backend.place(dataset.train_labels)
     ours = slice(processes.RANK, None, processes.COUNT)
     tests = backend.place(dataset.test_images[ours]), backend.place(dataset.test_labels[ours])
@@ -151,7 +151,7 @@ def train(args, dataset, untrained, group: Processes, folder: Path, say) -> floa
     recipe = {"dataset": dataset.name, "backend": args.backend, "device": device, "seed": args.seed}
     recipe |= {"batch_size": args.batch_size, "lr": lr, "tf32": args.tf32} | dataset.facts
     one_cycle = args.schedule == "one-cycle" and args.epochs > 0
-    recipe["schedule"] = f"one-cycle over {args.epochs} epochs" if one_cycle else "constant"
+    recipe["schedule"] = f"one-cycle over {args.epochs} epochs, smoothed labels" if one_cycle else "constant"
     checkpoint = Checkpoint(folder, recipe)
 
     log = checkpoint.load(backend.model, backend.optimizer, args.epochs)

@@ -123,12 +123,14 @@ def _widest(array: Array) -> Array:
 class StagesTrial(Trial):
     """A layer or a model. stages: the PyTorch twins as they were before the run; data: x, dout or labels.
 
-    earlier  the twins of the run before, if it had a batch of the same shape
+    earlier          the twins of the run before, if it had a batch of the same shape
+    label_smoothing  of the loss
     """
 
     stages: Mapping[str, nn.Module] = field(default_factory=dict)
     data: Data = field(default_factory=dict)
     earlier: Mapping[str, nn.Module] = field(default_factory=dict)
+    label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         self.twins = under_one_mask(self.stages, self.data["x"], self.run.arrays)
@@ -141,7 +143,11 @@ class StagesTrial(Trial):
     @cached_property
     def exact(self) -> ExactRun:
         return exact_run(
-            self.twins, self.data["x"], dout=self.data.get("dout"), labels=self.data.get("labels")
+            self.twins,
+            self.data["x"],
+            dout=self.data.get("dout"),
+            labels=self.data.get("labels"),
+            label_smoothing=self.label_smoothing,
         )
 
     @property
@@ -200,10 +206,11 @@ class LossTrial(Trial):
     """data: logits and labels."""
 
     data: Data = field(default_factory=dict)
+    label_smoothing: float = 0.0
 
     @cached_property
     def exact(self) -> ExactRun:
-        return exact_loss(self.data["logits"], self.data["labels"])
+        return exact_loss(self.data["logits"], self.data["labels"], self.label_smoothing)
 
     @property
     def dtype(self) -> Any:
@@ -442,9 +449,13 @@ def assert_parity(layer: Any, x: Array, module: nn.Module | None = None, **optio
 
 
 def compare_loss(loss_fn: Any, logits: Array, labels: Array) -> Report:
-    """Compare a NumPy loss and its gradient with PyTorch. logits (N, classes), labels (N,)."""
+    """Compare a NumPy loss and its gradient with PyTorch. logits (N, classes), labels (N,).
+
+    If loss_fn has an attribute label_smoothing, that of PyTorch is the same.
+    """
     data = {"logits": logits, "labels": labels}
-    trial = LossTrial(run_loss(loss_fn, logits, labels), data=data)
+    smoothing = getattr(loss_fn, "label_smoothing", 0.0)
+    trial = LossTrial(run_loss(loss_fn, logits, labels), data=data, label_smoothing=smoothing)
     title = f"{type(loss_fn).__name__}, {logits.dtype}: NumPy against PyTorch"
     return report_of(title, rows_of(trial), [trial])
 

@@ -29,6 +29,7 @@ def exact_run(
     *,
     dout: Array | None = None,
     labels: Array | None = None,
+    label_smoothing: float = 0.0,
     margin: float = 1.0,
 ) -> ExactRun:
     """Run `stages` (PyTorch, any precision) on x (N, ...) in float64, forward and backward.
@@ -50,7 +51,7 @@ def exact_run(
         value = forward(stage, value, u2)
         found.tensors[name, "out"] = value.numpy()
     if labels is not None:
-        loss, upstream = cross_entropy(value, torch.from_numpy(labels.astype(np.int64)), u2)
+        loss, upstream = cross_entropy(value, torch.from_numpy(labels.astype(np.int64)), u2, label_smoothing)
         found.tensors["loss", "loss"], found.tensors["loss", "dlogits"] = loss.numpy(), upstream.numpy()
     elif dout is not None:
         upstream = exactly(dout)
@@ -94,17 +95,20 @@ def exact_inputs(
     return inputs
 
 
-def exact_loss(logits: Array, labels: Array) -> ExactRun:
+def exact_loss(logits: Array, labels: Array, label_smoothing: float = 0.0) -> ExactRun:
     """loss and dlogits, with the bounds for exact logits."""
-    return exact_run({}, logits, labels=labels)
+    return exact_run({}, logits, labels=labels, label_smoothing=label_smoothing)
 
 
-def cross_entropy(logits: Known, labels: Tensor, u2: float) -> tuple[Known, Known]:
+def cross_entropy(
+    logits: Known, labels: Tensor, u2: float, label_smoothing: float = 0.0
+) -> tuple[Known, Known]:
     """The loss of `labels` (N,), and dlogits. The logits' size matters: one is subtracted from another."""
     z, (N, classes) = logits.value, logits.value.shape
-    value = functional.cross_entropy(z, labels)
+    value = functional.cross_entropy(z, labels, label_smoothing=label_smoothing)
     probs = z.softmax(dim=1)
-    dlogits = (probs - functional.one_hot(labels, classes)) / max(N, 1)
+    target = (1 - label_smoothing) * functional.one_hot(labels, classes).to(z) + label_smoothing / classes
+    dlogits = (probs - target) / max(N, 1)
     size = 1 + torch.nan_to_num(z, posinf=0, neginf=0).abs().amax(dim=1, keepdim=True)
     row = classes * u2 * size**2  # of the logarithm of a probability
     inherited = logits.variance + (probs**2 * logits.variance).sum(dim=1, keepdim=True)

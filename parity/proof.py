@@ -44,7 +44,9 @@ def prove(name: str, dtype: np.dtype[Any], device: str, seed: int, steps: int) -
         copy_weights(model, module)
         student = getattr(tinycnn_numpy, name)(rng=rng, dtype=dtype)
         copy_weights(model, student)
-        batches: Any = (rng.integers(256, size=2) for _ in range(steps))  # in float64 rounding decides nothing
+        batches: Any = (
+            rng.integers(256, size=2) for _ in range(steps)
+        )  # in float64 rounding decides nothing
         if dtype == np.float32:
             batches = smooth_batches(student, images, steps, 2, rng)
         yield lockstep(student, module, optimizer(student.parameters()), images, labels, batches)

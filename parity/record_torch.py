@@ -19,7 +19,12 @@ def use_plain_float32() -> None:
 
 
 def trace_torch(
-    stages: Mapping[str, nn.Module], x: Array, *, dout: Array | None = None, labels: Array | None = None
+    stages: Mapping[str, nn.Module],
+    x: Array,
+    *,
+    dout: Array | None = None,
+    labels: Array | None = None,
+    label_smoothing: float = 0.0,
 ) -> Trace:
     """The same tensors from autograd: a stage's dx is the gradient of what the stage before it gave."""
     use_plain_float32()
@@ -45,7 +50,7 @@ def trace_torch(
     for parameter in parameters:
         parameter.grad = None
     if labels is not None:
-        loss = nn.functional.cross_entropy(value, tensor(labels))
+        loss = nn.functional.cross_entropy(value, tensor(labels), label_smoothing=label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
         trace["loss", "loss"], trace["loss", "dlogits"] = array(loss), array(value.grad)
     else:

@@ -59,6 +59,7 @@ def lockstep(
     labels: Array,
     batches: Iterable[Array],
     schedule: OneCycle | None = None,
+    loss_fn: CrossEntropyLoss | None = None,
 ) -> Report:
     """Compare losses, weights and what the optimisers remember after training both.
 
@@ -66,6 +67,7 @@ def lockstep(
     images, labels      the training set, NumPy arrays
     batches             index arrays, one step each
     schedule            of the optimiser's learning rate
+    loss_fn             with its label_smoothing, which is 0 unless given
 
     Bound: LOCKSTEP, relative to the largest value that each tensor had on the way. In float32 a ReLU or a
     pooling window that rounding turns on one side alone sends the two runs apart, though both are right:
@@ -78,6 +80,8 @@ def lockstep(
     their_schedule = twin_schedule(schedule, theirs) if schedule else None
     names = [name for name, _ in module.named_parameters()]
     use_plain_float32()
+    loss_fn = loss_fn or CrossEntropyLoss()
+    smoothing = loss_fn.label_smoothing
     losses: list[tuple[float, float]] = []
     rates: list[tuple[float, float]] = []
     peaks: dict[str, float] = {}
@@ -85,10 +89,11 @@ def lockstep(
     for batch in batches:
         data = {"x": images[batch], "labels": labels[batch]}
         before = numpy_state(model)
-        run = run_stages(model, parts, **data, loss_fn=CrossEntropyLoss())
-        trace = trace_torch(under_one_mask(stages, data["x"], run.arrays), **data)
+        run = run_stages(model, parts, **data, loss_fn=loss_fn)
+        twins = under_one_mask(stages, data["x"], run.arrays)
+        trace = trace_torch(twins, **data, label_smoothing=smoothing)
         losses.append((float(run.arrays["loss", "loss"]), float(trace["loss", "loss"])))
-        own = OwnStep(len(losses), run, data, module, model, before)
+        own = OwnStep(len(losses), run, data, module, model, before, smoothing)
         rates.append((optimizer.lr, theirs.param_groups[0]["lr"]))
         if abs(rates[-1][0] - rates[-1][1]) > LOCKSTEP[np.dtype(np.float64)] * _largest(np.array(rates)):
             divergence = first(divergence, own.rated(*rates[-1]))
@@ -133,12 +138,14 @@ class OwnStep:
     module: nn.Module
     model: Any
     weights: dict[str, Array]
+    label_smoothing: float
 
     def mismatches(self) -> list[Row]:
         """What is wrong in this step, against PyTorch with the same weights."""
         module = copy.deepcopy(self.module).cpu()
         load_numpy_state(module, self.weights)
-        trial = StagesTrial(self.run, stages=stages_of(module, self.model), data=self.data)
+        stages = stages_of(module, self.model)
+        trial = StagesTrial(self.run, stages=stages, data=self.data, label_smoothing=self.label_smoothing)
         return [row for row in rows_of(trial) if row.verdict == MISMATCH]
 
     def flipped(self, theirs: Trace) -> Divergence | None:

@@ -5,7 +5,7 @@ from tinycnn_numpy.conv2d import Conv2D
 from tinycnn_numpy.dense import Dense
 from tinycnn_numpy.dropout import Dropout
 from tinycnn_numpy.flatten import Flatten
-from tinycnn_numpy.layer import Layer
+from tinycnn_numpy.layer import Layer, no_grad
 from tinycnn_numpy.loss import CrossEntropyLoss
 from tinycnn_numpy.models import MLP, MNISTCNN, ImageCNN, TinyCNN
 from tinycnn_numpy.optim import SGD, Adam
@@ -39,6 +39,7 @@ __all__ = [
     "TinyCNN",
     "count_parameters",
     "evaluate",
+    "no_grad",
     "train_epoch",
     "train_step",
 ]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn_numpy.checks import UNLIKE_ARRAYS, Array, check_array
+from tinycnn_numpy.checks import UNLIKE_ARRAYS, Array, check_array, check_number
 
 
 class CrossEntropyLoss:
@@ -19,15 +19,25 @@ class CrossEntropyLoss:
 
         dlogits[n,k] = (probs[n,k] - [k is labels[n]]) / N
 
+    label_smoothing s keeps the network from being too sure: of each label's weight of 1 a part s goes to all
+    classes alike, which makes the loss (1 - s) of the above and s of what it is on average over all labels:
+
+        target[n,k]  = (1 - s) * [k is labels[n]] + s / classes
+        loss         = mean_n -sum_k target[n,k] * log probs[n,k]
+        dlogits[n,k] = (probs[n,k] - target[n,k]) / N
+
     Fused they are also stable: no vanished probability meets a log. Adding a constant to all logits of a
     row changes nothing, so the largest is subtracted first: exp cannot overflow.
 
     logits (N, classes), labels (N,) of any integer dtype. An empty batch has loss NaN, as in PyTorch; a
     label of -100 is an error here, where PyTorch ignores that row. Raises IndexError for a label outside
-    0 .. classes-1 and ValueError for a wrong shape or dtype.
+    0 .. classes-1 and ValueError for a wrong shape, dtype or label_smoothing.
     """
 
     cache: tuple[Array, Array] | None = None
+
+    def __init__(self, label_smoothing: float = 0.0):
+        self.label_smoothing = check_number("CrossEntropyLoss", "label_smoothing", label_smoothing, below=1)
 
     def __call__(self, logits: Array, labels: Array) -> np.floating[Any]:
         return self.forward(logits, labels)
@@ -39,16 +49,19 @@ class CrossEntropyLoss:
         log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
         self.cache = log_probs, labels
         N = len(labels)
-        return -log_probs[np.arange(N), labels].mean() if N else logits.dtype.type(np.nan)
+        if not N:
+            return logits.dtype.type(np.nan)
+        loss, s = -log_probs[np.arange(N), labels].mean(), self.label_smoothing
+        return (1 - s) * loss - s * log_probs.mean() if s else loss
 
     def backward(self) -> Array:
         if self.cache is None:
             raise RuntimeError("CrossEntropyLoss: backward was called before forward")
         log_probs, labels = self.cache
-        N = len(labels)
-        dlogits = np.exp(log_probs)
-        dlogits[np.arange(N), labels] -= 1
-        return dlogits / max(N, 1)
+        (N, classes), s = log_probs.shape, self.label_smoothing
+        target = np.full_like(log_probs, s / classes)
+        target[np.arange(N), labels] += 1 - s
+        return (np.exp(log_probs) - target) / max(N, 1)
 
 
 def check_labels(labels: Array, N: int, classes: int) -> None:

@@ -29,7 +29,9 @@ class Sequential(Layer):
 
     def __getattr__(self, name: str) -> Any:
         stages = self.__dict__.get("stages", {})
-        return stages[name] if name in stages else super().__getattr__(name)  # type: ignore[misc]
+        if name not in stages:
+            raise AttributeError(f"{self} has no attribute {name!r}")
+        return stages[name]
 
     def __repr__(self) -> str:
         lines = [f"({name}): {layer!r}".replace("\n", "\n  ") for name, layer in self.stages.items()]

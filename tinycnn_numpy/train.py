@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tinycnn_numpy.checks import Array
-from tinycnn_numpy.layer import Layer
+from tinycnn_numpy.layer import Layer, no_grad
 from tinycnn_numpy.optim import Optimizer
 from tinycnn_numpy.schedule import OneCycle
 
@@ -44,7 +44,8 @@ def train_epoch(
     return total / seen
 
 
-def evaluate(model: Layer, images: Array, labels: Array, batch_size: int = 1000) -> float:
+@no_grad()
+def evaluate(model: Layer, images: Array, labels: Array, batch_size: int = 250) -> float:
     """The share of images that the model labels right, in percent. Raises ValueError for no images."""
     if len(images) == 0:
         raise ValueError("evaluate: images is empty, expected at least one")

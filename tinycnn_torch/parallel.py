@@ -30,10 +30,13 @@ class LossShare(nn.Module):
     values over the processes is the loss of the batch. logits (n, classes) of the share, labels (N,).
     """
 
-    def __init__(self, rank: int, processes: int):
+    def __init__(self, rank: int, processes: int, label_smoothing: float = 0.0):
         super().__init__()
         self.share, self.processes = slice(rank, None, processes), processes
+        self.label_smoothing = label_smoothing
 
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        total = nn.functional.cross_entropy(logits, labels[self.share], reduction="sum")
+        total = nn.functional.cross_entropy(
+            logits, labels[self.share], reduction="sum", label_smoothing=self.label_smoothing
+        )
         return total * (self.processes / len(labels))

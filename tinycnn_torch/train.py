@@ -49,7 +49,7 @@ def train_epoch(
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int = 1000) -> float:
+def evaluate(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int = 250) -> float:
     """The share of images that the model labels right, in percent. Raises ValueError for no images."""
     if len(images) == 0:
         raise ValueError("evaluate: images is empty, expected at least one")

@@ -18,13 +18,13 @@ import tinycnn_torch as tt
 from examples.common import processes
 from examples.common.checkpoint import StopAtNaN
 from examples.common.data import Dataset
-from examples.common.flags import RATES
+from examples.common.flags import RECIPES
 from examples.common.processes import Processes
 from parity.weights import Model
 from tinycnn_numpy.train import in_evaluation as tn_in_evaluation
 from tinycnn_torch.train import in_evaluation as tt_in_evaluation
 
-(LR, BETAS), BATCH_SIZE = RATES["constant"], 64
+(LR, BETAS, _), BATCH_SIZE = RECIPES["constant"], 64
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ def backend_of(
     tf32: bool = False,
     stop_at_nan: bool = False,
     captured: bool = True,
+    label_smoothing: float = 0.0,
 ) -> Backend:
     """A float32 model, ready to be trained in place by Adam.
 
@@ -55,16 +56,23 @@ def backend_of(
     tf32         lets a GPU round the factors of a product to 11 bits
     stop_at_nan  a loss that is not finite ends the program, on a GPU at the end of an epoch
     captured     the step of a single GPU is recorded as a CUDA graph
+    label_smoothing  of the loss
     """
     if not isinstance(model, torch.nn.Module):
-        return numpy_backend(model, lr, betas, group, stop_at_nan)
-    return torch_backend(model, lr, betas, group, tf32, stop_at_nan, captured)
+        return numpy_backend(model, lr, betas, group, stop_at_nan, label_smoothing)
+    return torch_backend(model, lr, betas, group, tf32, stop_at_nan, captured, label_smoothing)
 
 
 def numpy_backend(
-    model: Any, lr: float, betas: tuple[float, float], group: Processes | None, stop_at_nan: bool
+    model: Any,
+    lr: float,
+    betas: tuple[float, float],
+    group: Processes | None,
+    stop_at_nan: bool,
+    label_smoothing: float,
 ) -> Backend:
-    optimizer, trained, loss_fn = tn.Adam(model.parameters(), lr, betas), model, tn.CrossEntropyLoss()
+    optimizer, trained = tn.Adam(model.parameters(), lr, betas), model
+    loss_fn = tn.CrossEntropyLoss(label_smoothing)
     if group and processes.COUNT > 1:
         trained = tn.DataParallel(model, processes.RANK, processes.COUNT, group.all_reduce)
         loss_fn = tn.LossShare(loss_fn, processes.RANK, processes.COUNT)  # type: ignore[assignment]
@@ -88,6 +96,7 @@ def torch_backend(
     tf32: bool,
     stop_at_nan: bool,
     captured: bool,
+    label_smoothing: float,
 ) -> Backend:
     """On a CPU N, H, W, C in memory, its faster convolution; on one GPU the step is a CUDA graph."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
@@ -96,11 +105,11 @@ def torch_backend(
     model = model.to(device)
     if device.type == "cpu":
         model = model.to(memory_format=torch.channels_last)
-    trained, loss_fn = model, torch.nn.CrossEntropyLoss()
+    trained, loss_fn = model, torch.nn.CrossEntropyLoss(label_smoothing=label_smoothing)
     train_epoch: Any = tt.train_epoch
     if group and processes.COUNT > 1:
         trained = tt.DataParallel(model, processes.RANK, processes.COUNT)
-        loss_fn = tt.LossShare(processes.RANK, processes.COUNT)  # type: ignore[assignment]
+        loss_fn = tt.LossShare(processes.RANK, processes.COUNT, label_smoothing)  # type: ignore[assignment]
     elif device.type == "cuda" and captured:
         train_epoch = partial(tt.train_epoch, step=tt.CapturedStep())
     fused, captured = device.type in ("cpu", "cuda"), train_epoch is not tt.train_epoch
@@ -165,7 +174,8 @@ def batches_of(
 
 
 @torch.no_grad()
-def mistakes(model: Model, images: Any, labels: Any, batch_size: int = 1000) -> list[int]:
+@tn.no_grad()
+def mistakes(model: Model, images: Any, labels: Any, batch_size: int = 250) -> list[int]:
     """Which images (M, C, H, W) the model labels wrong, in ascending order: those that evaluate misses."""
     in_evaluation: Any = tt_in_evaluation if isinstance(model, torch.nn.Module) else tn_in_evaluation
     found: list[int] = []

@@ -1,7 +1,7 @@
 """How fast is a network by hand? Training steps and epochs against the field.
 
-Three tables: the training step of MNISTCNN (tinycnn_numpy, PyTorch, JAX/Flax), one epoch of MNIST against the
-chapter's own loop, and the convolution ladder. The sides of a table take turns within one run, and the ratio
+Tables: the training step of MNISTCNN and its answers (tinycnn_numpy, PyTorch, JAX/Flax), where the step's
+time goes, one epoch of MNIST against the chapter's own loop, and the convolution ladder. The sides of a table take turns within one run, and the ratio
 of each turn is what counts: absolute times move with the machine.
 """
 
@@ -35,13 +35,19 @@ def in_new_process(command: list, **environment: str) -> Any:
 
 
 def measure_steps(
-    dataset: str, data_dir: Path, threads: int, batch_sizes: list[int], turns: int, images_a_turn: int
+    work: str,
+    dataset: str,
+    data_dir: Path,
+    threads: int,
+    batch_sizes: list[int],
+    turns: int,
+    images_a_turn: int,
 ) -> list[dict]:
     """The rows of benchmark_steps, in new processes: a library counts its threads as it starts."""
     launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={threads}"]
     launch = launch if threads > 1 else []
     command: list[Any] = [*launch, "-m", "examples.experiments.benchmark_steps"]
-    command += [dataset, data_dir, threads, turns, images_a_turn, ",".join(map(str, batch_sizes))]
+    command += [work, dataset, data_dir, threads, turns, images_a_turn, ",".join(map(str, batch_sizes))]
     xla = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}"
     return in_new_process(command, XLA_FLAGS=xla, **dict.fromkeys(THREADS, str(threads)))
 

@@ -1,14 +1,15 @@
-"""The training step of MNISTCNN in every framework at hand; a part of examples.benchmark, which starts it.
+"""MNISTCNN at work in every framework at hand; a part of examples.benchmark, which starts it.
 
-Forward, loss, backward, Adam, in float32, on real images: random ones would flatter NumPy, since PyTorch's
-max pool is slow where it cannot predict the winner. With T threads a side of one process has T threads, a
-side of T processes one thread each.
+A training step is forward, loss, backward, Adam; an answer is forward alone. In float32, on real images:
+random ones would flatter NumPy, since PyTorch's max pool is slow where it cannot predict the winner. With T
+threads a side of one process has T threads, a side of T processes one thread each.
 """
 
 import importlib.util
 import json
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,16 @@ from examples.common.cli import fail
 from examples.common.processes import COUNT, RANK, Processes
 
 
-def measure(dataset: data.Dataset, threads: int, batch_sizes, turns: int, images_a_turn: int) -> list[dict]:
-    """One row for each batch size and side; ratio: NumPy's time over its, [10 %, 50 %, 90 %] of turns."""
+def measure(
+    dataset: data.Dataset, work: str, threads: int, batch_sizes, turns: int, images_a_turn: int
+) -> list[dict]:
+    """One row for each batch size and side; ratio: NumPy's time over its, [10 %, 50 %, 90 %] of turns.
+
+    work: "step" or "answer".
+    """
     group = Processes("cpu")
     images, labels = dataset.train_images[:12800], dataset.train_labels[:12800]
-    sides = make_sides(images, labels, group)
+    sides = training_sides(images, labels, group) if work == "step" else answering_sides(images)
     ours = [name for name in sides if name.startswith("tinycnn_numpy")][-1]  # on all threads
     rng, rows = np.random.default_rng(0), []
     rate = matrix_rate() if RANK == 0 else 1.0  # on all threads, while the others wait
@@ -39,16 +45,16 @@ def measure(dataset: data.Dataset, threads: int, batch_sizes, turns: int, images
         for turn in range(turns + 1):
             batches = [rng.integers(len(images), size=batch_size) for _ in range(steps)]
             for name in sorted(sides, reverse=turn % 2 == 1):
-                together, train = sides[name]
+                together, go = sides[name]
                 limit = 1 if together else threads
                 torch.set_num_threads(limit)
                 with threadpool_limits(limit):
                     group.mean(0.0)  # all begin together
                     start = time.perf_counter()
-                    if train:
-                        train(batches)
+                    if go:
+                        go(batches)
                     times[name].append((time.perf_counter() - start) / steps)
-        fastest = batch_size * multiply_adds_an_image() / rate
+        fastest = batch_size * multiply_adds_an_image(work) / rate
         for name, seconds in times.items():
             if sides[name][1] is None:
                 continue
@@ -68,7 +74,7 @@ def measure(dataset: data.Dataset, threads: int, batch_sizes, turns: int, images
     return rows
 
 
-def make_sides(images, labels, group: Processes) -> dict:
+def training_sides(images, labels, group: Processes) -> dict:
     """name -> (whether all processes work together, train(batches)); alone, the first process works.
 
     train is None where there is nothing to do: in the other processes, or without a compiler.
@@ -94,30 +100,77 @@ def make_sides(images, labels, group: Processes) -> dict:
 
         return train
 
-    def compiled_side():
-        train = torch_side(partial(torch.compile, dynamic=False))
-        try:
-            train([np.arange(2)])
-        except Exception:  # no C++ compiler, say; the table says that this row is missing
-            return None
-        return train
-
-    alone = {
-        "tinycnn_numpy": numpy_side,
-        "PyTorch eager": torch_side,
-        "PyTorch channels last": lambda: torch_side(
-            lambda m: m.to(memory_format=torch.channels_last), fused=True
-        ),
-        "PyTorch compiled": compiled_side,
-    }
-    if importlib.util.find_spec("flax") and importlib.util.find_spec("optax"):
-        alone["JAX/Flax jit"] = lambda: flax_side(images, labels)
-    sides = {name: (False, make() if RANK == 0 else None) for name, make in alone.items()}
+    sides = alone(numpy_side, torch_side, lambda: flax_side(images, labels), fused=True)
     if COUNT > 1:
         ddp = torch_side(lambda module: tt.DataParallel(module, RANK, COUNT), tt.LossShare(RANK, COUNT))
         sides[f"PyTorch DDP, {COUNT} processes"] = True, ddp
         sides[f"tinycnn_numpy, {COUNT} processes"] = True, numpy_side(parallel=True)
     return sides
+
+
+def answering_sides(images) -> dict:
+    """name -> (False, answer(batches)), forward alone in one process."""
+    tensor = torch.from_numpy(images)
+
+    def numpy_side():
+        model = tn.MNISTCNN(rng=np.random.default_rng(0)).eval()
+
+        @tn.no_grad()
+        def answer(batches):
+            for batch in batches:
+                model(images[batch])
+
+        return answer
+
+    def torch_side(wrap=lambda module: module):
+        model = wrap(tt.MNISTCNN().eval())
+
+        @torch.inference_mode()
+        def answer(batches):
+            for batch in batches:
+                model(tensor[torch.from_numpy(batch)])
+
+        return answer
+
+    def flax_side():
+        import jax
+
+        from examples.frameworks.flax_model import MNISTCNN
+
+        pixels_last, model = np.ascontiguousarray(images.transpose(0, 2, 3, 1)), MNISTCNN()
+        weights, forward = model.init(jax.random.key(0), pixels_last[:1]), jax.jit(model.apply)
+
+        def answer(batches):
+            for batch in batches:
+                forward(weights, pixels_last[batch]).block_until_ready()
+
+        return answer
+
+    return alone(numpy_side, torch_side, flax_side)
+
+
+def alone(numpy_side: Callable, torch_side: Callable, flax_side: Callable, **channels_last) -> dict:
+    """The sides of one process, each made by its function, in the first process only."""
+
+    def compiled():
+        go = torch_side(partial(torch.compile, dynamic=False))
+        try:
+            go([np.arange(2)])
+        except Exception:  # no C++ compiler, say; the table says that this row is missing
+            return None
+        return go
+
+    sides = {
+        "tinycnn_numpy": numpy_side,
+        "PyTorch eager": torch_side,
+        "PyTorch channels last": partial(
+            torch_side, lambda module: module.to(memory_format=torch.channels_last), **channels_last
+        ),
+        "PyTorch compiled": compiled,
+    }
+    if importlib.util.find_spec("flax") and importlib.util.find_spec("optax"):
+        sides["JAX/Flax jit"] = flax_side
+    return {name: (False, make() if RANK == 0 else None) for name, make in sides.items()}
 
 
 def flax_side(images, labels):
@@ -150,15 +203,15 @@ def flax_side(images, labels):
     return train
 
 
-def multiply_adds_an_image() -> int:
-    """Of one step: forward, as many again for the weights, and for dx, which the first layer leaves out."""
+def multiply_adds_an_image(work: str = "step") -> int:
+    """Forward; of a step as many again for the weights, and for dx, which the first layer leaves out."""
     model, x = tn.MNISTCNN(rng=np.random.default_rng(0)), np.zeros((1, 1, 28, 28), np.float32)
     total = 0
     for i, layer in enumerate(layer for _, layer in model.named_layers()):
         x = layer(x)
         if layer.weight is not None:
             forward = x.size * layer.weight[0].size
-            total += forward * (2 if i == 0 else 3)
+            total += forward * (1 if work == "answer" else 2 if i == 0 else 3)
     return total
 
 
@@ -174,13 +227,12 @@ def matrix_rate(size: int = 1024) -> float:
 
 
 if __name__ == "__main__":
-    name, data_dir, threads, turns, images, batch_sizes, file = sys.argv[1:]
+    work, name, data_dir, threads, turns, images, batch_sizes, file = sys.argv[1:]
     try:
         dataset, _ = data.load(name, Path(data_dir))
     except data.DataError as error:
         fail(str(error))
-    rows = measure(
-        dataset, int(threads), [int(size) for size in batch_sizes.split(",")], int(turns), int(images)
-    )
+    sizes = [int(size) for size in batch_sizes.split(",")]
+    rows = measure(dataset, work, int(threads), sizes, int(turns), int(images))
     if processes.RANK == 0:
         Path(file).write_text(json.dumps(rows), encoding="utf-8")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from examples.common.data import Dataset
-from examples.common.flags import RATES
+from examples.common.flags import RECIPES
 from examples.common.models import start
 from examples.common.processes import Processes
 from examples.common.training import backend_of, batches_of, steps_of
@@ -18,7 +18,7 @@ from examples.experiments import chapter
 from tinycnn_torch import MNISTCNN
 
 TARGETS = {98.75: 1, 99.0: 2}  # test accuracy in percent, the chapter's first; epochs of a one-cycle run
-PEAK, BETAS = RATES["one-cycle"]
+PEAK, BETAS, SMOOTHING = RECIPES["one-cycle"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def one_cycle(
 ) -> Iterator[Epoch]:
     """A run of `epochs` under the schedule, epoch by epoch."""
     model = start("MNISTCNN", backend, seed)
-    trained = backend_of(model, peak, BETAS, Processes(device), captured=captured)
+    trained = backend_of(model, peak, BETAS, Processes(device), captured=captured, label_smoothing=SMOOTHING)
     place, count = trained.place, len(dataset.train_images)
     images, labels = place(dataset.train_images), place(dataset.train_labels)
     tests = place(dataset.test_images), place(dataset.test_labels)

@@ -139,7 +139,9 @@ def test_line_patterns_are_what_they_say():
 def test_the_step_benchmark_prints_a_ratio_for_each_side(few_digits, monkeypatch, capsys):
     monkeypatch.setattr(torch, "compile", lambda module, **_: module)  # takes half a minute
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # JAX/Flax is an extra
-    rows = benchmark_steps.measure(few_digits, threads=1, batch_sizes=[2, 3], turns=2, images_a_turn=4)
+    rows = benchmark_steps.measure(
+        few_digits, "step", threads=1, batch_sizes=[2, 3], turns=2, images_a_turn=4
+    )
     benchmark_program.print_steps(rows)
     out = capsys.readouterr().out
     sides = ["tinycnn_numpy", "PyTorch eager", "PyTorch channels last", "PyTorch compiled"]
@@ -154,7 +156,7 @@ def test_a_side_that_cannot_be_had_is_named(few_digits, monkeypatch, capsys):
 
     monkeypatch.setattr(torch, "compile", lambda module, **_: no_compiler)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    rows = benchmark_steps.measure(few_digits, threads=1, batch_sizes=[2], turns=1, images_a_turn=2)
+    rows = benchmark_steps.measure(few_digits, "step", threads=1, batch_sizes=[2], turns=1, images_a_turn=2)
     benchmark_program.print_steps(rows)
     assert not any(row["side"] == "PyTorch compiled" for row in rows)
     assert "cannot be had here: JAX/Flax jit, PyTorch compiled" in capsys.readouterr().out

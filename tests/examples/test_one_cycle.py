@@ -12,6 +12,7 @@ from examples.common import training
 from examples.experiments import speedrun
 from examples.experiments.speedrun import PEAK, Epoch, reached
 
+SMOOTHED = ", smoothed labels"
 BACKENDS = pytest.mark.parametrize("backend", ["numpy", "torch"])
 
 
@@ -51,7 +52,7 @@ def test_both_sides_go_the_same_way(few_digits, tmp_path):
         train_mnist.main(flags(tmp_path / backend, backend, "--epochs", 2, "--lr", 0.003))
     for row, twin in zip(log(tmp_path / "numpy"), log(tmp_path / "torch"), strict=True):
         assert row["train_loss"] == pytest.approx(twin["train_loss"], rel=1e-4)
-        assert (row["schedule"], row["lr"]) == ("one-cycle over 2 epochs", 0.003)
+        assert (row["schedule"], row["lr"]) == ("one-cycle over 2 epochs, smoothed labels", 0.003)
 
 
 @BACKENDS
@@ -103,8 +104,12 @@ def test_a_bad_argument_is_one_line(more, said, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "had", "now"),
     [
-        (["--epochs", "3"], "one-cycle over 2 epochs", "one-cycle over 3 epochs"),
-        (["--epochs", "2", "--schedule", "constant", "--lr", PEAK], "one-cycle over 2 epochs", "constant"),
+        (["--epochs", "3"], f"one-cycle over 2 epochs{SMOOTHED}", f"one-cycle over 3 epochs{SMOOTHED}"),
+        (
+            ["--epochs", "2", "--schedule", "constant", "--lr", PEAK],
+            f"one-cycle over 2 epochs{SMOOTHED}",
+            "constant",
+        ),
     ],
 )
 def test_a_run_is_not_resumed_under_another_schedule(more, had, now, few_digits, tmp_path, capsys):

@@ -27,16 +27,47 @@ def test_by_hand():
     np.testing.assert_allclose(loss_fn.backward(), [[1 / 8, -1 / 8], [-1 / 4, 1 / 4]])
 
 
-@given(sizes, dtypes, seeds)
-def test_equals_pytorch(size, dtype, seed):
-    report = compare_loss(tn.CrossEntropyLoss(), *draw(size, dtype, seed))
+smoothings = st.sampled_from([0.0, 0.1, 0.6])
+
+
+@given(sizes, dtypes, smoothings, seeds)
+def test_equals_pytorch(size, dtype, smoothing, seed):
+    report = compare_loss(tn.CrossEntropyLoss(smoothing), *draw(size, dtype, seed))
     assert report.ok, report
 
 
-@given(sizes, seeds)
-def test_gradient_equals_central_difference(size, seed):
+class SmoothedForwardOnly(tn.CrossEntropyLoss):
+    def backward(self):
+        log_probs, labels = self.cache
+        return (np.exp(log_probs) - np.eye(log_probs.shape[1], dtype=log_probs.dtype)[labels]) / len(labels)
+
+
+class SharedAmongTheOthers(tn.CrossEntropyLoss):
+    """The label keeps 1 - s, and only the other classes share s: another definition, not PyTorch's."""
+
+    def backward(self):
+        log_probs, labels = self.cache
+        target = np.full_like(log_probs, self.label_smoothing / (log_probs.shape[1] - 1))
+        target[np.arange(len(labels)), labels] = 1 - self.label_smoothing
+        return (np.exp(log_probs) - target) / len(labels)
+
+
+@pytest.mark.parametrize("wrong", [SmoothedForwardOnly, SharedAmongTheOthers])
+def test_a_wrong_smoothing_is_rejected(wrong):
+    report = compare_loss(wrong(0.1), *draw((3, 5), "float32", 0))
+    assert [row.tensor for row in report.mismatches] == ["dlogits"]
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1, "0.1", float("nan")])
+def test_smoothing_is_a_part(smoothing):
+    with pytest.raises(ValueError, match="CrossEntropyLoss: label_smoothing is .*, expected 0 <= "):
+        tn.CrossEntropyLoss(smoothing)
+
+
+@given(sizes, smoothings, seeds)
+def test_gradient_equals_central_difference(size, smoothing, seed):
     logits, labels = draw(size, "float64", seed)
-    loss_fn = tn.CrossEntropyLoss()
+    loss_fn = tn.CrossEntropyLoss(smoothing)
     loss_fn(logits, labels)
     dlogits = loss_fn.backward()
     v = np.random.default_rng(seed).standard_normal(size)

@@ -121,20 +121,31 @@ class Cosine(tn.OneCycle):
         return self.max_lr * (1 - math.cos(2 * math.pi * step / self.total_steps)) / 2 or self.max_lr / 25
 
 
-def in_lockstep(cls, peak=0.01):
+def in_lockstep(cls, peak=0.01, loss_fn=None):
     rng = np.random.default_rng(0)
     images, labels = rng.standard_normal((20, 1, 8, 8)), rng.integers(2, size=20)
     model = copy.deepcopy(MODEL)
     optimizer = tn.Adam(model.parameters(), betas=(0.8, 0.95))
     schedule = cls(optimizer, peak, 12)
     batches = [rng.integers(20, size=5) for _ in range(12)]
-    return parity.lockstep(model, parity.twin(model), optimizer, images, labels, batches, schedule)
+    return parity.lockstep(model, parity.twin(model), optimizer, images, labels, batches, schedule, loss_fn)
 
 
 def test_the_two_sides_agree_under_the_schedule():
     report = in_lockstep(tn.OneCycle)
     assert report.ok and report.divergence is None
     assert [row.tensor for row in report.rows][:2] == ["loss", "lr"] and report.rows[1].shape == (12,)
+
+
+class ForgetsTheRest(tn.CrossEntropyLoss):
+    def backward(self):
+        return super().backward() + np.float64(self.label_smoothing / 2 / 5)
+
+
+def test_the_two_sides_agree_on_smoothed_labels():
+    assert in_lockstep(tn.OneCycle, loss_fn=tn.CrossEntropyLoss(0.1)).ok
+    report = in_lockstep(tn.OneCycle, loss_fn=ForgetsTheRest(0.1))
+    assert not report.ok and (report.divergence.step, report.divergence.stage) == (1, "loss")
 
 
 @pytest.mark.parametrize(("cls", "step"), [(OneStepLate, 2), (Cosine, 2), (StopsTooHigh, 12)])

@@ -73,6 +73,27 @@ def test_evaluate_runs_in_evaluation_and_restores_the_mode(before):
     assert layer.num_batches_tracked == module[0].num_batches_tracked == 0
 
 
+def test_without_gradients_nothing_is_kept():
+    layer, x = tn.ReLU(), np.ones((1, 2), np.float32)
+    out = layer(x)
+    with pytest.raises(ArithmeticError), tn.no_grad():  # noqa: PT012  # what is asked stands inside
+        assert np.array_equal(layer(x), out)
+        with pytest.raises(RuntimeError, match="ReLU: .* forward ran under no_grad"):
+            layer.backward(out)  # not the gradient of the call before
+        raise ArithmeticError
+    layer(x)
+    assert np.array_equal(layer.backward(out), out)
+
+
+def test_evaluate_leaves_no_cache():
+    model = tn.Sequential(relu=tn.ReLU(), flatten=tn.Flatten())
+    images = np.ones((3, 2, 1, 1), np.float32)
+    model(images)
+    assert "cache" in vars(model.relu)
+    tn.evaluate(model, images, np.zeros(3, int))
+    assert "cache" not in vars(model.relu)
+
+
 class Stumble(tn.Flatten):
     def forward(self, x):
         raise ArithmeticError("stumbled")
