@@ -397,7 +397,8 @@ def compare(
         inputs = trial.isolated_inputs()
         isolated = IsolatedTrial(run_each(parts, inputs), stages=stages, inputs=inputs)
         put_back()
-    rows = rows_of(trial, isolated, trace_torch(copy.deepcopy(trial.twins), **data))
+    trace = trace_torch(copy.deepcopy(trial.twins), x, dout=data.get("dout"), labels=labels)
+    rows = rows_of(trial, isolated, trace)
     rows += _rows_of_backward_weights(layer, parts, trial, rows)
     put_back()
     title = f"{type(layer).__name__}, {x.dtype}, {how}: NumPy against PyTorch"

@@ -1,8 +1,9 @@
 """How fast is a network by hand? Training steps and epochs against the field.
 
 Tables: the training step of MNISTCNN and its answers (tinycnn_numpy, PyTorch, JAX/Flax), where the step's
-time goes, one epoch of MNIST against the chapter's own loop, and the convolution ladder. The sides of a table take turns within one run, and the ratio
-of each turn is what counts: absolute times move with the machine.
+time goes, one epoch of MNIST against the chapter's own loop, and the convolution ladder. The sides of a
+table take turns within one run, and the ratio of each turn is what counts: absolute times move with the
+machine.
 """
 
 import json

@@ -20,7 +20,7 @@ from examples.experiments.benchmark_steps import matrix_rate
 
 
 def measure(dataset: data.Dataset, batch_size: int, steps: int) -> list[dict]:
-    """One row for each stage, forward and backward: median milliseconds of `steps`, and those of its floor."""
+    """One row for each stage and way: median milliseconds of `steps`, and those of its floor."""
     model, loss_fn = tn.MNISTCNN(rng=np.random.default_rng(0)), tn.CrossEntropyLoss()
     adam, rng = tn.Adam(model.parameters()), np.random.default_rng(0)
     layers = list(model.named_layers())

@@ -132,7 +132,7 @@ def answering_sides(images) -> dict:
 
         return answer
 
-    def flax_side():
+    def answering_flax():
         import jax
 
         from examples.frameworks.flax_model import MNISTCNN
@@ -146,7 +146,7 @@ def answering_sides(images) -> dict:
 
         return answer
 
-    return alone(numpy_side, torch_side, flax_side)
+    return alone(numpy_side, torch_side, answering_flax)
 
 
 def alone(numpy_side: Callable, torch_side: Callable, flax_side: Callable, **channels_last) -> dict:
@@ -160,7 +160,7 @@ def alone(numpy_side: Callable, torch_side: Callable, flax_side: Callable, **cha
             return None
         return go
 
-    sides = {
+    sides: dict[str, Callable] = {
         "tinycnn_numpy": numpy_side,
         "PyTorch eager": torch_side,
         "PyTorch channels last": partial(

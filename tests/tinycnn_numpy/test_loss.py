@@ -60,7 +60,7 @@ def test_a_wrong_smoothing_is_rejected(wrong):
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1, "0.1", float("nan")])
 def test_smoothing_is_a_part(smoothing):
-    with pytest.raises(ValueError, match="CrossEntropyLoss: label_smoothing is .*, expected 0 <= "):
+    with pytest.raises(ValueError, match=r"CrossEntropyLoss: label_smoothing is .*, expected 0 <= "):
         tn.CrossEntropyLoss(smoothing)
 
 
