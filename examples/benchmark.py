@@ -30,7 +30,12 @@ def main(argv=None) -> int:
     add("--json", type=Path, help="also write the figures to this file")
     args = parser.parse_args(argv)
 
-    from examples.experiments.benchmark import in_new_process, measure_epochs, measure_steps
+    from examples.experiments.benchmark import (
+        in_new_process,
+        measure_epochs,
+        measure_stages,
+        measure_steps,
+    )
 
     if args.json and not args.json.parent.is_dir():
         fail(f"--json {args.json} cannot be written: there is no folder {args.json.parent}")
@@ -48,8 +53,7 @@ def main(argv=None) -> int:
         figures["answer"] = one + measure_steps("answer", *where, 1, [250], args.turns, 10_000)
         print_steps(figures["answer"], "answer")
     if "stages" in args.only:
-        command = ["-m", "examples.experiments.benchmark_stages", *where, 20 + args.turns]
-        figures["stages"] = in_new_process([*command, ",".join(map(str, args.batch_sizes))])
+        figures["stages"] = measure_stages(*where, args.batch_sizes, 20 + args.turns)
         print_stages(figures["stages"])
     if "epoch" in args.only:
         figures["epoch"] = measure_epochs(from_flags(args), args.device, args.epochs)
@@ -85,22 +89,13 @@ def print_stages(rows: list[dict]) -> None:
     print("\nWhere a training step of tinycnn_numpy spends its time, on one thread")
     print("floor: its multiply-adds in one large matrix product, and a copy of what it must read and write")
     print("batch  stage    way             ms   floor  x floor")
-    for row in [*rows, *totals(rows)]:
+    for row in rows:
         left = f"{row['batch_size']:5}  {row['stage']:7}  {row['way']:9}  {row['ms']:7.2f}"
         print(
             f"{left}  {row['floor_ms']:6.2f}  {row['ms'] / row['floor_ms']:7.1f}"
             if row["floor_ms"] > 0.005
             else left
         )
-
-
-def totals(rows: list[dict]) -> list[dict]:
-    sizes = dict.fromkeys(row["batch_size"] for row in rows)
-    return [
-        {"batch_size": size, "stage": "all", "way": ""}
-        | {key: sum(row[key] for row in rows if row["batch_size"] == size) for key in ("ms", "floor_ms")}
-        for size in sizes
-    ]
 
 
 def print_epochs(rows: list[dict]) -> None:

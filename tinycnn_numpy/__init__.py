@@ -1,11 +1,12 @@
 """A convolutional network in plain NumPy: every layer with its forward and its backward, written by hand."""
 
 from tinycnn_numpy.batch_norm import BatchNorm2D
+from tinycnn_numpy.cache import no_grad
 from tinycnn_numpy.conv2d import Conv2D
 from tinycnn_numpy.dense import Dense
 from tinycnn_numpy.dropout import Dropout
 from tinycnn_numpy.flatten import Flatten
-from tinycnn_numpy.layer import Layer, no_grad
+from tinycnn_numpy.layer import Layer
 from tinycnn_numpy.loss import CrossEntropyLoss
 from tinycnn_numpy.models import MLP, MNISTCNN, ImageCNN, TinyCNN
 from tinycnn_numpy.optim import SGD, Adam

@@ -1,25 +1,12 @@
 """A layer computes `out` from `x`, and later `dx` from `dout`: the contract that every layer keeps."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Self
 
+from tinycnn_numpy.cache import Cache
 from tinycnn_numpy.checks import Array, cast_state, check_array
 from tinycnn_numpy.describe import as_a_call
-
-CACHING = ContextVar("caching", default=True)
-
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Forward passes that no backward will follow: no layer keeps a cache, as under torch.no_grad()."""
-    before = CACHING.set(False)
-    try:
-        yield
-    finally:
-        CACHING.reset(before)
 
 
 class Layer:
@@ -38,6 +25,7 @@ class Layer:
     bias: Any = None
     dweight: Any = None  # None until the first backward
     dbias: Any = None
+    cache = Cache()
     buffers: tuple[str, ...] = ()  # names of attributes
     training = True  # or evaluation, in which batch normalisation and dropout do something else
 
@@ -53,19 +41,6 @@ class Layer:
 
     def __call__(self, x: Array) -> Array:
         return self.forward(x)
-
-    @property
-    def cache(self) -> Any:
-        """What forward left for backward. Raises RuntimeError if there is nothing."""
-        if "cache" not in vars(self):
-            raise RuntimeError(f"{self}: backward was called before forward, or forward ran under no_grad")
-        return vars(self)["cache"]
-
-    @cache.setter
-    def cache(self, value: Any) -> None:
-        vars(self).pop("cache", None)
-        if CACHING.get():
-            vars(self)["cache"] = value
 
     def train(self, mode: bool = True) -> Self:
         self.training = mode

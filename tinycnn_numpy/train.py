@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tinycnn_numpy.cache import no_grad
 from tinycnn_numpy.checks import Array
-from tinycnn_numpy.layer import Layer, no_grad
+from tinycnn_numpy.layer import Layer
 from tinycnn_numpy.optim import Optimizer
 from tinycnn_numpy.schedule import OneCycle
 

@@ -53,6 +53,23 @@ def measure_steps(
     return in_new_process(command, XLA_FLAGS=xla, **dict.fromkeys(THREADS, str(threads)))
 
 
+def measure_stages(dataset: str, data_dir: Path, batch_sizes: list[int], steps: int) -> list[dict]:
+    """The rows of benchmark_stages, and behind them those of all stages together."""
+    command: list[Any] = ["-m", "examples.experiments.benchmark_stages", dataset, data_dir, steps]
+    rows = in_new_process([*command, ",".join(map(str, batch_sizes))])
+    return [*rows, *totals(rows)]
+
+
+def totals(rows: list[dict]) -> list[dict]:
+    """All stages of each batch size together."""
+    sizes = dict.fromkeys(row["batch_size"] for row in rows)
+    return [
+        {"batch_size": size, "stage": "all", "way": ""}
+        | {key: sum(row[key] for row in rows if row["batch_size"] == size) for key in ("ms", "floor_ms")}
+        for size in sizes
+    ]
+
+
 def measure_epochs(dataset: Dataset, device: str, turns: int) -> list[dict]:
     """One epoch, batch 64: the chapter's loop, and train_mnist's with either backend."""
     import numpy as np

@@ -9,7 +9,7 @@ from pathlib import Path
 from examples.common.cli import Parser, fail, run, whole_number
 
 NAMES = ["training", "chapter", "audit", "audit_digits", "digits", "edges", "museum"]
-NAMES += ["styles", "bounds", "unseen", "recipe", "benchmark"]
+NAMES += ["styles", "bounds", "unseen", "recipe", "one_cycle", "benchmark"]
 
 
 def main(argv=None) -> int:

@@ -258,6 +258,24 @@ def recipe(where: Where) -> dict[str, Any]:
     return found
 
 
+@measured(f"python -m examples.speedrun --only numpy --seeds 10 {MNIST}", "0 to 9")
+def one_cycle(where: Where) -> dict[str, Any]:
+    from examples.common.flags import RECIPES
+
+    found = printed("-m", "examples.speedrun", "--only", "numpy", "--seeds", 10, *where.mnist)
+    values: dict[str, Any] = {
+        "peak": RECIPES["one-cycle"].lr,
+        "smoothing": RECIPES["one-cycle"].label_smoothing,
+    }
+    for target, epochs in (("98.75", 1), ("99.0", 2)):
+        rows = re.findall(rf"^ *{target} %  NumPy .*  ([0-9.]+) %(, not reached)?$", found, re.MULTILINE)
+        last = [float(accuracy) for accuracy, _ in rows]
+        values[f"epochs_{epochs}"] = {"count": len(last), "reached": sum(not missed for _, missed in rows)}
+        values[f"epochs_{epochs}"] |= {"target": float(target), "mean": sum(last) / len(last)}
+        values[f"epochs_{epochs}"] |= {"lowest": min(last), "highest": max(last)}
+    return values
+
+
 @measured(f"python -m examples.benchmark {MNIST}", "0")
 def benchmark(where: Where) -> dict[str, Any]:
     """It wants a machine that does nothing else."""
@@ -272,6 +290,14 @@ def benchmark(where: Where) -> dict[str, Any]:
         )
         if row["side"].startswith("tinycnn_numpy") and (row["threads"], row["batch_size"]) == (1, 64):
             values["limit"] = row["times_limit"]
+    for row in found["answer"]:
+        values.setdefault("answer", {}).setdefault(KEYS[row["side"]], {})[f"b{row['batch_size']}"] = range_of(
+            row["ratio"]
+        )
+    for row in found["stages"]:
+        if row["batch_size"] == 64:
+            name = f"{row['stage']}_{row['way']}".strip("_")
+            values.setdefault("stages", {})[name] = {"ms": row["ms"], "floor": row["floor_ms"]}
     for row in found["epoch"]:
         values[row["side"].removeprefix("train_mnist --backend ").replace(" ", "_")] = range_of(row["ratio"])
     return values

@@ -14,7 +14,7 @@ import tinycnn_torch as tt
 from examples import benchmark as benchmark_program
 from examples import train_mnist
 from examples import train_tinycnn as train_tinycnn_program
-from examples.experiments import benchmark_steps, train_tinycnn
+from examples.experiments import benchmark, benchmark_stages, benchmark_steps, train_tinycnn
 from parity import load_weights
 
 
@@ -160,6 +160,32 @@ def test_a_side_that_cannot_be_had_is_named(few_digits, monkeypatch, capsys):
     benchmark_program.print_steps(rows)
     assert not any(row["side"] == "PyTorch compiled" for row in rows)
     assert "cannot be had here: JAX/Flax jit, PyTorch compiled" in capsys.readouterr().out
+
+
+def test_answers_are_measured_without_a_step(few_digits, monkeypatch, capsys):
+    monkeypatch.setattr(torch, "compile", lambda module, **_: module)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(tn.Adam, "step", None)
+    rows = benchmark_steps.measure(few_digits, "answer", 1, batch_sizes=[1], turns=2, images_a_turn=2)
+    benchmark_program.print_steps(rows, "answer")
+    out = capsys.readouterr().out
+    assert len(rows) == 4 and all(row["ms"] > 0 and row["ratio"] == sorted(row["ratio"]) for row in rows)
+    assert "One answer, forward alone, of MNISTCNN on digits" in out and "goals" not in out
+
+
+def test_stages_are_timed_beside_their_floor(few_digits, monkeypatch, capsys):
+    monkeypatch.setattr(benchmark_stages, "matrix_rate", lambda: 1e9)
+    monkeypatch.setattr(benchmark_stages, "copy_rate", lambda size: 1e9)
+    rows = benchmark_stages.measure(few_digits, batch_size=2, steps=3)
+    by_name = {(row["stage"], row["way"]): row for row in rows}
+    out, x = 2 * 16 * 26 * 26, 2 * 28 * 28
+    assert by_name["conv1", "forward"]["floor_ms"] == pytest.approx(1e-6 * (9 * out + 4 * (x + out)))
+    assert by_name["conv1", "backward"]["floor_ms"] == pytest.approx(1e-6 * (9 * out + 4 * (x + out)))
+    assert by_name["relu1", "backward"]["floor_ms"] == pytest.approx(1e-6 * 4 * 3 * out)
+    assert all(row["ms"] > 0 for row in rows)
+    benchmark_program.print_stages([*rows, *benchmark.totals(rows)])
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last.split()[:2] == ["2", "all"] and float(last.split()[-1]) > 0
 
 
 def test_multiply_adds_are_those_of_the_chapters_shapes():

@@ -1,6 +1,7 @@
 """Every rung of the ladder against PyTorch, and wrong rungs that the same check must reject."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,6 +35,9 @@ def check(rung, case, dtype, seed=0):
     ]
     module = twin(layer_of(weight, bias, stride, padding))
     exact = exact_run({"conv": module}, x).tensors["conv", "out"]
+    if rung is ladder.fft:  # spreads the rounding of each pixel over all, also where little is added up
+        spread = np.finfo(dtype).eps * np.linalg.norm(x) * np.linalg.norm(weight)
+        exact = replace(exact, bound=exact.bound + spread)
     before = [array.copy() for array in arrays]
     out = rung(*arrays, stride, padding)
     assert all(map(np.array_equal, arrays, before)), "modified"
