@@ -168,6 +168,7 @@ class Editor:
                     yield Edit(((where, new),), (statement,))
             if cost == LIKELY:
                 yield from self.moved(statement, spot)
+                yield from self.indexed(statement)
         for spot, statement in self.spots:
             for price, new in alternatives(spot, self.pool):
                 if price == cost:
@@ -199,6 +200,22 @@ class Editor:
                 around = [*whole[:place], statement, *whole[place:]]
                 yield Edit((gone, (Spot(outer.parent, outer.field), around)), (statement,))
             outer = self.places.get(id(outer.parent))
+
+    def indexed(self, statement: ast.stmt) -> Iterator[Edit]:
+        """A part of an array assigned to, with one index more: out[n, m] = s for out[n] = s."""
+        match statement:
+            case ast.Assign(targets=[ast.Subscript() as target]):
+                spot = Spot(statement, "targets", 0)
+            case ast.AugAssign(target=ast.Subscript() as target):
+                spot = Spot(statement, "target")
+            case _:
+                return
+        elements = target.slice.elts if isinstance(target.slice, ast.Tuple) else [target.slice]
+        known = set(map(ast.unparse, elements))
+        for atom in self.pool.numbers():
+            if isinstance(atom, ast.Name) and atom.id not in known:
+                more = ast.Tuple([*elements, atom], ast.Load())
+                yield Edit(((spot, ast.Subscript(target.value, more, ast.Store())),), (statement,))
 
     def together(self, group: Group, mirrored: str, cost: int) -> Iterator[Edit]:
         """The same edit in all spots that read alike, and in those of the other axis too."""
@@ -640,10 +657,10 @@ def extended(node: ast.expr, pool: Pool, is_value: bool, is_count: bool) -> Iter
     if is_count:
         yield LIKELY, ast.BinOp(node, ast.Add(), ast.Constant(1))
         yield LIKELY, ast.BinOp(node, ast.Sub(), ast.Constant(1))
-    for op in (ast.Add(), ast.Sub()):
-        yield from ((POSSIBLE, ast.BinOp(node, op, ast.Constant(number))) for number in (1, 2))
-    for op in (ast.Mult(), ast.Div(), ast.Pow()):
-        yield POSSIBLE, ast.BinOp(node, op, ast.Constant(2))
+    for number in (1, 2):
+        for op in (ast.Add(), ast.Sub(), ast.Mult(), ast.Div(), ast.Pow()):
+            if number > 1 or isinstance(op, ast.Add | ast.Sub):  # x * 1 is x
+                yield POSSIBLE, ast.BinOp(node, op, ast.Constant(number))
     yield POSSIBLE, ast.BinOp(node, ast.Pow(), ast.Constant(3))
     yield POSSIBLE, ast.BinOp(ast.Constant(1), ast.Sub(), node)
     yield POSSIBLE, ast.Attribute(node, "T", ast.Load())

@@ -14,7 +14,7 @@ from parity.comparison import ENDED
 from parity.record import Key, Run
 from parity.report import Row
 from parity.student.cases import Case
-from parity.student.edits import RARE
+from parity.student.edits import LIKELY, RARE
 from parity.student.repair import Change, Right, Wish
 
 SECONDS = 6.0  # of the processor, to look for changes in one class
@@ -115,8 +115,8 @@ def mended(
 
 
 def is_another(change: Change, told: Sequence[Change]) -> bool:
-    """Whether it stands in a line of its own, and is no less likely than the others."""
-    return all(change.line != other.line and change.cost <= other.cost for other in told)
+    """Whether it stands in a line of its own, and is likely, or no less so than the others."""
+    return all(change.line != other.line and change.cost <= max(other.cost, LIKELY) for other in told)
 
 
 def is_worth_saying(change: Change, mended: set[Key], moved: set[Key]) -> bool:

@@ -314,8 +314,8 @@ def constants(reached: Mapping[CodeType, Reached]) -> list[Constant]:
     for file in dict.fromkeys(code.co_filename for code in reached):
         with contextlib.suppress(SyntaxError):
             for node in ast.walk(ast.parse("".join(linecache.getlines(file)))):
-                for owner in bases if isinstance(node, ast.ClassDef) else ():
-                    if owner.__name__ == node.name:
+                for owner in bases:
+                    if isinstance(node, ast.ClassDef) and owner.__name__ == node.name:
                         found += [Constant(owner, name, file, line) for name, line in numbers_in(node, owner)]
     return found
 

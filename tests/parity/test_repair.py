@@ -313,3 +313,18 @@ def test_beside_a_line_stands_what_all_that_it_made_wrong_is_called():
     assert what(("out", "bias-shared"), ("dx", "bias-twice")) == set()
     assert what(("out", "bias-shared"), ("dx", "bias-shared", "some cases")) == set()
     assert what(("out", "extra-factor"), ("dx", "extra-factor")) == set()
+
+
+def test_another_line_is_told_if_it_is_as_likely():
+    first, likely, possible = (Change(0, "", line, cost=cost) for line, cost in ((1, 0), (2, 1), (3, 2)))
+    assert mend.is_another(likely, [first]) and mend.is_another(first, [possible])
+    assert not mend.is_another(possible, [first]) and not mend.is_another(likely, [first, likely])
+
+
+def test_an_index_that_is_missing_where_an_array_is_assigned_to(tmp_path):
+    loops = """out = np.zeros((len(x), len(self.weight)), x.dtype)
+        for n in range(len(x)):
+            for m in range(len(self.weight)):
+                out[n] = x[n] @ self.weight[m]"""
+    said, _ = said_of(written(tmp_path, DENSE.replace("out = x @ self.weight.T", loops)))
+    assert "`out[n] = x[n] @ self.weight[m]` should be `out[n, m] = x[n] @" in said[mend.ONE_LINE][1]
