@@ -7,7 +7,17 @@ import numpy as np
 
 from parity.bounds import Array
 from parity.doctor.evidence import Cause, Evidence, slips_of
-from parity.doctor.formulas import Lines, Vocabulary, combined, computed, needed_for, slips, with_lines
+from parity.doctor.formulas import (
+    Lines,
+    Vocabulary,
+    combined,
+    computed,
+    is_close,
+    is_contradicted,
+    needed_for,
+    slips,
+    with_lines,
+)
 
 FORWARD = (
     "count = M",
@@ -109,6 +119,21 @@ def predicted(e: Evidence, tensor: str, lines: Lines, **forced: float) -> Array:
     return found
 
 
+def of_all(e: Evidence, tensor: str, lines: Lines, whole: Lines) -> Array | None:
+    """What wrong lines make of a tensor; None if they would make of another one what the code did not give.
+
+    whole  the right lines of all tensors
+    """
+    found = predicted(e, tensor, lines)
+    given = {NAMES.get(name, name): array for name, array in e.given.items() if name != tensor}
+    if found.shape == e.given[tensor].shape and is_close(found, e.given[tensor]):
+        values = values_of(e)
+        wrong = with_lines(whole, **dict(line.split(" = ", 1) for line in lines))
+        if is_contradicted(given, computed(whole, values), computed(wrong, values)):
+            return None
+    return found
+
+
 TERMS = {
     "out": "out = weight * x_hat + bias",
     "dx": "dx = weight / root * (dout - dbias / M - x_hat * dweight / M), the last two in training alone",
@@ -130,6 +155,8 @@ def lines_of_batch_norm(tensor: str) -> Iterator[Cause]:
     for code, sentence, wrong in (
         ("eps-outside-root", f"eps is added once more outside of the root: {root}.",
          {"root": "sqrt(var + eps) + eps"}),
+        ("part-missing", "the sums in dx are not divided by M: dx = weight / root * (dout - dbias / M - "
+         "x_hat * dweight / M).", {"size": "1"}),
         ("accumulated", "dbias is added to that of the call before, and dx takes the sum: assign it.",
          {"dbias": "sum_nhw(dout) + dbias_before"}),
         ("accumulated", "dweight is added to that of the call before, and dx takes the sum: assign it.",
@@ -158,13 +185,15 @@ def lines_of_batch_norm(tensor: str) -> Iterator[Cause]:
                 alone=True,
             )
     name = NAMES.get(tensor, tensor)
-    for lines in dict.fromkeys(needed_for(name, lines) for lines in (BY_SUMS, BY_MEANS, BY_CHAIN_RULE)):
-        for slip in slips(lines, VOCABULARY):
-            predict = lambda e, lines=slip.lines: predicted(e, tensor, lines)  # noqa: E731
+    forms = {needed_for(name, lines): lines for lines in (BY_CHAIN_RULE, BY_MEANS, BY_SUMS)}
+    for needed, whole in reversed(forms.items()):
+        for slip in slips(needed, VOCABULARY):
+            predict = lambda e, lines=slip.lines, whole=whole: of_all(e, tensor, lines, whole)  # noqa: E731
             yield Cause(slip.code, slip.sentence, predict, alone=True)
     if tensor in TERMS:
         yield Cause(
             "extra-factor",
             f"{tensor} is made of its terms, but not every term has the factor 1: {TERMS[tensor]}.",
             lambda e: combined(e.given[tensor], terms_of(e, tensor)),
+            alone=True,
         )

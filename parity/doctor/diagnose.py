@@ -33,7 +33,7 @@ def diagnosis_of_remark(row: Row) -> Diagnosis | None:
             sentence = f"{tensor} {note}: it belongs to the caller, work on a copy."
         case Fault.WRONG_DTYPE if row.ratio <= 1:
             code = "widened"
-            wide = "a float64 array or np.sqrt of a Python number got in; float32 stays float32"
+            wide = "an array of float64 or int, or np.sqrt of a Python number, got in; float32 stays float32"
             sentence = f"{note}: {wide if 'float64' in note else 'keep the dtype of what came in'}."
         case Fault.STAGE_SKIPPED:
             code, sentence = "stage-skipped", f"{tensor} {note}."

@@ -40,7 +40,7 @@ def dx_causes() -> Iterator[Cause]:
     yield Cause(
         "mask-drawn-again",
         f"dx is 0 at other places than out, as if backward had a mask of its own: {formula}.",
-        lambda e: dropped(e, "dx", "dout") if drops(e) else None,
+        lambda e: dropped(e, "dx", "dout") if drops(e) and "out" not in e.wrong else None,
     )
 
 
@@ -106,7 +106,7 @@ def causes_of_a_share(tensor: str) -> Iterator[Cause]:
     yield Cause(
         "nothing-dropped",
         "no entry is dropped in training: mask = rng.random(x.shape) >= p.",
-        lambda e: (e.given[tensor] if e.mask.all() else np.full((), np.nan)) if e.stage.p else None,
+        lambda e: (e.given[tensor] if passes(e) else np.full((), np.nan)) if e.stage.p else None,
     )
     for axes, sentence in (
         ((1, 2, 3), "all entries of an image share one draw"),
@@ -116,28 +116,51 @@ def causes_of_a_share(tensor: str) -> Iterator[Cause]:
         yield Cause(
             "mask-shared",
             f"{sentence}: draw for every entry, rng.random(x.shape).",
-            lambda e, axes=axes: e.given[tensor] if e.mask.any() and shared_over(e, axes) else None,
+            lambda e, axes=axes: e.given[tensor] if shared_over(e, axes) else None,
         )
     yield Cause(
         "probability-reversed",
         "entries are kept with probability p: p is the probability to drop one.",
         lambda e: e.given[tensor] if near_share(e, e.stage.p) else None,
+        everywhere=True,
     )
     yield Cause(
         "setting-ignored",
         "half of all entries are kept whatever p is: mask = rng.random(x.shape) >= p.",
         lambda e: e.given[tensor] if e.stage.training and near_share(e, 0.5) else None,
+        everywhere=True,
     )
 
 
+def varies(e: Evidence) -> bool:
+    return bool(e.mask.any() and not e.mask.all())
+
+
+def passes(e: Evidence) -> bool:
+    """Whether out is x, or one multiple of it: what is dropped to another number than 0 is not kept."""
+    out, x = e.given.get("out"), e.x.numpy()
+    if not e.mask.all() or out is None or out.shape != x.shape or not x.any():
+        return bool(e.mask.all())
+    multiple = (out * x).sum() / (x * x).sum() * x
+    return bool(np.abs(out - multiple).max() <= 1e-4 * np.abs(out).max())
+
+
 def is_mask_of(before: Evidence, e: Evidence) -> bool:
-    return before.mask.shape == e.mask.shape and bool((before.mask == e.mask).all())
+    return varies(e) and before.mask.shape == e.mask.shape and bool((before.mask == e.mask).all())
 
 
 def shared_over(e: Evidence, axes: tuple[int, ...]) -> bool:
+    """Whether these axes have one draw, and no other axis has."""
+
+    def is_one(axes: tuple[int, ...]) -> bool:
+        return bool((e.mask.amin(axes) == e.mask.amax(axes)).all())
+
     axes = tuple(axis for axis in axes if axis < e.x.ndim)
     several = math.prod(e.x.shape[axis] for axis in axes) > 1
-    return bool(axes and several and (e.mask.amin(axes) == e.mask.amax(axes)).all())
+    others = [axis for axis in range(e.x.ndim) if axis not in axes and e.x.shape[axis] > 1]
+    return (
+        varies(e) and bool(axes) and several and is_one(axes) and not any(is_one((axis,)) for axis in others)
+    )
 
 
 def near_share(e: Evidence, share: float) -> bool:

@@ -22,6 +22,7 @@ class Cause:
     whole   of a shape alone, which is soon met by chance: named only if it explains every wrong shape
     parts   the two mistakes of which this is made
     alone   never one of two: there are many of its sort
+    everywhere  soon met by chance: named only if it explains every wrong run, and those of two cases
     """
 
     code: str
@@ -32,6 +33,7 @@ class Cause:
     whole: bool = False
     parts: tuple["Cause", ...] = ()
     alone: bool = False
+    everywhere: bool = False
 
     def in_run(self, e: "Evidence") -> "Cause | None":
         """The cause with the number that this run shows."""

@@ -54,8 +54,10 @@ CHANGES: tuple[tuple[str, str, Change], ...] = (
      some(lambda n: slice(0, 1))),
     ("last-only", "has only the last {}: a line stands outside its loop, or what empties it inside",
      some(lambda n: slice(n - 1, n))),
-    ("index-fixed", "takes {} 0 for every one: an index is 0 where the loop's is meant", fixed(0)),
-    ("index-fixed", "takes the last {} for every one: the index is that of a loop that is over", fixed(-1)),
+    ("index-fixed", "has the numbers of {} 0 everywhere: an index stays 0, or an array is filled at once",
+     fixed(0)),
+    ("index-fixed", "has the numbers of the last {} everywhere: an index of a loop that is over, or a whole "
+     "array is filled at once", fixed(-1)),
     ("reversed", "is read in reverse, the last {} first", lambda array, axis: array.flip(axis)),
     ("off-by-one", "is read one {} too early", lambda array, axis: array.roll(1, axis)),
     ("off-by-one", "is read one {} too late", lambda array, axis: array.roll(-1, axis)),
@@ -78,13 +80,22 @@ def parts_of_arrays(tensor: str) -> Iterator[Cause]:
         )
     for of, names in INPUTS.items():
         for (axis, name), (code, what, change) in itertools.product(enumerate(names), CHANGES):
+            more = others_of(tensor, of, axis, code)
             yield Cause(
                 code,
-                f"{of}, from which {tensor} is computed, {what.format(name)}.",
+                f"{of}, from which {tensor} is computed, {what.format(name)}{more}.",
                 lambda e, of=of, axis=axis, change=change: with_input(
                     e, tensor, of, lambda array: changed(array, axis, change)
                 ),
             )
+
+
+def others_of(tensor: str, of: str, axis: int, code: str) -> str:
+    """What the same numbers may also come of: in dweight images of x meet images of dout."""
+    meets = {"x": "dout", "dout": "x"}.get(of)
+    if tensor != "dweight" or axis or not meets or code not in ("off-by-one", "reversed"):
+        return ""
+    return f", or {meets} {'the other way' if code == 'off-by-one' else 'is'}"
 
 
 def changed(array: Tensor, axis: int, change: Change) -> Tensor | None:

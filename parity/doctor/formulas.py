@@ -28,6 +28,7 @@ OPERATORS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.Pow: (ast.Mult,),
 }
 CONSTANTS = (1, 2, 3)
+CLOSE = 1e-4  # how near two tensors come that are the same, relative to the largest entry
 SPARE = 2  # entries for each term of a combination
 
 
@@ -95,6 +96,24 @@ def computed(lines: Lines, values: Mapping[str, Any]) -> dict[str, Any]:
     return names
 
 
+def is_contradicted(given: Mapping[str, Array], right: Mapping[str, Any], wrong: Mapping[str, Any]) -> bool:
+    """Whether a mistake would show in another tensor, and the code gave another one.
+
+    right, wrong  what is computed without and with the mistake, by the names of `given`
+    """
+    for name, array in given.items():
+        if name in right and name in wrong:
+            old, new, own = (np.asarray(a, np.float64).ravel() for a in (right[name], wrong[name], array))
+            if old.shape == new.shape == own.shape and not is_close(old, new) and not is_close(new, own):
+                return True
+    return False
+
+
+def is_close(one: Array, other: Array) -> bool:
+    with np.errstate(invalid="ignore"):
+        return bool(np.abs(one - other).max(initial=0.0) <= CLOSE * np.abs(other).max(initial=0.0))
+
+
 def with_lines(lines: Lines, **expressions: str) -> Lines:
     """The lines, some of which have another expression."""
     return tuple(
@@ -120,7 +139,8 @@ def slips(lines: Lines, vocabulary: Vocabulary) -> tuple[Slip, ...]:
     for i, line in enumerate(lines):
         name, right = line.split(" = ", 1)
         expression = ast.parse(right, mode="eval").body
-        changes = [*changed(expression, vocabulary), *multiplied(expression, vocabulary)]
+        changes = [*changed(expression, vocabulary)]
+        changes += [] if isinstance(expression, ast.Name) else multiplied(expression, vocabulary)
         for code, what, wrong in changes:
             new = f"{name} = {ast.unparse(ast.fix_missing_locations(wrong))}"
             if new != line:

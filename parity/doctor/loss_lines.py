@@ -11,7 +11,16 @@ from torch.nn import functional
 
 from parity.bounds import Array
 from parity.doctor.evidence import Cause, Evidence, Page, slips_of
-from parity.doctor.formulas import Lines, Vocabulary, combined, computed, slips, with_lines
+from parity.doctor.formulas import (
+    Lines,
+    Vocabulary,
+    combined,
+    computed,
+    is_close,
+    is_contradicted,
+    slips,
+    with_lines,
+)
 
 LINES = (
     "shifted = logits - max_k(logits)",
@@ -78,6 +87,16 @@ def predicted(e: Evidence, tensor: str, lines: Lines, onehot: Array | None = Non
     values = values_of(e) | ({} if onehot is None else {"onehot": onehot})
     found = np.asarray(computed(lines, values)[tensor])
     return found.reshape(()) if tensor == "loss" and found.size == 1 else found
+
+
+def of_both(e: Evidence, tensor: str, lines: Lines, right: Lines) -> Array | None:
+    """What wrong lines make of the loss or of dlogits; None if the code gave another of the two."""
+    found = predicted(e, tensor, lines)
+    if found.shape == e.given[tensor].shape and is_close(found, e.given[tensor]):
+        given = {name: array for name, array in e.given.items() if name != tensor}
+        if is_contradicted(given, computed(right, values_of(e)), computed(lines, values_of(e))):
+            return None
+    return found
 
 
 def ones_at(e: Evidence, rows: Any, columns: Any) -> Array:
@@ -199,7 +218,7 @@ def lines_of_the_loss(tensor: str) -> Iterator[Cause]:
         )
     for lines in (LINES, IN_ONE_LINE, OF_PROBABILITIES):
         for slip in slips(lines, VOCABULARY):
-            predict = lambda e, lines=slip.lines: predicted(e, tensor, lines)  # noqa: E731
+            predict = lambda e, new=slip.lines, old=lines: of_both(e, tensor, new, old)  # noqa: E731
             yield Cause(slip.code, slip.sentence, predict, alone=True)
 
 

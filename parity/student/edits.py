@@ -168,6 +168,7 @@ class Editor:
                     yield Edit(((where, new),), (statement,))
             if cost == LIKELY:
                 yield from self.moved(statement, spot)
+                yield from self.indexed(statement)
         for spot, statement in self.spots:
             for price, new in alternatives(spot, self.pool):
                 if price == cost:
@@ -199,6 +200,22 @@ class Editor:
                 around = [*whole[:place], statement, *whole[place:]]
                 yield Edit((gone, (Spot(outer.parent, outer.field), around)), (statement,))
             outer = self.places.get(id(outer.parent))
+
+    def indexed(self, statement: ast.stmt) -> Iterator[Edit]:
+        """A part of an array assigned to, with one index more: out[n, m] = s for out[n] = s."""
+        match statement:
+            case ast.Assign(targets=[ast.Subscript() as target]):
+                spot = Spot(statement, "targets", 0)
+            case ast.AugAssign(target=ast.Subscript() as target):
+                spot = Spot(statement, "target")
+            case _:
+                return
+        elements = target.slice.elts if isinstance(target.slice, ast.Tuple) else [target.slice]
+        known = set(map(ast.unparse, elements))
+        for atom in self.pool.numbers():
+            if isinstance(atom, ast.Name) and atom.id not in known:
+                more = ast.Tuple([*elements, atom], ast.Load())
+                yield Edit(((spot, ast.Subscript(target.value, more, ast.Store())),), (statement,))
 
     def together(self, group: Group, mirrored: str, cost: int) -> Iterator[Edit]:
         """The same edit in all spots that read alike, and in those of the other axis too."""
@@ -379,6 +396,10 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
             for relation in COMPARISONS[4:] if equal else COMPARISONS[:4]:
                 if not isinstance(op, relation):
                     yield LIKELY, ast.Compare(left, [relation()], [right])
+            zero = isinstance(right, ast.Constant) and right.value == 0
+            for relation in () if equal or zero else COMPARISONS[:4]:
+                price = LIKELY if isinstance(op, relation) else POSSIBLE
+                yield price, ast.Compare(left, [relation()], [ast.Constant(0)])
             yield POSSIBLE, ast.UnaryOp(ast.Not(), node)
             if isinstance(op, ast.Lt | ast.LtE):
                 yield LIKELY, ast.Compare(ast.Constant(0), [ast.LtE(), op], [left, right])
@@ -421,6 +442,9 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
         isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant)
     )
     if is_atom and not (isinstance(node, ast.Name) and node.id in ("np", "numpy", "self")):
+        is_argument = isinstance(spot.parent, ast.Call) and not isinstance(node, ast.Constant)
+        if is_argument and pool.sorts.get(ast.unparse(node)) == "number":
+            yield from ((POSSIBLE, ast.Constant(number)) for number in (0, 1))
         yield from pool.like(node)
         if pool.sorts.get(ast.unparse(node)) == "number":
             for atom in pool.numbers():
@@ -436,7 +460,20 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
     if is_value or isinstance(spot.parent, ast.BinOp | ast.Slice | ast.Call | ast.Tuple):
         is_index = isinstance(spot.parent, ast.Slice | ast.Tuple)
         is_count = is_index or (isinstance(spot.parent, ast.Call) and name_of(spot.parent) == "range")
-        yield from extended(node, pool, is_value, is_count)
+        if is_copied(spot):
+            yield POSSIBLE, ast.Call(ast.Attribute(node, "copy", ast.Load()), [], [])
+            yield from ((RARE, new) for _, new in extended(node, pool, is_value, is_count))
+        else:
+            yield from extended(node, pool, is_value, is_count)
+    if is_value and isinstance(spot.parent, ast.Assign) and isinstance(spot.parent.targets[0], ast.Subscript):
+        yield from ((POSSIBLE, ast.Constant(number)) for number in (0, 1))
+
+
+def is_copied(spot: Spot) -> bool:
+    """Whether a statement gives something another name and does no more: x = self.cache, self.p = p."""
+    if not isinstance(spot.parent, ast.Assign) or not isinstance(spot.value, ast.Name | ast.Attribute):
+        return False
+    return all(isinstance(target, ast.Name | ast.Attribute) for target in spot.parent.targets)
 
 
 def exchanged(elements: Sequence[ast.expr]) -> Iterator[list[ast.expr]]:
@@ -547,14 +584,15 @@ def name_of(call: ast.Call) -> str:
 def calls_near(call: ast.Call) -> Iterator[Alternative]:
     """Another function of its family, no call, its arguments in another order, an axis more or none."""
     name, function = name_of(call), call.func
-    if call.args:
-        yield LEFT_OUT, call.args[0]
+    yield from ((LEFT_OUT, argument) for argument in call.args if not isinstance(argument, ast.Starred))
     if isinstance(function, ast.Attribute) and not is_numpy(function.value):
         yield LEFT_OUT, function.value
     for index in range(len(call.keywords)):
         yield LEFT_OUT, ast.Call(function, call.args, call.keywords[:index] + call.keywords[index + 1 :])
     for index in range(1, len(call.args)):
         yield POSSIBLE, ast.Call(function, call.args[:index] + call.args[index + 1 :], call.keywords)
+    if name in REDUCTIONS:
+        yield from ((LIKELY, new) for new in along_axes(call))
     for family in FAMILIES:
         for other in family if name in family else ():
             if other != name and isinstance(function, ast.Attribute):
@@ -570,14 +608,16 @@ def calls_near(call: ast.Call) -> Iterator[Alternative]:
             yield LIKELY, ast.Call(function, swapped, call.keywords)
     if isinstance(function, ast.Attribute):
         yield from reordered(call, function)
-    if name in REDUCTIONS:
-        given = [keyword.arg for keyword in call.keywords]
-        for axes in AXES if "axis" not in given else ():
-            axis = ast.keyword("axis", axes_as(axes))
-            yield LIKELY, ast.Call(function, call.args, [*call.keywords, axis])
-        if "keepdims" not in given:
-            keep = ast.keyword("keepdims", ast.Constant(True))
-            yield LIKELY, ast.Call(function, call.args, [*call.keywords, keep])
+
+
+def along_axes(call: ast.Call) -> Iterator[ast.Call]:
+    """A reduction over some axes, with keepdims, or both; what it has already stays."""
+    given = [keyword.arg for keyword in call.keywords]
+    axes = [[ast.keyword("axis", axes_as(axes))] for axes in AXES] if "axis" not in given else []
+    keep = [[ast.keyword("keepdims", ast.Constant(True))]] if "keepdims" not in given else []
+    both = [axis + kept for axis in axes for kept in keep]
+    for more in (*axes, *keep, *both):
+        yield ast.Call(call.func, call.args, [*call.keywords, *more])
 
 
 def is_numpy(node: ast.expr) -> bool:
@@ -619,7 +659,9 @@ def extended(node: ast.expr, pool: Pool, is_value: bool, is_count: bool) -> Iter
         yield LIKELY, ast.BinOp(node, ast.Sub(), ast.Constant(1))
     for number in (1, 2):
         for op in (ast.Add(), ast.Sub(), ast.Mult(), ast.Div(), ast.Pow()):
-            yield POSSIBLE, ast.BinOp(node, op, ast.Constant(number))
+            if number > 1 or isinstance(op, ast.Add | ast.Sub):  # x * 1 is x
+                yield POSSIBLE, ast.BinOp(node, op, ast.Constant(number))
+    yield POSSIBLE, ast.BinOp(node, ast.Pow(), ast.Constant(3))
     yield POSSIBLE, ast.BinOp(ast.Constant(1), ast.Sub(), node)
     yield POSSIBLE, ast.Attribute(node, "T", ast.Load())
     for method in ("copy", "sum", "mean", "max"):

@@ -30,7 +30,7 @@ from parity.comparison import (
     is_widened,
     rows_of,
 )
-from parity.doctor import formulas
+from parity.doctor import anything, families, formulas, remarks
 from parity.doctor.diagnose import diagnosis_of_remark, explain
 from parity.doctor.evidence import Evidence
 from parity.doctor.failures import Attempt, diagnoses_of
@@ -40,7 +40,7 @@ from parity.foreign.names import kinds_named
 from parity.foreign.recognise import Recognised, behind
 from parity.foreign.subject import WHATEVER, Offer, Subject
 from parity.kinds import KINDS, NAMES, kind_of, names_of
-from parity.record import Outcome, Run, set_arrays
+from parity.record import Key, Outcome, Run, set_arrays
 from parity.report import NO_KNOWN_CAUSE, Diagnosis, Report, Row
 from parity.student.again import another
 from parity.student.built import rows_of_built
@@ -52,6 +52,13 @@ from parity.student.run_case import run_case
 from parity.student.smallest import Ask, shrunk, smallest
 from parity.twins import kind_of_stage, stages_of, twin_class
 from parity.weights import load_numpy_state
+
+FACTS = {page.code for page in remarks.PAGES} - {NO_KNOWN_CAUSE, ONE_LINE}  # not concluded from numbers
+# What the numbers look like, or a slip in our own letters: of less use than the line itself.
+OF_NUMBERS = {page.code for part in (anything, families, formulas) for page in part.PAGES} | {
+    "reading-order",
+    NO_KNOWN_CAUSE,
+}
 
 
 def examine(
@@ -185,19 +192,26 @@ def name_lines(
     for changes, keys in mended(asked, rows, mender, rows_for, right, shrink):
         everything = keys == wrong
         sentence = sentence_of(changes, sorted(tensor for _, tensor in keys), everything)
+        said = [d for check in checks for d in check.diagnoses if (d.stage, d.tensor) in keys]
+        kept = FACTS | (what_agrees(said, keys) if len(changes) == 1 else set())
         for check in checks:
             here = {(row.stage, row.tensor) for row in rows.get(check.case, ()) if not row.ok} & keys
-            known = [
-                d for d in check.diagnoses if (d.stage, d.tensor) not in here or d.code != NO_KNOWN_CAUSE
-            ]
-            known = [d for d in known if not everything or is_sure(d)]
-            check.diagnoses = known + [Diagnosis(*key, ONE_LINE, sentence) for key in sorted(here)]
+            check.diagnoses = [
+                d for d in check.diagnoses if (d.stage, d.tensor) not in keys or d.code in kept
+            ] + [Diagnosis(*key, ONE_LINE, sentence) for key in sorted(here)]
 
 
-def is_sure(diagnosis: Diagnosis) -> bool:
-    """Whether a cause is worth saying beside the line: it explains every case, and not in our own letters."""
-    slips = {page.code for page in formulas.PAGES}
-    return not diagnosis.cases and diagnosis.code not in slips and not diagnosis.tensor.startswith("kept")
+def what_agrees(said: Iterable[Diagnosis], keys: Iterable[Key]) -> set[str]:
+    """The one code of all tensors that a line has made wrong: a cause that is worth saying beside the line.
+
+    Another cause of one of them, or one of some cases alone, tells that they are concluded from too little.
+    """
+    codes: dict[Key, set[str]] = {key: set() for key in keys}
+    for one in said:
+        if one.code not in FACTS:
+            codes[one.stage, one.tensor].add("" if one.cases else one.code)
+    (first, *others) = codes.values()
+    return first - OF_NUMBERS if len(first) == 1 and all(found == first for found in others) else set()
 
 
 def judge(offer: Offer, case: Case, runs: Mapping[str, Run]) -> list[Row]:

@@ -14,6 +14,7 @@ from parity.comparison import ENDED
 from parity.record import Key, Run
 from parity.report import Row
 from parity.student.cases import Case
+from parity.student.edits import LIKELY, RARE
 from parity.student.repair import Change, Right, Wish
 
 SECONDS = 6.0  # of the processor, to look for changes in one class
@@ -80,26 +81,62 @@ def mended(
         None if drawn else [right(case, runs) for case, (_, runs) in zip(cases, chosen, strict=True)],
         SECONDS,
     )
+    before = {case.name: runs for case, runs in answers}
     order = [case for case, _ in failing] + [case for case, _ in answers if not wrong[case.name]]
     found: list[tuple[list[Change], set[Key]]] = []
     whole: list[Change] = []  # each makes all of it right; they stand in other lines
+    ended = any(tensor == ENDED for _, tensor in left)  # what comes behind an exception hides
     change, tries = mender.first(wish), 0
     while change and len(whole) < FEW and tries < (TRIES if wish.right else 20 * TRIES):
         tries += 1
         still: set[Key] = set()
+        moved: set[Key] = set()  # is wrong with the change as well, in another way
         for case in order:
-            now = wrong_in(judge(case, mender.run(change.number, case)))
+            after = mender.run(change.number, case)
+            now = wrong_in(judge(case, after))
             still |= {key for _, key in now}
+            moved |= {key for run, key in now if not is_same(before[case.name], after, run, key)}
             if now - wrong[case.name] or left <= still:
                 break
         else:
-            ended = any(tensor == ENDED for _, tensor in left)  # what comes behind an exception hides
-            if not still and all(change.line != other.line and change.cost <= other.cost for other in whole):
-                whole.append(change)
-            elif still and not ended and not any(left - still <= tensors for _, tensors in found):
-                found.append(([change], left - still))
+            if not still:
+                if is_another(change, whole):
+                    whole.append(change)
+            elif not ended and is_worth_saying(change, left - still, moved):
+                for changes, tensors in found:
+                    if left - still <= tensors:
+                        if left - still == tensors and is_another(change, changes) and len(changes) < FEW:
+                            changes.append(change)
+                        break
+                else:
+                    found.append(([change], left - still))
         change = mender.next(*([MORE] if whole else []))
     yield from [(whole, left)] if whole else found
+
+
+def is_another(change: Change, told: Sequence[Change]) -> bool:
+    """Whether it stands in a line of its own, and is likely, or no less so than the others."""
+    return all(change.line != other.line and change.cost <= max(other.cost, LIKELY) for other in told)
+
+
+def is_worth_saying(change: Change, mended: set[Key], moved: set[Key]) -> bool:
+    """Of a change that leaves something wrong. It may have come near by chance, or undo a mistake elsewhere.
+
+    So a rare one is not told, nor one of the shares of dropout alone. And what mends gradients alone leaves
+    the forward pass as it was.
+    """
+    names = {tensor for _, tensor in mended}
+    forward = {key for key in moved if not key[1].startswith("d")}
+    return (
+        change.cost < RARE
+        and not all(name.startswith("kept") for name in names)
+        and not (forward and all(name.startswith("d") for name in names))
+    )
+
+
+def is_same(before: Mapping[str, Run], after: Mapping[str, Run], run: str, key: Key) -> bool:
+    one, other = (runs.get(run or "first", Run()).arrays.get(key) for runs in (before, after))
+    return one is None or other is None or np.array_equal(one, other, equal_nan=True)
 
 
 def shortened(case: Case, wrong: set[tuple[str, Key]]) -> Case:

@@ -9,7 +9,6 @@ import contextlib
 import difflib
 import gc
 import io
-import itertools
 import linecache
 import math
 import os
@@ -27,7 +26,7 @@ import numpy as np
 
 from parity.record import Failure, Key, Outcome, Run, is_of_ours
 from parity.student.cases import Case
-from parity.student.edits import COSTS, Editor
+from parity.student.edits import COSTS, LIKELY, Editor, Pool, Spot, alternatives
 from parity.student.run_case import run_case
 
 Array = np.ndarray[Any, Any]
@@ -82,7 +81,7 @@ class Mender:
 
     def __init__(self, cls: type):
         self.cls = cls
-        self.changes: list[tuple[list[FunctionType], CodeType]] = []
+        self.changes: list[tuple[Any, ...]] = []  # what `changed` takes
         self._found: Iterator[Change] = iter(())
         self._until = self.left = self._limit = 0.0
 
@@ -119,25 +118,45 @@ class Mender:
         several = len({place.file for place in found}) > 1
         if not any(tensor in ("out", "loss") for wrong in before for _, (_, tensor, *_) in wrong):
             found.reverse()  # backward first
-        for cost, place in itertools.product(COSTS, found):
-            text = place.text()
-            for edit in place.editor.edits(cost):
+        for cost in COSTS:
+            if cost == LIKELY:
+                yield from self._other_constants(reached, several, wish, before)
+            for place in found:
+                text = place.text()
+                for edit in place.editor.edits(cost):
+                    if time.process_time() > self._until:
+                        return
+                    with edit.made():
+                        code = place.compiled()
+                        if code is None or not self._tried((place.functions, code), wish, before):
+                            continue
+                        difference = difference_of(text, place.text())
+                    line = min(statement.lineno for statement in edit.statements)
+                    yield self._kept((place.functions, code), place.file, several, line, *difference, cost)
+
+    def _other_constants(
+        self, reached: "Mapping[CodeType, Reached]", several: bool, wish: Wish, before: Sequence[set[Any]]
+    ) -> Iterator[Change]:
+        """Classes with another number in a line such as `fill = 0` of their own."""
+        for constant in constants(reached):
+            for value, text in constant.others():
                 if time.process_time() > self._until:
                     return
-                with edit.made():
-                    code = place.compiled()
-                    if code is None or not self._tried(place, code, wish, before):
-                        continue
-                    difference = difference_of(text, place.text())
-                self.changes.append((place.functions, code))
-                line = min(statement.lineno for statement in edit.statements)
-                file = os.path.basename(place.file) if several else ""
-                yield Change(len(self.changes) - 1, file, line, *difference, cost)
+                new = ([constant.owner], value, constant.name)
+                if self._tried(new, wish, before):
+                    old, at = [ast.unparse(constant.statement)], constant.statement.lineno
+                    yield self._kept(
+                        new, constant.file, several, at, old, [f"{constant.name} = {text}"], "", LIKELY
+                    )
 
-    def _tried(self, place: "Place", code: CodeType, wish: Wish, before: Sequence[set[Any]]) -> bool:
+    def _kept(self, new: tuple[Any, ...], file: str, several: bool, *told: Any) -> Change:
+        self.changes.append(new)
+        return Change(len(self.changes) - 1, os.path.basename(file) if several else "", *told)
+
+    def _tried(self, new: tuple[Any, ...], wish: Wish, before: Sequence[set[Any]]) -> bool:
         """Whether the other code makes the cases better, in some multiple of the time that they took."""
         try:
-            with changed(place.functions, code), quiet(), within(self._limit):
+            with changed(*new), quiet(), within(self._limit):
                 return self._is_better(wish, before)
         except TooLongError:
             return False
@@ -179,16 +198,26 @@ def _is_right(run: Run, key: Key, value: Array, off: Array) -> bool:
 
 @dataclass
 class Reached:
-    """What ran of a function: its lines, and of which sort its names and the attributes of self were."""
+    """What ran of a function: its lines, its classes, of which sort its names and attributes of self were."""
 
     lines: set[int] = field(default_factory=set)
     sorts: dict[str, str] = field(default_factory=dict)
+    classes: set[type] = field(default_factory=set)
 
     def see(self, names: Mapping[str, Any]) -> None:
-        own = getattr(names.get("self"), "__dict__", {})
+        self.classes |= {type(names["self"])} if "self" in names else set()
+        own = of_classes(names["self"]) | getattr(names["self"], "__dict__", {}) if "self" in names else {}
         for name, value in [*names.items(), *((f"self.{name}", value) for name, value in own.items())]:
             is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
             self.sorts[name] = "number" if is_number else type(value).__name__
+
+
+def of_classes(one: object) -> dict[str, Any]:
+    """The numbers and texts that stand in the body of its class, or of one above."""
+    found: dict[str, Any] = {}
+    for base in reversed(type(one).__mro__):
+        found |= {name: value for name, value in vars(base).items() if isinstance(value, int | float | str)}
+    return found
 
 
 @dataclass
@@ -251,6 +280,53 @@ def _definition(tree: ast.Module, code: CodeType) -> tuple[ast.FunctionDef, ast.
                 if first == code.co_firstlineno:
                     return node, owner
     raise LookupError(code.co_name)
+
+
+@dataclass
+class Constant:
+    """A number in the body of a class."""
+
+    owner: type
+    name: str
+    file: str
+    statement: ast.Assign
+
+    def others(self) -> Iterator[tuple[Any, str]]:
+        """Other values, and how they are written."""
+        spot = Spot(self.statement, "value")
+        likely = [new for cost, new in alternatives(spot, Pool({}, {})) if cost <= LIKELY]
+        infinite = ast.parse("np.inf", mode="eval").body
+        texts = [
+            ast.unparse(new)
+            for new in (*likely, ast.Constant(0), infinite, ast.UnaryOp(ast.USub(), infinite))
+        ]
+        for text in dict.fromkeys(texts):
+            with contextlib.suppress(Exception):
+                value = eval(text, {"np": np, "numpy": np, "math": math})
+                if isinstance(value, int | float | np.number):
+                    yield value, text
+
+
+def constants(reached: Mapping[CodeType, Reached]) -> list[Constant]:
+    """The numbers in the bodies of the classes whose methods ran."""
+    bases = {base for what in reached.values() for cls in what.classes for base in cls.__mro__}
+    found = []
+    for file in dict.fromkeys(code.co_filename for code in reached):
+        with contextlib.suppress(SyntaxError):
+            for node in ast.walk(ast.parse("".join(linecache.getlines(file)))):
+                for owner in bases:
+                    if isinstance(node, ast.ClassDef) and owner.__name__ == node.name:
+                        found += [Constant(owner, name, file, line) for name, line in numbers_in(node, owner)]
+    return found
+
+
+def numbers_in(node: ast.ClassDef, owner: type) -> Iterator[tuple[str, ast.Assign]]:
+    for statement in node.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                value = vars(owner).get(name)
+                if isinstance(value, int | float | np.number) and not isinstance(value, bool):
+                    yield name, statement
 
 
 SHOWN = 90  # letters of a line that is shown whole
@@ -342,15 +418,16 @@ def traced(reached: dict[CodeType, Reached]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def changed(functions: Sequence[FunctionType], code: CodeType) -> Iterator[None]:
-    before = [function.__code__ for function in functions]
+def changed(owners: Sequence[Any], new: Any, name: str = "__code__") -> Iterator[None]:
+    """Functions with other code, or a class with another value of an attribute."""
+    before = [vars(owner)[name] if isinstance(owner, type) else getattr(owner, name) for owner in owners]
     try:
-        for function in functions:
-            function.__code__ = code
+        for owner in owners:
+            setattr(owner, name, new)
         yield
     finally:
-        for function, old in zip(functions, before, strict=True):
-            function.__code__ = old
+        for owner, old in zip(owners, before, strict=True):
+            setattr(owner, name, old)
 
 
 @contextlib.contextmanager

@@ -418,7 +418,8 @@ class TestDiagnosesOfRows:
                 WIDER,
                 1.0,
                 "widened",
-                f"{WIDER}: a float64 array or np.sqrt of a Python number got in; float32 stays float32.",
+                f"{WIDER}: an array of float64 or int, or np.sqrt of a Python number, got in; "
+                "float32 stays float32.",
             ),
             ("out", Fault.STAGE_SKIPPED, MISSING, np.inf, "stage-skipped", f"out {MISSING}."),
             (

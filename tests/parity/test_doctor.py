@@ -261,6 +261,50 @@ def mistakes_in_dropout():
     yield "mask-drawn-once", True, {"kept again": np.array(0.7)}, mask
 
 
+def codes(tensor, *runs):
+    return [said.code for said in explain("stage", tensor, list(runs))]
+
+
+class TestSharesOfDropout:
+    mask = np.random.default_rng(4).integers(0, 2, (4, 3, 2, 5)).astype(float)
+
+    def test_what_is_dropped_to_another_number_than_0_is_not_kept(self):
+        e = dropout(planted={"kept": np.ones(()), "out": np.ones((4, 3, 2, 5))}, mask=np.ones((4, 3, 2, 5)))
+        assert codes("kept", e) == [NO_KNOWN_CAUSE]
+
+    def test_no_mask_is_that_of_the_run_before_if_all_is_dropped(self):
+        e = dropout(planted={"kept again": np.array(0.0)}, mask=np.zeros((4, 3, 2, 5)))
+        assert codes("kept again", e) == [NO_KNOWN_CAUSE]
+
+    def test_one_draw_a_column_is_not_one_mask_for_all_images(self):
+        e = dropout(planted={"kept": np.array(0.9)}, mask=np.ones((4, 3, 2, 1)) * [1, 0, 1, 0, 1])
+        assert codes("kept", e) == [NO_KNOWN_CAUSE]
+
+    def test_a_mask_is_not_drawn_again_where_out_is_wrong(self):
+        planted = {"out": np.ones((4, 3, 2, 5)), "dx": dropout().dout.numpy() * self.mask / 0.7}
+        assert "mask-drawn-again" not in codes("dx", dropout(planted=planted, mask=1 - self.mask))
+
+    def test_a_share_that_fits_in_one_case_is_chance(self):
+        half, other = (
+            dropout(planted={"kept": np.array(s)}, mask=self.mask, p=p) for s, p in ((0.5, 0.3), (0.9, 0.4))
+        )
+        half.case, other.case = "a", "b"
+        assert codes("kept", half, other) == [NO_KNOWN_CAUSE]
+        other.given["kept"] = np.array(0.5)
+        assert codes("kept", half, other) == ["setting-ignored"]
+
+
+def test_what_fits_float32_and_not_float64_does_not_explain():
+    class SquareOfEps(tn.Dense):
+        def forward(self, x):
+            out = super().forward(x)
+            off = 0 if x.dtype == np.float32 else 1e-3 * np.cos(np.arange(out.size)).reshape(out.shape)
+            return (2 * out + off).astype(x.dtype)
+
+    said = {d.code for c in check(SquareOfEps).checks for d in c.diagnoses if d.tensor == "out"}
+    assert said == {NO_KNOWN_CAUSE}
+
+
 def both(share):
     """Wrong by itself, and then also beside the run before."""
     return {"kept": np.array(share), "kept again": np.array(share)}

@@ -8,7 +8,16 @@ import pytest
 import tinycnn_numpy as tn
 from parity import check
 from parity.doctor import adam, batch_norm_lines, loss_lines, plain, sgd
-from parity.doctor.formulas import Vocabulary, combined, computed, needed_for, slips, too_late, with_lines
+from parity.doctor.formulas import (
+    Vocabulary,
+    combined,
+    computed,
+    is_contradicted,
+    needed_for,
+    slips,
+    too_late,
+    with_lines,
+)
 from parity.report import NO_KNOWN_CAUSE
 
 LINES = ("a = x + 2 * y", "b = sqrt(a) / (a - 1)")
@@ -145,6 +154,37 @@ class TestWholeClasses:
 
     def test_a_number_that_nobody_writes_is_not(self):
         assert codes_of(DecayBySeven) == {NO_KNOWN_CAUSE}
+
+    def test_a_slip_that_would_show_in_another_tensor_is_not_named(self):
+        """dbias is right: the minus stands where dx takes the sum."""
+
+        class BatchNorm2D(plain.BatchNorm2D):
+            def backward(self, dout):
+                right, (_, _, root) = super().backward(dout), self.cache
+                mean = dout.mean(axis=(0, 2, 3))[:, None, None]
+                return right + 2 * (self.weight / root)[:, None, None] * mean if self.training else right
+
+        said = {d.sentence for c in check(BatchNorm2D).checks for d in c.diagnoses}
+        assert not any("dbias = -1 * " in sentence for sentence in said)
+
+    def test_a_slip_of_the_loss_is_one_of_the_gradient_too(self):
+        right, wrong = {"loss": 2.0, "dlogits": np.ones(3)}, {"loss": 1.0, "dlogits": np.zeros(3)}
+        assert is_contradicted({"loss": 2.0}, right, wrong) and is_contradicted({"loss": 3.0}, right, wrong)
+        assert not is_contradicted({"loss": 1.0}, right, wrong)
+        assert not is_contradicted({"loss": 3.0}, right, wrong | {"loss": 2.0})
+
+    def test_sums_that_are_not_divided(self):
+        class BatchNorm2D(plain.BatchNorm2D):
+            def backward(self, dout):
+                right, (x, x_hat, root) = super().backward(dout), self.cache
+                if not self.training:
+                    return right
+                M = x.size // x.shape[1]
+                sums = (self.dbias[:, None, None] + x_hat * self.dweight[:, None, None]) * ((M - 1) / M)
+                return (right - (self.weight / root)[:, None, None] * sums).astype(x.dtype)
+
+        said = {d.sentence for c in check(BatchNorm2D).checks for d in c.diagnoses}
+        assert len(said) == 1 and said.pop().startswith("the sums in dx are not divided by M")
 
     def test_terms_with_other_factors(self):
         assert codes_of(HalfThroughVariance) == {"extra-factor"}

@@ -7,10 +7,11 @@ import pytest
 from some import every
 
 import parity
+from parity.report import Diagnosis
 from parity.student import examine, mend
 from parity.student.again import another
 from parity.student.cases import cases_of
-from parity.student.repair import Mender, Wish, difference_of
+from parity.student.repair import Change, Mender, Wish, difference_of
 from parity.student.run_case import run_case
 from parity.student.submission import examine_file
 
@@ -229,3 +230,101 @@ def test_the_same_question_again_is_larger(kind):
             name = next(iter(case.first))
             assert np.size(more.first[name]) > np.size(case.first[name])
             assert more.settings == case.settings and set(more.runs) == set(case.runs) - {"fourth"}
+
+
+RELU = """
+class ReLU:
+    least = 0
+
+    def forward(self, x):
+        self.cache = x
+        return np.where(x > self.least, x, 0)
+
+    def backward(self, dout):
+        return dout * (self.cache > 0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    every(2, [
+        ("least = 0", "least = 1", "line 4: `least = 1` should be `least = 0`"),
+        ("dout * (self.cache > 0)", "np.where(dout > 0, dout, dout * (self.cache > 0))",
+         "should be `return dout * (self.cache > 0)`"),
+        ("(self.cache > 0)", "(self.cache > dout)", "should be `return dout * (self.cache > 0)`"),
+    ]),
+)  # fmt: skip
+def test_a_plain_change_is_told_before_one_that_comes_to_the_same(tmp_path, right, wrong, told):
+    said, _ = said_of(written(tmp_path, "import numpy as np\n" + RELU.replace(right, wrong)))
+    assert told in said[mend.ONE_LINE][1]
+
+
+LOSS = """
+import numpy as np
+
+
+class CrossEntropyLoss:
+    def __call__(self, logits, labels):
+        z = logits - logits.max(axis=1, keepdims=True)
+        self.p, self.labels = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), labels
+        rows = np.arange(len(labels))
+        return -np.mean(np.log(self.p[rows, labels])).astype(logits.dtype)
+
+    def backward(self):
+        grad = np.zeros_like(self.p)
+        grad[np.arange(len(grad)), self.labels] = -1 / len(grad)
+        total = grad.sum(axis=1, keepdims=True)
+        return grad - self.p * total
+"""
+
+
+def test_a_sum_gets_its_axis_and_keepdims_at_once(tmp_path):
+    """grad.min() is the same number, by chance."""
+    text = LOSS.replace("total = grad.sum(axis=1, keepdims=True)", "total = grad.sum()")
+    said, _ = said_of(written(tmp_path, text))
+    assert "should be `total = grad.sum(axis=1, keepdims=True)`" in said[mend.ONE_LINE][1]
+
+
+@pytest.mark.parametrize(
+    ("mended", "moved", "cost", "worth"),
+    [
+        ({"dx"}, set(), 0, True),
+        ({"dx"}, set(), 3, False),  # a rare one
+        ({"dx"}, {"dweight"}, 1, True),
+        ({"dlogits"}, {"loss"}, 1, False),  # made up for in forward
+        ({"out"}, {"dx"}, 1, True),
+        ({"kept", "kept again"}, set(), 0, False),  # nothing of out
+        ({"kept", "out"}, set(), 0, True),
+    ],
+)
+def test_of_what_leaves_something_wrong_not_every_change_is_told(mended, moved, cost, worth):
+    keys = [{("Layer", name) for name in names} for names in (mended, moved)]
+    assert mend.is_worth_saying(Change(0, "", 1, cost=cost), *keys) is worth
+
+
+def test_beside_a_line_stands_what_all_that_it_made_wrong_is_called():
+    def what(*said):
+        all_said = [Diagnosis("Layer", tensor, code, "", cases) for tensor, code, *cases in said]
+        return examine.what_agrees(all_said, {("Layer", "out"), ("Layer", "dx")})
+
+    assert what(("out", "bias-shared"), ("dx", "bias-shared")) == {"bias-shared"}
+    assert what(("out", "bias-shared"), ("dx", "bias-shared"), ("dx", "widened")) == {"bias-shared"}
+    assert what(("out", "bias-shared")) == set()
+    assert what(("out", "bias-shared"), ("dx", "bias-twice")) == set()
+    assert what(("out", "bias-shared"), ("dx", "bias-shared", "some cases")) == set()
+    assert what(("out", "extra-factor"), ("dx", "extra-factor")) == set()
+
+
+def test_another_line_is_told_if_it_is_as_likely():
+    first, likely, possible = (Change(0, "", line, cost=cost) for line, cost in ((1, 0), (2, 1), (3, 2)))
+    assert mend.is_another(likely, [first]) and mend.is_another(first, [possible])
+    assert not mend.is_another(possible, [first]) and not mend.is_another(likely, [first, likely])
+
+
+def test_an_index_that_is_missing_where_an_array_is_assigned_to(tmp_path):
+    loops = """out = np.zeros((len(x), len(self.weight)), x.dtype)
+        for n in range(len(x)):
+            for m in range(len(self.weight)):
+                out[n] = x[n] @ self.weight[m]"""
+    said, _ = said_of(written(tmp_path, DENSE.replace("out = x @ self.weight.T", loops)))
+    assert "`out[n] = x[n] @ self.weight[m]` should be `out[n, m] = x[n] @" in said[mend.ONE_LINE][1]
