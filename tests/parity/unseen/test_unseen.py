@@ -44,7 +44,7 @@ def test_the_third_set_is_large_enough_and_most_of_it_is_about_a_plain_cnn():
 
 
 def test_the_fourth_set_is_large_enough_and_about_half_of_it_is_on_files_of_its_own():
-    *before, bugs, _ = (verify_bugs.read_bugs([file]) for file in verify_bugs.FILES)
+    *before, bugs, _, _ = (verify_bugs.read_bugs([file]) for file in verify_bugs.FILES)
     kinds = [bug["kind"] for bug in bugs]
     older = {bug["plain"] for file in before for bug in file}
     assert len(bugs) >= 300 and min(map(kinds.count, verify_bugs.CHECKS)) >= 8
@@ -57,6 +57,13 @@ def test_the_fifth_set_is_large_enough():
     assert len(bugs) >= 240 and sum(bug["mistakes"] == 2 for bug in bugs) >= 24
     names = [(b["kind"], b["plain"], b["name"]) for b in verify_bugs.read_bugs()]
     assert len(names) == len(set(names))
+
+
+def test_the_sixth_set_is_large_enough():
+    bugs = verify_bugs.read_bugs(["bugs6.jsonl"])
+    kinds = [bug["kind"] for bug in bugs]
+    assert len(bugs) >= 200 and min(map(kinds.count, verify_bugs.CHECKS)) >= 5
+    assert sum(bug["mistakes"] == 2 for bug in bugs) >= 20
 
 
 def test_a_bug_that_does_what_one_before_it_does_is_found_in_whatever_words():
