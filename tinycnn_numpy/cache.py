@@ -27,6 +27,8 @@ class Cache:
             vars(layer)["cache"] = value
 
     def __get__(self, layer: Any, cls: type) -> Any:
+        if layer is None:  # asked of the class
+            return self
         if "cache" not in vars(layer):
             raise RuntimeError(f"{layer}: backward was called before forward, or forward ran under no_grad")
         return vars(layer)["cache"]
