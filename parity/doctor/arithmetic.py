@@ -133,7 +133,8 @@ def back_to_pixels(dwindows: Predict, formula: str, only: Predict = None) -> Ite
         for mask in masks:
             yield Cause(
                 "window-overwritten",
-                f"where windows overlap, {loop} overwrites the ones before: {formula} (`+=`, not `=`).",
+                f"where windows overlap, {loop} overwrites the ones before: {formula} "
+                "(`+=`, not `=`; with arrays of indices np.add.at, since `+=` adds once to a place).",
                 lambda e, how=how, mask=mask: cropped(e, scatter(e, dwindows(e), how, only=mask and mask(e))),
             )
     for stride, what in ((lambda e: (1, 1), "1"), (lambda e: geometry(e)[0], "the kernel's size")):

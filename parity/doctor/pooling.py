@@ -233,7 +233,7 @@ def max_dx_causes() -> Iterator[Cause]:
     for corner in ((None, None), (0, 0)):
         yield Cause(
             "padding-ignored",
-            f"backward seeks the winners in the unpadded image: {formula}, all in padded coordinates.",
+            f"dx is as if the windows began in the unpadded image: {formula}, all in padded coordinates.",
             lambda e, corner=corner: cropped(
                 e, scatter(e, unpadded_winners(e) * e.dout.flatten(2)[:, :, None]), *corner
             ),

@@ -20,6 +20,7 @@ OPERATORS: tuple[type[ast.operator], ...] = (
     ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult,
 )  # fmt: skip
 COMPARISONS: tuple[type[ast.cmpop], ...] = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
+LEAST = ast.UnaryOp(ast.USub(), ast.Attribute(ast.Name("np", ast.Load()), "inf", ast.Load()))
 FAMILIES = (  # of functions, one of which is written where another belongs
     ("sum", "mean", "max", "min", "prod", "std", "var"),
     ("argmax", "argmin"),
@@ -430,8 +431,7 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
     if is_function or isinstance(getattr(node, "ctx", None), ast.Store) or isinstance(node, ast.Slice):
         return
     if isinstance(spot.parent, ast.keyword) and spot.parent.arg == "constant_values":
-        infinite = ast.Attribute(ast.Name("np", ast.Load()), "inf", ast.Load())
-        yield from ((LIKELY, new) for new in (ast.Constant(0), infinite, ast.UnaryOp(ast.USub(), infinite)))
+        yield from ((LIKELY, new) for new in (ast.Constant(0), LEAST.operand, LEAST))
     if is_dtype(spot):
         for atom in pool.values():
             yield LIKELY, ast.Attribute(atom, "dtype", ast.Load())
@@ -457,6 +457,8 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
             if pool.sorts.get(text) == "ndarray" == pool.sorts.get(ast.unparse(node)):
                 yield POSSIBLE, ast.BinOp(node, ast.Mult(), atom)
     is_value = spot.field == "value" and isinstance(spot.parent, ast.Assign | ast.Return | ast.AugAssign)
+    if is_value:
+        yield from ((LIKELY, new) for new in from_the_least(node))
     if is_value or isinstance(spot.parent, ast.BinOp | ast.Slice | ast.Call | ast.Tuple):
         is_index = isinstance(spot.parent, ast.Slice | ast.Tuple)
         is_count = is_index or (isinstance(spot.parent, ast.Call) and name_of(spot.parent) == "range")
@@ -608,6 +610,18 @@ def calls_near(call: ast.Call) -> Iterator[Alternative]:
             yield LIKELY, ast.Call(function, swapped, call.keywords)
     if isinstance(function, ast.Attribute):
         yield from reordered(call, function)
+
+
+def from_the_least(node: ast.expr) -> Iterator[ast.expr]:
+    """Where a maximum starts at -inf and not at 0: a number, or an array of zeros."""
+    match node:
+        case ast.Constant(value=0 | 0.0):
+            yield LEAST
+        case ast.Call(
+            func=ast.Attribute(value=module, attr="zeros" | "zeros_like" as name), args=[like, *more]
+        ):
+            full = ast.Attribute(module, name.replace("zeros", "full"), ast.Load())
+            yield ast.Call(full, [like, LEAST, *more], node.keywords)
 
 
 def along_axes(call: ast.Call) -> Iterator[ast.Call]:

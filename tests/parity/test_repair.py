@@ -1,6 +1,7 @@
 """The line that is wrong: found by one change of the code, said only if every case is right with it."""
 
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -328,3 +329,20 @@ def test_an_index_that_is_missing_where_an_array_is_assigned_to(tmp_path):
                 out[n] = x[n] @ self.weight[m]"""
     said, _ = said_of(written(tmp_path, DENSE.replace("out = x @ self.weight.T", loops)))
     assert "`out[n] = x[n] @ self.weight[m]` should be `out[n, m] = x[n] @" in said[mend.ONE_LINE][1]
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong"),
+    [
+        ("max_pool_scalar", "best = -np.inf", "best = 0"),
+        (
+            "max_pool_indices",
+            "best = np.full((N, C, OH, OW), -np.inf, x.dtype)",
+            "best = np.zeros((N, C, OH, OW), x.dtype)",
+        ),
+    ],
+)
+def test_a_maximum_starts_at_the_least_of_numbers(tmp_path, file, right, wrong):
+    text = (Path(__file__).parent / "unseen" / "plain" / f"{file}.py").read_text()
+    said, _ = said_of(written(tmp_path, text.replace(right, wrong)))
+    assert f"`{wrong}` should be `{right}`" in said[mend.ONE_LINE][1]
