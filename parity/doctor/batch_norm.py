@@ -192,7 +192,9 @@ def dx_causes() -> Iterator[Cause]:
         yield Cause(
             "not-normalised",
             sentence,
-            lambda e, factor=factor: dx(e, *right(e), factor=factor(e)) if e.stage.training else None,
+            lambda e, factor=factor: (
+                dx(e, *right(e), factor=factor(e)) if e.stage.training and "dweight" in e.wrong else None
+            ),
         )
     for code, sentence, axes, statistics in wrong_statistics():
         for of_the_mode, over in itertools.product((True, False), dict.fromkeys((CHANNEL, axes))):

@@ -4,6 +4,8 @@ Of nothing less is it said. A change is found where it makes a few small cases r
 student's process), and then every case is judged with it, as it was judged without.
 """
 
+import ast
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -152,7 +154,49 @@ def size_of(case: Case) -> int:
 
 
 def sentence_of(changes: Sequence[Change], tensors: Sequence[str], everything: bool) -> str:
+    """Where a factor alone is changed the numbers cannot tell in which line of a product it is due."""
     are = "are" if len(tensors) > 1 else "is"
     what = "every case is" if everything else f"{' and '.join(tensors)} {are}"
     others = "".join(f"; or with another, {change}" for change in changes[1:])
-    return f"{changes[0]}. With that change alone {what} right{others}."
+    elsewhere = "" if others or not is_of_a_factor(changes[0]) else FACTOR
+    return f"{changes[0]}. With that change alone {what} right{others}{elsewhere}."
+
+
+FACTOR = "; the factor may also be due in another line of the same product"
+
+
+def is_of_a_factor(change: Change) -> bool:
+    """Whether one line is changed, and in it but a number, a count, a sign, or a mean for a sum."""
+    if len(change.before) != 1 or len(change.after) != 1 or change.place:
+        return False
+    try:
+        old, new = (WithoutFactors().visit(ast.parse(line)) for (line,) in (change.before, change.after))
+    except SyntaxError:  # the head of a loop
+        return False
+    return ast.dump(old) == ast.dump(new)
+
+
+class WithoutFactors(ast.NodeTransformer):
+    """A product without its numbers and counts, a sum for a mean, a difference without its sign."""
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Mult | ast.Div) and COUNT.fullmatch(ast.unparse(node.right)):
+            return node.left
+        if isinstance(node.op, ast.Mult) and COUNT.fullmatch(ast.unparse(node.left)):
+            return node.right
+        if isinstance(node.op, ast.Sub):
+            node.left, node.right = sorted((node.left, node.right), key=ast.dump)
+        return node
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        self.generic_visit(node)
+        return node.operand if isinstance(node.op, ast.USub) else node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        self.generic_visit(node)
+        node.attr = "sum" if node.attr == "mean" else node.attr
+        return node
+
+
+COUNT = re.compile(r"[0-9.]+|[NMBCFmn]|[KO][HW]|len\(.*\)|.*\.size|.*\.shape\[\d\]|\w*(count|size)")

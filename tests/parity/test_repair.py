@@ -346,3 +346,23 @@ def test_a_maximum_starts_at_the_least_of_numbers(tmp_path, file, right, wrong):
     text = (Path(__file__).parent / "unseen" / "plain" / f"{file}.py").read_text()
     said, _ = said_of(written(tmp_path, text.replace(right, wrong)))
     assert f"`{wrong}` should be `{right}`" in said[mend.ONE_LINE][1]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_one"),
+    [
+        ("dxmu2 = 2 * xmu * dsq", "dxmu2 = xmu * dsq", True),
+        ("dvar = dsq.sum(axis=0)", "dvar = dsq.mean(axis=0)", True),
+        ("return np.log(S) - z", "return z - np.log(S)", True),
+        ("return dout @ x", "return dout @ x / len(x)", True),
+        ("dx = dout * mask", "dx = dout * mask / (1 - self.p)", False),  # a term of its own
+        ("dx = dout", "dx = dout * mask", False),
+        ("dx = 2 * a", "dx = 2 * b", False),
+        ("for i in range(n):", "for i in range(n - 1):", False),
+    ],
+)
+def test_a_factor_may_be_due_in_another_line(before, after, is_one):
+    change = Change(0, "", 7, [before], [after])
+    assert mend.is_of_a_factor(change) is is_one
+    assert (mend.FACTOR in mend.sentence_of([change], ["dx"], True)) is is_one
+    assert mend.FACTOR not in mend.sentence_of([change, change], ["dx"], True)
