@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--seed", type=int, default=0, help="of weights, inputs, upstream gradients and batches"
     )
-    parser.add_argument("--steps", type=int, default=50, help="of each training run in lockstep")
+    parser.add_argument("--steps", type=int, default=40, help="of each training run in lockstep")
     parser.add_argument(
         "--json",
         nargs="?",
