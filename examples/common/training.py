@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch.optim.lr_scheduler import OneCycleLR
 
 import tinycnn_numpy as tn
@@ -77,13 +78,13 @@ def numpy_backend(
         trained = tn.DataParallel(model, processes.RANK, processes.COUNT, group.all_reduce)
         loss_fn = tn.LossShare(loss_fn, processes.RANK, processes.COUNT)  # type: ignore[assignment]
     loss: Any = StopAtNaN(loss_fn, optimizer, lr) if stop_at_nan else loss_fn
-    train_epoch = partial(tn.train_epoch, trained, loss, optimizer)
+    one_thread = threadpool_limits.wrap(limits=1, user_api="blas")  # products too small to be shared
     return Backend(
         model,
         optimizer,
         np.asarray,
-        train_epoch,
-        partial(tn.evaluate, model),
+        one_thread(partial(tn.train_epoch, trained, loss, optimizer)),
+        one_thread(partial(tn.evaluate, model)),
         lambda peak, steps, done: tn.OneCycle(optimizer, peak, steps),  # the optimiser knows what is done
     )
 

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
 from examples import benchmark as benchmark_program
 from examples import train_mnist
 from examples import train_tinycnn as train_tinycnn_program
+from examples.common import training
+from examples.common.models import start
 from examples.experiments import benchmark, benchmark_stages, benchmark_steps, train_tinycnn
 from parity import load_weights
 
@@ -186,6 +189,25 @@ def test_stages_are_timed_beside_their_floor(few_digits, monkeypatch, capsys):
     benchmark_program.print_stages([*rows, *benchmark.totals(rows)])
     *_, last = capsys.readouterr().out.splitlines()
     assert last.split()[:2] == ["2", "all"] and float(last.split()[-1]) > 0
+
+
+@pytest.mark.parametrize("limited", [True, False])
+def test_numpy_trains_on_one_thread(limited, monkeypatch):
+    seen = []
+    monkeypatch.setattr(tn, "train_epoch", lambda *_: seen.append(blas_threads()))
+    monkeypatch.setattr(tn, "evaluate", lambda *_: seen.append(blas_threads()))
+    if not limited:  # what the test says of a backend that has forgotten it
+        monkeypatch.setattr(training.threadpool_limits, "wrap", lambda **_: lambda function: function)
+    backend = training.backend_of(start("MLP", "numpy", 0))
+    with threadpool_limits(2, user_api="blas"):
+        backend.train_epoch()
+        backend.evaluate()
+        assert blas_threads() == 2
+    assert seen == ([1, 1] if limited else [2, 2])
+
+
+def blas_threads():
+    return max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
 
 
 def test_multiply_adds_are_those_of_the_chapters_shapes():
