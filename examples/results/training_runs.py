@@ -35,6 +35,8 @@ def of_runs(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"machine": in_words(entries[0]["machine"]), "trained": len(entries)}
     images = entries[0]["images"][1]
     for (model, backend), by_seed in logs.items():
+        if len(by_seed) == 1:  # the chapter's own run has no spread
+            continue
         found[f"{model}_{backend}"] = spread_of(seeds.last_accuracies(by_seed.values()))
     for name, pair in PAIRS.items():
         both = [logs[side] for side in pair]
