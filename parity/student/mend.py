@@ -154,20 +154,23 @@ def size_of(case: Case) -> int:
 
 
 def sentence_of(changes: Sequence[Change], tensors: Sequence[str], everything: bool) -> str:
-    """Where a factor alone is changed the numbers cannot tell in which line of a product it is due."""
+    """Numbers cannot tell in which line of a product a factor is due, or where an exchange began."""
     are = "are" if len(tensors) > 1 else "is"
     what = "every case is" if everything else f"{' and '.join(tensors)} {are}"
     others = "".join(f"; or with another, {change}" for change in changes[1:])
-    elsewhere = "" if others or not is_of_a_factor(changes[0]) else FACTOR
+    elsewhere = FACTOR if is_of_a_factor(changes[0]) else EXCHANGE if is_exchange(changes[0]) else ""
+    if others:
+        elsewhere = ""
     return f"{changes[0]}. With that change alone {what} right{others}{elsewhere}."
 
 
-FACTOR = "; the factor may also be due in another line of the same product"
+FACTOR = "; the factor or sign may also be due in another line of the same product"
+EXCHANGE = "; or the two are exchanged where they are used"
 
 
 def is_of_a_factor(change: Change) -> bool:
     """Whether one line is changed, and in it but a number, a count, a sign, or a mean for a sum."""
-    if len(change.before) != 1 or len(change.after) != 1 or change.place:
+    if not is_of_one_line(change):
         return False
     try:
         old, new = (WithoutFactors().visit(ast.parse(line)) for (line,) in (change.before, change.after))
@@ -176,8 +179,21 @@ def is_of_a_factor(change: Change) -> bool:
     return ast.dump(old) == ast.dump(new)
 
 
+def is_exchange(change: Change) -> bool:
+    """Whether one assignment to several names has the same words in another order."""
+    if not is_of_one_line(change):
+        return False
+    old, new = (re.findall(r"\w+", line) for (line,) in (change.before, change.after))
+    several = "," in change.before[0].partition(" = ")[0]
+    return several and old != new and sorted(old) == sorted(new)
+
+
+def is_of_one_line(change: Change) -> bool:
+    return len(change.before) == len(change.after) == 1 and not change.place
+
+
 class WithoutFactors(ast.NodeTransformer):
-    """A product without its numbers and counts, a sum for a mean, a difference without its sign."""
+    """A product without its numbers and counts, a sum for a mean, a sum of terms without their signs."""
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         self.generic_visit(node)
@@ -185,7 +201,8 @@ class WithoutFactors(ast.NodeTransformer):
             return node.left
         if isinstance(node.op, ast.Mult) and COUNT.fullmatch(ast.unparse(node.left)):
             return node.right
-        if isinstance(node.op, ast.Sub):
+        if isinstance(node.op, ast.Add | ast.Sub):
+            node.op = ast.Add()
             node.left, node.right = sorted((node.left, node.right), key=ast.dump)
         return node
 

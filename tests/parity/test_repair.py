@@ -356,6 +356,7 @@ def test_a_maximum_starts_at_the_least_of_numbers(tmp_path, file, right, wrong):
         ("return np.log(S) - z", "return z - np.log(S)", True),
         ("return dout @ x", "return dout @ x / len(x)", True),
         ("dx = dout * mask", "dx = dout * mask / (1 - self.p)", False),  # a term of its own
+        ("dx = dx1 + dx2", "dx = dx1 - dx2", True),
         ("dx = dout", "dx = dout * mask", False),
         ("dx = 2 * a", "dx = 2 * b", False),
         ("for i in range(n):", "for i in range(n - 1):", False),
@@ -366,3 +367,18 @@ def test_a_factor_may_be_due_in_another_line(before, after, is_one):
     assert mend.is_of_a_factor(change) is is_one
     assert (mend.FACTOR in mend.sentence_of([change], ["dx"], True)) is is_one
     assert mend.FACTOR not in mend.sentence_of([change, change], ["dx"], True)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_one"),
+    [
+        ("SH, SW = self.stride", "SW, SH = self.stride", True),
+        ("(N, F, H, W) = x.shape", "(N, F, W, H) = x.shape", True),
+        ("dx = dout @ w", "dx = w @ dout", False),  # one name
+        ("SH, SW = self.stride", "SH, SW = self.padding", False),
+    ],
+)
+def test_what_is_exchanged_in_an_assignment_may_be_so_where_it_is_used(before, after, is_one):
+    change = Change(0, "", 7, [before], [after])
+    assert mend.is_exchange(change) is is_one
+    assert (mend.EXCHANGE in mend.sentence_of([change], ["dx"], True)) is is_one
