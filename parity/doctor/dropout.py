@@ -40,7 +40,7 @@ def dx_causes() -> Iterator[Cause]:
     yield Cause(
         "mask-drawn-again",
         f"dx is 0 at other places than out, as if backward had a mask of its own: {formula}.",
-        lambda e: dropped(e, "dx", "dout") if drops(e) and "out" not in e.wrong else None,
+        lambda e: dropped(e, "dx", "dout") if drops(e) and keeps_a_multiple(e) else None,
     )
 
 
@@ -130,6 +130,15 @@ def causes_of_a_share(tensor: str) -> Iterator[Cause]:
         lambda e: e.given[tensor] if e.stage.training and near_share(e, 0.5) else None,
         everywhere=True,
     )
+
+
+def keeps_a_multiple(e: Evidence) -> bool:
+    """Whether what out keeps is one multiple of x, so that its zeros are those of a mask."""
+    out, x = e.given.get("out"), e.x.numpy()
+    if out is None or out.shape != x.shape or not (kept := out != 0).any() or not x[kept].all():
+        return False
+    multiples = out[kept] / x[kept]
+    return bool(np.ptp(multiples) <= 1e-4 * abs(multiples[0]))
 
 
 def varies(e: Evidence) -> bool:
