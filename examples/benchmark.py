@@ -2,8 +2,8 @@
 
 Tables: the training step of MNISTCNN (tinycnn_numpy, PyTorch, JAX/Flax); its answers, forward alone; where
 the step's time goes, stage by stage; one epoch of MNIST against the chapter's own loop; and the convolution
-ladder. The sides of a table take turns within one run, and the ratio
-of each turn is what counts: absolute times move with the machine.
+ladder. The sides of a table take turns within one run, and the ratio of each turn is what counts: absolute
+times move with the machine.
 """
 
 import json

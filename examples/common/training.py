@@ -52,11 +52,11 @@ def backend_of(
 ) -> Backend:
     """A float32 model, ready to be trained in place by Adam.
 
-    lr, betas    of Adam
-    group        the processes that share each batch, and PyTorch's device; this process and the CPU if None
-    tf32         lets a GPU round the factors of a product to 11 bits
-    stop_at_nan  a loss that is not finite ends the program, on a GPU at the end of an epoch
-    captured     the step of a single GPU is recorded as a CUDA graph
+    lr, betas        of Adam
+    group            the processes that share each batch, and PyTorch's device; None: this process, the CPU
+    tf32             lets a GPU round the factors of a product to 11 bits
+    stop_at_nan      a loss that is not finite ends the program, on a GPU at the end of an epoch
+    captured         the step of a single GPU is recorded as a CUDA graph
     label_smoothing  of the loss
     """
     if not isinstance(model, torch.nn.Module):

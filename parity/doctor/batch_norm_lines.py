@@ -12,10 +12,9 @@ from parity.doctor.formulas import (
     Vocabulary,
     combined,
     computed,
-    is_close,
-    is_contradicted,
     needed_for,
     slips,
+    unless_contradicted,
     with_lines,
 )
 
@@ -120,18 +119,11 @@ def predicted(e: Evidence, tensor: str, lines: Lines, **forced: float) -> Array:
 
 
 def of_all(e: Evidence, tensor: str, lines: Lines, whole: Lines) -> Array | None:
-    """What wrong lines make of a tensor; None if they would make of another one what the code did not give.
-
-    whole  the right lines of all tensors
-    """
-    found = predicted(e, tensor, lines)
-    given = {NAMES.get(name, name): array for name, array in e.given.items() if name != tensor}
-    if found.shape == e.given[tensor].shape and is_close(found, e.given[tensor]):
-        values = values_of(e)
-        wrong = with_lines(whole, **dict(line.split(" = ", 1) for line in lines))
-        if is_contradicted(given, computed(whole, values), computed(wrong, values)):
-            return None
-    return found
+    """What wrong lines make of a tensor. whole: the right lines of all tensors."""
+    wrong = with_lines(whole, **dict(line.split(" = ", 1) for line in lines))
+    given = {NAMES.get(name, name): array for name, array in e.given.items()}
+    found, name = predicted(e, tensor, lines), NAMES.get(tensor, tensor)
+    return unless_contradicted(found, name, given, whole, wrong, lambda: values_of(e))
 
 
 TERMS = {

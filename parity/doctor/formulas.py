@@ -8,7 +8,7 @@ then compute what this mistake gives, and their text is the sentence that explai
 import ast
 import copy
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import CodeType
@@ -107,6 +107,21 @@ def is_contradicted(given: Mapping[str, Array], right: Mapping[str, Any], wrong:
             if old.shape == new.shape == own.shape and not is_close(old, new) and not is_close(new, own):
                 return True
     return False
+
+
+def unless_contradicted(
+    found: Array,
+    tensor: str,
+    given: Mapping[str, Array],
+    right: Lines,
+    wrong: Lines,
+    values: Callable[[], Mapping[str, Any]],
+) -> Array | None:
+    """What wrong lines make of a tensor; None if the code gave that, and not what they make of another."""
+    if found.shape != given[tensor].shape or not is_close(found, given[tensor]):
+        return found
+    others = {name: array for name, array in given.items() if name != tensor}
+    return None if is_contradicted(others, computed(right, values()), computed(wrong, values())) else found
 
 
 def is_close(one: Array, other: Array) -> bool:

@@ -16,9 +16,8 @@ from parity.doctor.formulas import (
     Vocabulary,
     combined,
     computed,
-    is_close,
-    is_contradicted,
     slips,
+    unless_contradicted,
     with_lines,
 )
 
@@ -90,13 +89,9 @@ def predicted(e: Evidence, tensor: str, lines: Lines, onehot: Array | None = Non
 
 
 def of_both(e: Evidence, tensor: str, lines: Lines, right: Lines) -> Array | None:
-    """What wrong lines make of the loss or of dlogits; None if the code gave another of the two."""
+    """What wrong lines make of the loss or of dlogits."""
     found = predicted(e, tensor, lines)
-    if found.shape == e.given[tensor].shape and is_close(found, e.given[tensor]):
-        given = {name: array for name, array in e.given.items() if name != tensor}
-        if is_contradicted(given, computed(right, values_of(e)), computed(lines, values_of(e))):
-            return None
-    return found
+    return unless_contradicted(found, tensor, e.given, right, lines, lambda: values_of(e))
 
 
 def ones_at(e: Evidence, rows: Any, columns: Any) -> Array:

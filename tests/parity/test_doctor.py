@@ -2,6 +2,7 @@
 
 import copy
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from parity.doctor.known import causes_of
 from parity.doctor.search import near
 from parity.kinds import KINDS
 from parity.report import NO_KNOWN_CAUSE
+from parity.student.examine import check_class
 
 
 def noisy(base, method, size):
@@ -337,3 +339,15 @@ class TestNumbersPlantedInBatchNormAndDropout:
         e.wrong = set(e.given)
         codes = {tensor: explain("stage", tensor, [e])[0].code for tensor in e.given}
         assert codes == dict.fromkeys(e.given, NO_KNOWN_CAUSE)
+
+
+def test_of_dx_nothing_is_said_that_would_show_in_dweight():
+    """A power of the root that is wrong in dx alone looks as if dout met x - mean there: dweight is right."""
+    text = (Path(__file__).parent / "unseen" / "plain" / "batch_norm_chain.py").read_text()
+    right, wrong = "inverse**3", "inverse**2"
+    assert text.count(right) == 1
+    space: dict = {}
+    exec(compile(text.replace(right, wrong), "student.py", "exec"), space)
+    checks = check_class(space["BatchNorm2D"], "BatchNorm2D", lines=False).checks
+    assert {row.tensor for check in checks for row in check.rows if not row.ok} == {"dx"}
+    assert "not-normalised" not in {d.code for check in checks for d in check.diagnoses}
