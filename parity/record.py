@@ -7,6 +7,7 @@ backward.
 
 import inspect
 import os
+import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -393,7 +394,8 @@ def describe(error: BaseException) -> Failure:
         where = f"at line {error.lineno}"
     else:
         where = f"in {frames[-1].name}, line {frames[-1].lineno}: {frames[-1].line}" if frames else ""
-    return Failure(Outcome.RAISED, " ".join(str(error).split()), type(error).__name__, where)
+    said = re.sub(r" at 0x[0-9A-Fa-f]+", "", " ".join(str(error).split()))  # so that it is the same each time
+    return Failure(Outcome.RAISED, said, type(error).__name__, where)
 
 
 def _of_this_house(filename: str) -> bool:

@@ -1,4 +1,4 @@
-"""The judgement on what a constructor makes: the arrays of an object that has not seen an image yet."""
+"""The judgement on what a constructor makes: arrays, or the first out, of an object that saw no image."""
 
 import math
 
@@ -52,7 +52,7 @@ def _remark(case: Case, run: Run, name: str, like: Array, array: Array | None) -
         return Remark(Fault.RNG_IGNORED, "differs between two objects whose rng has the same seed")
     if name == "weight" and (array == array.flat[0]).all():
         return Remark(Fault.ALIKE, f"is {array.flat[0]:g} everywhere at first")
-    if name == "weight" and np.array_equal(array, other):
+    if name in ("weight", "out") and np.array_equal(array, other) and (array != array.flat[0]).any():
         return Remark(Fault.RNG_IGNORED, "is the same whatever rng is")
     return None
 

@@ -34,7 +34,7 @@ class Case:
     steps of an optimiser (which has one run).
     weights    of a layer also its states, such as running_mean; training: or else evaluation
     isolated   x and dout for each stage of a model by itself
-    built      nothing is run: what a new object holds is asked, arrays of the shapes and dtype of weights
+    built      what a new object holds is asked, or its first out: arrays of the shapes and dtype of weights
     """
 
     kind: str
@@ -112,9 +112,12 @@ def as_built(
     dtype: Any = np.float64,
     **shapes: tuple[int, ...],
 ) -> Case:
-    """The question what the constructor makes. x: the shape of an input that the object takes."""
+    """The question what the constructor makes, `out` in a first forward of ones.
+
+    x: the shape of an input that the object takes.
+    """
     weights = {name: np.zeros(shape, dtype) for name, shape in shapes.items()}
-    runs, name = {"first": {"x": np.zeros(x, dtype)}}, f"as it is built in {np.dtype(dtype).name}"
+    runs, name = {"first": {"x": np.ones(x, dtype)}}, f"as it is built in {np.dtype(dtype).name}"
     return Case(kind, name, runs, positional, weights=weights, dtype=dtype, built=True)
 
 
@@ -346,6 +349,7 @@ def _dropout(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case
     yield case("p = 0", 0.0, N, C, H, W)
     yield case("batch of one", 0.5, 1, 10 * C)
     yield case("float64", 0.3, N, C, W, H, dtype=np.float64)
+    yield as_built(kind, (0.5,), (N, 10 * C), out=(N, 10 * C))
 
 
 @questions_for("Flatten")

@@ -70,6 +70,17 @@ class PadsWithMinus1000(tn.MaxPool2D):
         return dx[:, :, PH : dx.shape[2] - PH, PW : dx.shape[3] - PW]
 
 
+class DropsByTheGlobalGenerator(plain.Dropout):
+    def forward(self, x):
+        self.rng = np.random.default_rng()  # a seed nobody knows, as of the global one
+        return super().forward(x)
+
+
+class DropsByAGeneratorOfItsOwn(plain.Dropout):
+    def __init__(self, p=0.5, *, rng=None):
+        super().__init__(p, rng=np.random.default_rng(3))
+
+
 @pytest.mark.parametrize(
     "cls, cases, runs",
     [
@@ -80,6 +91,8 @@ class PadsWithMinus1000(tn.MaxPool2D):
         (SidesOfTheFirstImage, None, {"fourth"}),
         (Squeezes, {"one image of one channel", "batch of one"}, None),
         (PadsWithMinus1000, {"padding around negative numbers"}, None),
+        (DropsByTheGlobalGenerator, {"as it is built in float64"}, None),
+        (DropsByAGeneratorOfItsOwn, {"as it is built in float64"}, None),
     ],
 )
 def test_one_question_alone_finds_it(cls, cases, runs):
@@ -91,6 +104,12 @@ def test_one_question_alone_finds_it(cls, cases, runs):
 def test_what_objects_share_is_named():
     assert codes(parity.check(MaskOnTheClass)) == {"shared-arrays"}
     assert codes(parity.check(OneBuffer)) == {"output-reused"}
+
+
+def test_a_mask_that_no_seed_repeats_is_named_and_one_that_drops_nothing_is_not_called_so():
+    assert codes(parity.check(DropsByTheGlobalGenerator)) == {"rng-ignored"}
+    assert codes(parity.check(DropsByAGeneratorOfItsOwn)) == {"rng-ignored"}
+    assert codes(parity.check(tn.ReLU, "Dropout")).isdisjoint({"rng-ignored", "no known cause"})
 
 
 class Changes(plain.Sequential):
@@ -136,3 +155,12 @@ def test_a_constructor_is_asked_for_what_it_takes_alone():
 
     checkup = parity.check(TakesNeither)
     assert checkup.ok and [c.case for c in checkup.checks if c.skipped] == ["as it is built in float64"]
+
+
+def test_an_exception_that_tells_an_address_is_told_once():
+    class Tells(plain.ReLU):
+        def forward(self, x):
+            raise ValueError(f"not for {object()}")
+
+    text = str(parity.check(Tells))
+    assert text.count("ValueError: not for <object object>") == 1, text
