@@ -451,22 +451,22 @@ def alarms() -> Iterator[None]:
     def ring(*_: Any) -> None:
         raise TooLongError
 
-    before = signal.signal(signal.SIGALRM, ring) if has_alarms() else None
+    before = signal.signal(signal.SIGPROF, ring) if has_alarms() else None
     try:
         yield
     finally:
         if has_alarms():
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.signal(signal.SIGPROF, before)
 
 
 @contextlib.contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Rings after that time, and again each time: every run of a case may have a loop without end."""
+    """Rings after that time of the processor, and again each time: every run may have a loop without end."""
     if has_alarms():
-        signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+        signal.setitimer(signal.ITIMER_PROF, seconds, seconds)
     try:
         yield
     finally:
         if has_alarms():
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
