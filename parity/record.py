@@ -39,6 +39,7 @@ class Fault(Enum):
     STAGE_SKIPPED = "stage skipped"
     ENDED = "ended"  # an exception ended the run here
     NOT_REACHED = "not reached"
+    ALIAS = "alias"  # the gradient of a parameter is the array of the parameter
     OVERWRITTEN = "overwritten"  # what one forward returned is changed by the next
     DTYPE_IGNORED = "dtype ignored"  # by the constructor, as the two that follow
     RNG_IGNORED = "rng ignored"
@@ -141,7 +142,15 @@ def run_stages(
             gradient = getattr(stage, f"d{parameter}", None)
             if getattr(stage, parameter, None) is not None and not (run.failure and gradient is None):
                 run.keep((name, f"d{parameter}"), gradient)
+                check_alias(run, name, parameter, getattr(stage, parameter), gradient)
     return run
+
+
+def check_alias(run: Run, stage: str, parameter: str, array: Any, gradient: Any) -> None:
+    """Whether backward has written the gradient over the parameter, of which it is a view."""
+    known = run.remarks.get((stage, parameter))
+    if known and known.fault is Fault.MODIFIED and np.may_share_memory(array, gradient):
+        run.remarks[stage, f"d{parameter}"] = Remark(Fault.ALIAS, f"is the array of {parameter} itself")
 
 
 class Watch:

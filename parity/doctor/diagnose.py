@@ -52,6 +52,9 @@ def diagnosis_of_remark(row: Row) -> Diagnosis | None:
         case Fault.DTYPE_IGNORED:
             code = "dtype-ignored"
             sentence = f"{tensor}: {note}: make the array of that dtype."
+        case Fault.ALIAS:
+            code = "shared-arrays"
+            sentence = f"{tensor} {note}: make a new one in every backward."
         case Fault.RNG_IGNORED:
             code = "rng-ignored"
             sentence = f"{tensor} {note}: draw from the rng that the constructor is given."

@@ -40,7 +40,7 @@ from parity.foreign.names import kinds_named
 from parity.foreign.recognise import Recognised, behind
 from parity.foreign.subject import WHATEVER, Offer, Subject
 from parity.kinds import KINDS, NAMES, kind_of, names_of
-from parity.record import Key, Outcome, Run, set_arrays
+from parity.record import Fault, Key, Outcome, Run, set_arrays
 from parity.report import NO_KNOWN_CAUSE, Diagnosis, Report, Row
 from parity.student.again import another
 from parity.student.built import rows_of_built
@@ -121,10 +121,14 @@ def examine(
 
     # The doctor is asked once a tensor, and once for what a remark says.
     known: dict[Any, list[Diagnosis]] = {}
+    rows = [row for check in wrong for row in check.rows]
+    aliases = {(row.stage, row.tensor): row for row in rows if row.fault is Fault.ALIAS}
     for check in wrong:
         rows = sorted(filter(is_to_diagnose, check.rows), key=is_widened)  # a wrong value goes first
         for row in rows:
-            told = diagnosis_of_remark(row)
+            told = diagnosis_of_remark(aliases.get((row.stage, row.tensor), row))
+            if aliases and not told:  # whatever is computed after it may be wrong because of it
+                continue
             key = (row.stage, told.code) if told and is_widened(row) else (row.stage, row.tensor, told)
             if key not in known:
                 evidence = by_stage.get(row.stage, [])
@@ -140,7 +144,7 @@ def examine(
         for check in checks:
             if check.case in {a.case for a in raised}:
                 check.diagnoses.append(diagnosis)
-    if mender and any(not check.ok for check in checks):
+    if mender and not aliases and any(not check.ok for check in checks):
         name_lines(checks, answered, mender, offer, ask)
     return checks
 

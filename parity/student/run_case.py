@@ -89,7 +89,7 @@ def run_built(cls: type, case: Case) -> Run:
     for which, seed in seeds.items():
         layer = build(cls, case.positional, case.settings, case.dtype, seed)
         for name in case.weights:
-            array = layer.forward(case.first["x"]) if name == "out" else getattr(layer, name, None)
+            array = layer.forward(case.first["x"].copy()) if name == "out" else getattr(layer, name, None)
             if "dtype" not in takes and isinstance(array, np.ndarray):
                 array = array.astype(case.dtype)
             run.keep((case.kind, name + which), array)

@@ -157,6 +157,34 @@ def test_a_constructor_is_asked_for_what_it_takes_alone():
     assert checkup.ok and [c.case for c in checkup.checks if c.skipped] == ["as it is built in float64"]
 
 
+class AddsToTheWeight(plain.Dense):
+    def backward(self, dout):
+        self.dweight, self.dbias = self.weight, dout.sum(axis=0)
+        self.dweight += dout.T @ self.cache
+        return dout @ self.weight
+
+
+@pytest.mark.lines
+def test_a_gradient_that_is_the_weight_is_told_so_and_nothing_is_concluded_from_its_numbers():
+    checkup = parity.check(AddsToTheWeight, "Dense")
+    said = {(d.tensor, d.code) for check in checkup.checks for d in check.diagnoses}
+    told = {("weight", "updated-too-early"), ("dweight", "shared-arrays")}
+    assert told <= said and {code for tensor, code in said if tensor == "dweight"} == {"shared-arrays"}
+    assert "one-line" not in codes(checkup)
+    assert "dweight is the array of weight itself: make a new one in every" in " ".join(str(checkup).split())
+
+
+class DropsInPlace(plain.Dropout):
+    def forward(self, x):
+        x *= super().forward(np.ones_like(x))
+        return x
+
+
+@pytest.mark.lines
+def test_a_mask_that_is_put_on_x_itself_does_not_accuse_the_generator():
+    assert codes(parity.check(DropsInPlace, "Dropout")) == {"input-modified"}
+
+
 def test_an_exception_that_tells_an_address_is_told_once():
     class Tells(plain.ReLU):
         def forward(self, x):
