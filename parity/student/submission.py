@@ -1,15 +1,18 @@
 """Examine one submission: load it in a process of its own, put the questions, share out the points."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from parity.kinds import KINDS
 from parity.record import Failure, Outcome
+from parity.student import sandbox
 from parity.student.checkup import Check, Checkup, give_points
 from parity.student.process import Contained, LoadError
 
@@ -30,6 +33,7 @@ def examine_file(
     own: bool = False,
     total: float = 600.0,
     lines: bool = True,
+    in_sandbox: bool = False,
 ) -> Checkup:
     """Examine all that a file, a notebook or a folder defines and the library has too, or those in `only`.
 
@@ -37,6 +41,7 @@ def examine_file(
     said      what classes or functions are: {"Affine": "Dense"}
     own       no points for what another file computes, or a library that knows the answers
     lines     look for the line that is wrong, which takes seconds; a folder of submissions can do without
+    in_sandbox  the file runs in WebAssembly: see parity.student.sandbox
     """
     started = time.monotonic()
     Thread(target=import_module, args=(EXAMINER,)).start()  # while the file is loaded
@@ -44,7 +49,7 @@ def examine_file(
     scored: list[tuple[str, list[Check]]] = []
     said = dict.fromkeys(only or (), "") | dict(said or {})
     try:
-        with Contained(path, seconds, memory_mb, said, total) as child:
+        with contained(path, in_sandbox, seconds, memory_mb, said, total) as child:
             import torch
 
             from parity.student.examine import examine, questions
@@ -105,6 +110,16 @@ def examine_file(
         checkup.checks.append(_missing(path.name, "defines a class to check", expected))
     checkup.seconds = time.monotonic() - started
     return checkup
+
+
+@contextmanager
+def contained(path: Path, in_sandbox: bool, *limits: Any) -> Iterator[Contained]:
+    if in_sandbox:
+        with sandbox.copied(path) as copy, Contained(copy, *limits, command=sandbox.COMMAND) as child:
+            yield child
+    else:
+        with Contained(path, *limits) as child:
+            yield child
 
 
 def _missing(owner: str, what: str, why: str) -> Check:

@@ -2,8 +2,8 @@
 
 It loads FILE as a module, tells which classes it found, then runs every case that comes in and sends back
 what the class gave. It imports no PyTorch. Questions come in on stdin, by pickle; answers go out on what was
-stdout, as JSON and safetensors, for nobody should unpickle what a student's process says. Before the file is
-loaded both pipes move elsewhere: its stdin is empty, and what it prints goes to stderr.
+stdout, as JSON and the bytes of arrays, for nobody should unpickle what a student's process says. Before the
+file is loaded both pipes move elsewhere: its stdin is empty, and what it prints goes to stderr.
 """
 
 import contextlib
@@ -16,14 +16,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from safetensors.numpy import save
 
 from parity.foreign.calls import NoMannerError, UnknownArgumentError
 from parity.foreign.recognise import Recognised, choose, said_in, subjects_in
@@ -60,15 +59,14 @@ def receive(pipe: IO[bytes]) -> bytes:
 
 
 def packed(answer: dict[str, Any], arrays: Sequence[Array] = ()) -> bytes:
-    """JSON on one line, then the arrays as a safetensors file, whose names number them."""
-    tensors = {str(i): _as_safetensors_can(array) for i, array in enumerate(arrays)}
-    return json.dumps(answer).encode() + b"\n" + save(tensors)
+    """JSON on one line, then the bytes of the arrays, one after the other."""
+    numbers = [array.astype(as_sent(array.dtype)).tobytes() for array in arrays]
+    return b"".join([json.dumps(answer).encode(), b"\n", *numbers])
 
 
-def _as_safetensors_can(array: Array) -> Array:
-    """In native byte order, and a longdouble as float64; the dtype that it had is told beside it."""
-    native = array.dtype.newbyteorder("=")
-    return np.array(array, np.float64 if array.dtype.itemsize > 8 else native, order="C")  # 0-d stays 0-d
+def as_sent(dtype: "np.dtype[Any]") -> "np.dtype[Any]":
+    """A longdouble goes as float64, for it is another one elsewhere."""
+    return np.dtype(np.float64) if dtype.itemsize > 8 else dtype
 
 
 def told(failure: Failure | None) -> list[str] | None:
@@ -87,22 +85,9 @@ def pack_runs(runs: dict[str, Run]) -> bytes:
         answer[name] = {
             "failure": told(run.failure),
             "remarks": [(*key, remark.fault.value, remark.text) for key, remark in run.remarks.items()],
-            "arrays": [(*key, array.dtype.str) for key, array in run.arrays.items()],
+            "arrays": [(*key, array.dtype.str, array.shape) for key, array in run.arrays.items()],
         }
     return packed({"failure": None, "runs": answer}, arrays)
-
-
-def answer(work: Callable[[], bytes]) -> bytes:
-    """What `work` gives, or one line about the exception that ended it."""
-    try:
-        return work()
-    except BaseException as error:  # KeyboardInterrupt as well: it comes when the time is up
-        try:
-            while error.__traceback__ and error.__traceback__.tb_frame.f_code.co_filename == __file__:
-                error.__traceback__ = error.__traceback__.tb_next
-            return packed({"failure": told(describe(error))})
-        except BaseException:  # the exception of somebody's own class, whose __str__ raises another
-            return packed({"failure": told(Failure(Outcome.RAISED, "", type(error).__name__))})
 
 
 class Examined:
@@ -178,6 +163,43 @@ class Examined:
         return pack_runs(run_case(made, case))
 
 
+class Server:
+    """Answers questions: the first is how to load the file, the others are about what it has."""
+
+    def __init__(self, path: Path):
+        self.path, self.examined = path, list[Examined]()
+
+    def answer(self, question: bytes) -> bytes:
+        """What a question gives, or one line about the exception that ended it."""
+        try:
+            return self._answer(*pickle.loads(question))
+        except BaseException as error:  # KeyboardInterrupt as well: it comes when the time is up
+            try:
+                while error.__traceback__ and error.__traceback__.tb_frame.f_code.co_filename == __file__:
+                    error.__traceback__ = error.__traceback__.tb_next
+                return packed({"failure": told(describe(error))})
+            except BaseException:  # the exception of somebody's own class, whose __str__ raises another
+                return packed({"failure": told(Failure(Outcome.RAISED, "", type(error).__name__))})
+
+    def _answer(self, name: Any, *what: Any) -> bytes:
+        if not self.examined:
+            self.examined.append(Examined(self.path, name, *what))
+            return self.examined[0].listed()
+        (examined,) = self.examined
+        match what:
+            case [Case() as case] if isinstance(name, np.ndarray):
+                return examined.canary(name, case)
+            case []:
+                return examined.taken(name)
+            case [Case() as case]:
+                return examined.run(name, case)
+            case [Wish() | float() as wish]:
+                return examined.mended(name, wish)
+            case [int() as number, Case() as case]:
+                return examined.run_changed(name, number, case)
+        raise ValueError(what)
+
+
 def limit(memory_mb: int) -> None:
     """Bounds on memory and on written files, no core dumps; what the system does not know stays as it is."""
     with contextlib.suppress(ImportError):
@@ -210,34 +232,11 @@ def main(path: Path, memory_mb: int) -> None:
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     limit(memory_mb)
-    examined: list[Examined] = []
-
-    def first() -> bytes:
-        examined.append(Examined(path, *pickle.loads(question)))
-        return examined[0].listed()
-
-    def run() -> bytes:
-        name, *what = pickle.loads(question)
-        match what:
-            case [Case() as case] if isinstance(name, np.ndarray):
-                return examined[0].canary(name, case)
-            case []:
-                return examined[0].taken(name)
-            case [Case() as case]:
-                return examined[0].run(name, case)
-            case [Wish() | float() as wish]:
-                return examined[0].mended(name, wish)
-            case [int() as number, Case() as case]:
-                return examined[0].run_changed(name, number, case)
-        raise ValueError(what)
-
+    server = Server(path)
     try:
         send(answers, packed({"failure": None}))  # from now on it is the file's time
-        question = receive(questions)
-        send(answers, answer(first))
         while True:
-            question = receive(questions)
-            send(answers, answer(run))
+            send(answers, server.answer(receive(questions)))
     except EOFError:
         os._exit(0)  # at once, whatever threads and exit handlers the file has left
     except MemoryError:
