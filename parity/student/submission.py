@@ -49,7 +49,9 @@ def examine_file(
     scored: list[tuple[str, list[Check]]] = []
     said = dict.fromkeys(only or (), "") | dict(said or {})
     try:
-        with contained(path, in_sandbox, seconds, memory_mb, said, total) as child:
+        with contained(
+            path, in_sandbox, seconds=seconds, memory_mb=memory_mb, said=said, total=total
+        ) as child:
             import torch
 
             from parity.student.examine import examine, questions
@@ -113,12 +115,12 @@ def examine_file(
 
 
 @contextmanager
-def contained(path: Path, in_sandbox: bool, *limits: Any) -> Iterator[Contained]:
+def contained(path: Path, in_sandbox: bool, **how: Any) -> Iterator[Contained]:
     if in_sandbox:
-        with sandbox.copied(path) as copy, Contained(copy, *limits, command=sandbox.COMMAND) as child:
+        with sandbox.copied(path) as copy, Contained(copy, command=sandbox.COMMAND, **how) as child:
             yield child
     else:
-        with Contained(path, *limits) as child:
+        with Contained(path, **how) as child:
             yield child
 
 
