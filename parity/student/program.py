@@ -125,7 +125,10 @@ def main(argv: list[str]) -> int:
         "in_sandbox": args.sandbox,
     }
     if args.sandbox:
-        sandbox.prepare()
+        try:
+            sandbox.prepare()
+        except Exception as error:  # a machine that it does not run on, a full disk
+            return fail(f"--sandbox cannot start: {' '.join(str(error).split())}")
     try:
         for path in filter(None, (getattr(args, name) for name in OUTPUTS)):
             path.unlink(missing_ok=True)  # nobody is given the result of the file before

