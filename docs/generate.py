@@ -30,6 +30,7 @@ DOCS = Path(__file__).parent
 HOUSE = DOCS.parent
 MADE, LESSONS, CAUSES = DOCS / "made", DOCS / "lessons", DOCS / "causes"
 DATA_DIR = os.environ.get("DATA_DIR")
+DATA_SET = "MNIST" if DATA_DIR else "the digits of scikit-learn"
 DATA = ["--dataset", "mnist", "--data-dir", DATA_DIR] if DATA_DIR else ["--dataset", "digits"]
 SEEDS, EPOCHS = 3, 3
 AUDIT = ["--seeds", str(SEEDS), "--epochs", str(EPOCHS), "--results", str(MADE / "seeds.jsonl"), *DATA]
@@ -192,7 +193,7 @@ def lessons() -> None:
         name = solved.name.replace("_solved", "")
         title, _, rest = notebook.cells[0].source.partition("\n")
         note = f"{{download}}`The notebook with blanks <blank/{name}>`"
-        notebook.cells[0].source = f"{title}\n\n*Solved, and run on {DATA[1]}.* {note}\n{rest}"
+        notebook.cells[0].source = f"{title}\n\n*Solved, and run on {DATA_SET}.* {note}\n{rest}"
         write(LESSONS / name, nbformat.writes(notebook) + "\n")
 
 
