@@ -6,6 +6,7 @@ backward.
 """
 
 import inspect
+import linecache
 import os
 import re
 import traceback
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import reduce
+from functools import cache, reduce
 from itertools import pairwise
 from typing import Any
 
@@ -393,16 +394,18 @@ def describe(error: BaseException) -> Failure:
     """What was raised, and the last line of the student's own code on the way there."""
     if isinstance(error, NotImplementedError):
         return Failure(Outcome.NOT_WRITTEN, "not written yet")
-    last = traceback.extract_tb(error.__traceback__, limit=-1)
-    from_here = bool(last) and _of_this_house(last[0].filename)  # and not from somebody's file
+    passed = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)][-50:]
+    from_here = bool(passed) and _of_this_house(passed[-1][0].co_filename)  # and not from somebody's file
     if isinstance(error, NotOfferedError) and from_here:
         return Failure(Outcome.NOT_OFFERED, str(error))
-    frames = [f for f in traceback.extract_tb(error.__traceback__, limit=-50) if not is_of_ours(f.filename)]
-    frames = [f for f in frames if not _is_installed(f.filename)] or frames  # a library that the code calls
+    passed = [(code, line) for code, line in passed if not is_of_ours(code.co_filename)]
+    own = [(code, line) for code, line in passed if not _is_installed(code.co_filename)]
+    where = ""
     if isinstance(error, SyntaxError) and error.filename:
         where = f"at line {error.lineno}"
-    else:
-        where = f"in {frames[-1].name}, line {frames[-1].lineno}: {frames[-1].line}" if frames else ""
+    elif passed:
+        code, line = (own or passed)[-1]  # or a library that the code calls
+        where = f"in {code.co_name}, line {line}: {linecache.getline(code.co_filename, line).strip()}"
     said = re.sub(r" at 0x[0-9A-Fa-f]+", "", " ".join(str(error).split()))  # so that it is the same each time
     return Failure(Outcome.RAISED, said, type(error).__name__, where)
 
@@ -412,6 +415,7 @@ def _of_this_house(filename: str) -> bool:
     return any(filename.startswith(folder + os.sep) for folder in folders)
 
 
+@cache
 def is_of_ours(filename: str) -> bool:
     """Whether it is of this house, NumPy or the standard library, where nobody would look for the mistake."""
     standard = filename.startswith(os.path.dirname(os.__file__) + os.sep) and not _is_installed(filename)

@@ -132,7 +132,7 @@ def is_similar(one: str, other: str) -> bool:
     one, other = sorted((one.removeprefix("self."), other.removeprefix("self.")), key=len)
     if len(one) == len(other):
         return sum(a != b for a, b in zip(one, other, strict=True)) == 1 and len(one) > 1
-    return other.startswith(f"{one}_") or other.endswith(f"_{one}")
+    return other.startswith(f"{one}_") or other.endswith(f"_{one}") or other == f"d{one}"
 
 
 class Editor:
@@ -422,6 +422,7 @@ def alternatives(spot: Spot, pool: Pool) -> Iterator[Alternative]:
                     yield RARE, ast.Tuple(none, ast.Load())
         case ast.Slice(lower=lower, upper=upper, step=step):
             yield from ((LIKELY, new) for new in slices_near(lower, upper, step, pool.numbers()))
+            yield from ((LIKELY, new) for new in of_the_other_axis(node))
         case ast.Subscript(value=value):
             yield LEFT_OUT, value
         case ast.Attribute(value=value) if not is_function:
@@ -563,6 +564,17 @@ def slices_near(
             yield ast.Slice(lower, ast.BinOp(lower, ast.Add(), atom), step)
 
 
+def of_the_other_axis(node: ast.Slice) -> Iterator[ast.expr]:
+    """PW : PW + H for PH : PH + H, one name at a time."""
+    text = ast.unparse(node)
+    for name in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", text)):
+        other = mirrored_name(name)
+        renamed, times = re.subn(rf"\b{name}\b", other, text)
+        if other != name and times > 1:
+            whole: Any = ast.parse(f"_[{renamed}]", mode="eval").body
+            yield whole.slice
+
+
 def is_axis(spot: Spot) -> bool:
     if isinstance(spot.parent, ast.keyword):
         return spot.parent.arg == "axis"
@@ -650,14 +662,25 @@ def reordered(call: ast.Call, function: ast.Attribute) -> Iterator[Alternative]:
         if len(now) == len(inner.args) == len(call.args) <= 4:
             for order in itertools.permutations(range(len(now))):
                 moved = ast.Call(inner.func, [inner.args[axis] for axis in order], inner.keywords)
-                yield POSSIBLE, transposed(moved, [order.index(axis) for axis in now])
-    for order in itertools.permutations(range(4)) if name == "reshape" else ():
-        turned = ast.Attribute(transposed(inner, order), "reshape", ast.Load())
-        yield POSSIBLE, ast.Call(turned, call.args, call.keywords)
-        if len(call.args) == 4:
-            yield POSSIBLE, transposed(call, order)
+                yield LIKELY, transposed(moved, [order.index(axis) for axis in now])
+    if name == "reshape":
+        for order in orders_of(len(call.args)):
             moved = ast.Call(function, [call.args[axis] for axis in order], call.keywords)
-            yield POSSIBLE, transposed(moved, [order.index(axis) for axis in range(4)])
+            yield LIKELY, transposed(moved, [order.index(axis) for axis in range(len(order))])
+            if len(order) == 4:
+                yield POSSIBLE, transposed(call, order)
+        for order in (order for axes in (2, 3, 4) for order in orders_of(axes)):
+            turned = ast.Attribute(transposed(inner, order), "reshape", ast.Load())
+            yield LIKELY, ast.Call(turned, call.args, call.keywords)
+
+
+def orders_of(axes: int) -> list[tuple[int, ...]]:
+    """Of up to four axes every other order; of more those that exchange two groups, maybe after the first."""
+    own = tuple(range(axes))
+    if axes <= 4:
+        return [order for order in itertools.permutations(own) if order != own]
+    cuts = [(head, cut) for head in (0, 1) for cut in range(head + 1, axes)]
+    return [own[:head] + own[cut:] + own[head:cut] for head, cut in cuts]
 
 
 def transposed(array: ast.expr, order: Sequence[int]) -> ast.Call:
@@ -689,9 +712,15 @@ def extended(node: ast.expr, pool: Pool, is_value: bool, is_count: bool) -> Iter
                 total = ast.Attribute(node, "sum", ast.Load())
                 yield RARE, ast.Call(total, [], [ast.keyword("axis", axes_as(axes)), *keywords])
         yield from ((RARE, transposed(node, order)) for order in itertools.permutations(range(4)))
+    if isinstance(node, ast.Name | ast.Attribute):
+        for axes in ((1, -1, 1, 1), (-1, 1)):  # one number a channel, one a row
+            sides: list[ast.expr] = [ast.Constant(side) for side in axes]
+            yield POSSIBLE, ast.Call(ast.Attribute(node, "reshape", ast.Load()), sides, [])
+    is_range = "arange(" in ast.unparse(node)
     for atom in pool.values():
         for operator in (ast.Mult(), ast.Div(), ast.Add(), ast.Sub()):
-            likely = isinstance(operator, ast.Mult) and is_similar(ast.unparse(node), ast.unparse(atom))
+            is_factor = isinstance(operator, ast.Mult)
+            likely = is_factor and (is_range or is_similar(ast.unparse(node), ast.unparse(atom)))
             yield POSSIBLE if likely else RARE, ast.BinOp(node, operator, atom)
         yield RARE, ast.BinOp(atom, ast.Sub(), node)
         if is_value:

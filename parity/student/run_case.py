@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def build(
 
     Raises NotOfferedError, which names a setting that it does not take.
     """
-    parameters = inspect.signature(cls).parameters
+    parameters = parameters_of(cls)
     anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for name in settings:
         if name not in parameters and not anything:
@@ -54,6 +55,11 @@ def build(
     extra = {"rng": np.random.default_rng(seed), "dtype": dtype}
     extra = {name: value for name, value in extra.items() if name in parameters}
     return cls(*positional, **settings, **extra)
+
+
+@cache
+def parameters_of(cls: type) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(cls).parameters
 
 
 def run_layer(cls: type, case: Case) -> dict[str, Run]:
@@ -82,7 +88,7 @@ def run_layer(cls: type, case: Case) -> dict[str, Run]:
 
 def run_built(cls: type, case: Case) -> Run:
     """What a new object holds; where it takes an rng, also with the same seed again and with another."""
-    run, takes = Run(), inspect.signature(cls).parameters
+    run, takes = Run(), parameters_of(cls)
     if not {"rng", "dtype"} & set(takes):
         raise NotOfferedError("takes neither rng nor dtype")
     seeds = {"": 0, " again": 0, " of another rng": 1} if "rng" in takes else {"": 0}

@@ -332,6 +332,44 @@ def test_an_index_that_is_missing_where_an_array_is_assigned_to(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("file", "right", "wrong", "told"),
+    [
+        (
+            "conv_indices",
+            "dcols.reshape(len(cols), OH * OW, N).transpose(2, 0, 1)",
+            "dcols.reshape(N, len(cols), OH * OW)",
+            "`dcols = dcols.reshape(len(cols), OH * OW, N).transpose(2, 0, 1)`",
+        ),
+        (
+            "conv_im2col",
+            "col.reshape(n, oh, ow, c, kh, kw).transpose(0, 3, 4, 5, 1, 2)",
+            "col.reshape(n, c, kh, kw, oh, ow)",
+            "`col = col.reshape(n, oh, ow, c, kh, kw).transpose(0, 3, 4, 5, 1, 2)`",
+        ),
+        (
+            "conv_windows",
+            "PH : PH + H, PW : PW + W]",
+            "PH : PH + H, PH : PH + W]",
+            "`return dx_pad[:, :, PH:PH + H, PW:PW + W]`",
+        ),
+        ("conv_loops", "g * self.weight[f]", "g * self.dweight[f]", "+= g * self.weight[f]`"),
+        (
+            "batch_norm",
+            "x - mean.reshape(1, C, 1, 1)",
+            "x - mean",
+            "`x_hat = (x - mean.reshape(1, -1, 1, 1)) / std.reshape(1, C, 1, 1)`",
+        ),
+        ("max_pool_indices", "np.arange(OH)[:, None] * SH", "np.arange(OH)[:, None]", "[:, None] * SH +"),
+    ],
+)
+def test_slips_of_those_who_use_im2col_and_views(tmp_path, file, right, wrong, told):
+    text = (Path(__file__).parent / "unseen" / "plain" / f"{file}.py").read_text()
+    assert text.count(right) == 1
+    said, _ = said_of(written(tmp_path, text.replace(right, wrong)))
+    assert told in said[mend.ONE_LINE][1]
+
+
+@pytest.mark.parametrize(
     ("file", "right", "wrong"),
     [
         ("max_pool_scalar", "best = -np.inf", "best = 0"),
