@@ -104,6 +104,8 @@ def dx_causes() -> Iterator[Cause]:
         ("the derivative, at out in place of x, of", lambda e: e.x.clamp(min=0)),
     ):
         for name, function in OTHERS.items():
+            if name == "the sign of x":  # its derivative is 0, and so may anything be
+                continue
             yield Cause(
                 "another-activation",
                 f"dout is multiplied by {what} {name}: {formula}.",
