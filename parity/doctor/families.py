@@ -99,7 +99,7 @@ def others_of(tensor: str, of: str, axis: int, code: str) -> str:
     if meets:
         return f", or {meets} {'the other way' if code == 'off-by-one' else 'is'}"
     if (tensor, of, code) == ("dx", "weight", "reversed") and axis >= 2:
-        return f": a full correlation turns it, its {AXES['dweight'][axis]}s too, a sum over windows does not"
+        return f", or a full correlation has not turned its {AXES['dweight'][axis]}s"
     return ", against what it meets"
 
 

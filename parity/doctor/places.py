@@ -107,7 +107,7 @@ def shorter_loops(tensor: str) -> Iterator[Cause]:
     for axis, what in ((2, "rows"), (3, "columns")):
         yield Cause(
             "height-for-width",
-            f"{tensor} leaves out {what} of out, as by a loop over them that ends where the other axis does.",
+            f"{tensor} lacks the last {what} of out, as by a loop that ends where the other axis does.",
             partial(of_fewer_windows, tensor, axis),
         )
     parts: dict[str, tuple[str, Callable[[int, int], slice]]] = {
@@ -115,8 +115,8 @@ def shorter_loops(tensor: str) -> Iterator[Cause]:
             "height-for-width",
             lambda own, other: slice(0, other),
         ),
-        "the first of them": ("first-skipped", lambda own, other: slice(1, None)),
-        "the last of them": ("last-skipped", lambda own, other: slice(0, own - 1)),
+        "the first of them, as by range(1, n)": ("first-skipped", lambda own, other: slice(1, None)),
+        "the last of them, as by range(n - 1)": ("last-skipped", lambda own, other: slice(0, own - 1)),
     }
     for (how, (code, part)), axis, again in itertools.product(parts.items(), (0, 1), (False, True)):
         what = ("rows", "columns")[axis]
