@@ -74,7 +74,7 @@ def adam_causes(tensor: str) -> Iterator[Cause]:
     forgotten = {"m": "(1 - beta1) * g", "v": "(1 - beta2) * g ** 2"}
     yield mistake(
         "not-in-place",
-        "m and v start at 0 in every step: `m = ...` makes a local array, m[...] = ... keeps the mean.",
+        "m and v start at 0 in every step, as by zeros made there or by `m = ...`: m[...] = ... keeps it.",
         **forgotten,
     )
     stored = {"m_hat": "(m := m / (1 - beta1 ** t))", "v_hat": "(v := v / (1 - beta2 ** t))"}

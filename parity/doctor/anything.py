@@ -59,7 +59,7 @@ def general_causes(tensor: str) -> Iterator[Cause]:
         )
     yield Cause(
         "gradient-missing",
-        f"{tensor} is 0 everywhere: it is never computed, or never assigned.",
+        f"{tensor} is 0 everywhere, as where it is never assigned, or no loop reaches it.",
         lambda e: np.zeros_like(e.exact[tensor]),
     )
     yield Cause("wrong-sign", f"{tensor} has the wrong sign.", lambda e: -e.exact[tensor], outer=True)

@@ -33,7 +33,7 @@ def one_of_many(
         yield Cause(
             f"{which}-only",
             f"only the {which} {what} counts: {tensor} sums over all of them, sum_{letters} (look for `=` in "
-            "place of `+=`, a line outside its loop, a return inside it).",
+            "place of `+=`, a line outside its loop, a return or zeros inside it).",
             lambda e, keep=keep: predict(e, keep),
         )
 
@@ -41,6 +41,11 @@ def one_of_many(
 def misread_dout(tensor: str, predict: Callable[[Evidence, Tensor], Any]) -> Iterator[Cause]:
     """dout taken in another order than it has. predict(e, dout) is the right tensor for another dout."""
     pairs = f"{tensor} pairs dout[n,f,h,w] with the window that made out[n,f,h,w]"
+    moved = "as by a reshape of dout without a transpose, or by h and w exchanged in the windows' index"
+    other = f"dout[n,f,h,w] meets another window than that of out[n,f,h,w] in {tensor}, {moved}"
+    if tensor == "dbias":
+        pairs = "dbias[f] sums dout[n,f,h,w] over n, h, w"
+        other = f"{pairs}: numbers of other outputs are summed here, as by a reshape without a transpose"
     for axes, what in (
         ((0,), "images"),
         ((2,), "rows"),
@@ -50,14 +55,14 @@ def misread_dout(tensor: str, predict: Callable[[Evidence, Tensor], Any]) -> Ite
     ):
         yield Cause(
             "reversed",
-            f"dout's {what} are taken in reverse: {pairs}.",
+            f"dout's {what} are taken in reverse, or what they meet is: {pairs}.",
             lambda e, axes=axes: predict(e, e.dout.flip(axes)) if max(axes) < e.dout.ndim else None,
         )
     for order in permutations(range(4, 5)):
         for misread in (reordered, reordered_back):
             yield Cause(
                 "reading-order",
-                f"dout is reshaped with its axes in the wrong order: {pairs}; transpose first.",
+                f"{other}.",
                 lambda e, order=order, misread=misread: _misread(e, order, misread, predict),
             )
 
@@ -129,12 +134,12 @@ def cropped(e: Evidence, image: Array, top: int | None = None, left: int | None 
 def back_to_pixels(dwindows: Predict, formula: str, only: Predict = None) -> Iterator[Cause]:
     """What goes wrong when the gradients of windows are added back to the pixels that they were read from."""
     masks = [None, only] if only else [None]
-    for how, loop in (("by pixel", "each window"), ("by kernel", "each position i, j of the kernel")):
+    for how, loop in (("by pixel", "window"), ("by kernel", "position i, j of the kernel")):
         for mask in masks:
             yield Cause(
                 "window-overwritten",
-                f"where windows overlap, {loop} overwrites the ones before: {formula} "
-                "(`+=`, not `=`; with arrays of indices np.add.at, since `+=` adds once to a place).",
+                f"where windows overlap, a pixel keeps the gradient of the last {loop} alone: {formula} "
+                "(`+=`, not `=`; with arrays of indices np.add.at).",
                 lambda e, how=how, mask=mask: cropped(e, scatter(e, dwindows(e), how, only=mask and mask(e))),
             )
     for stride, what in ((lambda e: (1, 1), "1"), (lambda e: geometry(e)[0], "the kernel's size")):
@@ -145,16 +150,22 @@ def back_to_pixels(dwindows: Predict, formula: str, only: Predict = None) -> Ite
         )
     inside = "crop the same padding from each side, dx = dx_padded[:, :, PH:PH+H, PW:PW+W]"
     corners = {
-        "the top and left": lambda PH, PW: (0, 0),
-        "the bottom and right": lambda PH, PW: (2 * PH, 2 * PW),
-        "the wrong axes": lambda PH, PW: (PW, PH),
-        "the columns by the rows' padding": lambda PH, PW: (PH, PH),
-        "the rows by the columns' padding": lambda PH, PW: (PW, PW),
+        "by PH rows down, PW columns right, as where the crop starts at 0, 0 or windows at h*S + P": (
+            lambda PH, PW: (0, 0)
+        ),
+        "by PH rows up, PW columns left, as where the crop starts at 2*PH, 2*PW or windows at h*S - P": (
+            lambda PH, PW: (2 * PH, 2 * PW)
+        ),
+        "as where the paddings of rows and columns are exchanged, in the crop or before it": (
+            lambda PH, PW: (PW, PH)
+        ),
+        "as where the columns have the rows' padding, in the crop or before it": lambda PH, PW: (PH, PH),
+        "as where the rows have the columns' padding, in the crop or before it": lambda PH, PW: (PW, PW),
     }
     for where, corner in corners.items():
         yield Cause(
             "padding-cropped",
-            f"the padding is cropped at the wrong place ({where}): {inside}.",
+            f"dx is moved {where}: {inside}.",
             lambda e, corner=corner: cropped(e, _wide(e, dwindows), *corner(*geometry(e)[2])),
         )
     for cut, where in (

@@ -185,7 +185,7 @@ def dx_causes() -> Iterator[Cause]:
     )
     yield Cause(
         "root-missing",
-        f"the root is missing: {TERMS}.",
+        f"dx is divided by sqrt(var + eps) twice, as where the root is missing: {TERMS}.",
         lambda e: e.exact["dx"] / right(e)[1].numpy(),
     )
     for sentence, factor in wrong_factors():
@@ -263,7 +263,7 @@ def running_var_causes() -> Iterator[Cause]:
     )
     yield Cause(
         "ddof",
-        "var is multiplied by M / (M - 1) twice: x.var(ddof=1) divides by M - 1 already.",
+        "var is multiplied by M / (M - 1) twice, as by that factor on x.var(ddof=1), which has it already.",
         lambda e: (
             moved(e, "running_var", of_batch(e, ddof=1)[1] ** 2 / of_batch(e)[1])
             if e.stage.training

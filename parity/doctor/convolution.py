@@ -52,12 +52,12 @@ def out_causes() -> Iterator[Cause]:
     for axes, what in (((2, 3), "turned by 180 degrees"), ((2,), "upside down"), ((3,), "mirrored")):
         yield Cause(
             "kernel-flipped",
-            f"the kernel is {what}: a CNN correlates and flips nothing, {formula}.",
+            f"the kernel, or each window, is {what}: a CNN correlates and flips nothing, {formula}.",
             with_weight(conv, lambda e, axes=axes: e.weight.flip(axes)),
         )
     yield Cause(
         "kernel-transposed",
-        f"rows and columns of the kernel are exchanged: {formula}, with i along the rows of both.",
+        f"rows and columns of the kernel, or of the windows, are exchanged: {formula}, with i along rows.",
         with_weight(conv, transposed),
     )
     yield Cause(
@@ -106,10 +106,14 @@ def out_causes() -> Iterator[Cause]:
         "the image is not padded: put `padding` rows and columns of zeros on each of the four sides.",
         lambda e: conv(e, padding=0),
     )
-    for before, where in ((False, "below and to the right"), (True, "above and to the left")):
+    for before, moved, where in (
+        (False, "down and to the right", "below and to the right"),
+        (True, "up and to the left", "above and to the left or the image is padded twice"),
+    ):
         yield Cause(
             "padding-one-sided",
-            f"all padding is {where}: put `padding` rows and columns of zeros on each of the four sides.",
+            f"the windows stand PH rows and PW columns too far {moved}, as where all padding is {where}: "
+            "window h, w starts at row h*S - PH, column w*S - PW of x.",
             lambda e, before=before: conv(
                 e, input=padded_on_one_side(e.x, e.stage.padding, before), padding=0
             ),
@@ -199,7 +203,8 @@ def dweight_causes() -> Iterator[Cause]:
     )
     yield Cause(
         "padding-one-sided",
-        f"x is padded on two sides only: {formula}, with x padded on all four.",
+        "dout meets windows PH rows and PW columns too far down and to the right, as where x is padded on "
+        f"two sides only: {formula}.",
         lambda e: dweight(e, x=padded_on_one_side(e.x, e.stage.padding, before=False), padding=0),
     )
     sums = {
@@ -294,7 +299,7 @@ def dx_causes() -> Iterator[Cause]:
     )
     yield Cause(
         "kernel-transposed",
-        f"rows and columns of the kernel are exchanged: {formula}.",
+        f"rows and columns of the kernel, or i and j in the place of the pixel, are exchanged: {formula}.",
         with_weight(dx, transposed),
     )
     yield Cause(
@@ -306,7 +311,8 @@ def dx_causes() -> Iterator[Cause]:
     for how in ("by pixel", "by kernel"):
         yield Cause(
             "window-overwritten",
-            f"windows and filters overwrite the ones before: {formula} (`+=`, not `=`).",
+            f"a pixel keeps the gradient of the last window and filter alone: {formula} (`+=`, not `=`; with "
+            "arrays of indices np.add.at).",
             lambda e, how=how: cropped(e, scatter(e, last_filter(e), how)),
         )
     yield Cause(
@@ -366,7 +372,7 @@ PAGES = [
     Page(
         "kernel-flipped",
         kind="Conv2D",
-        what="The kernel is turned by 180 degrees before it meets the window.",
+        what="The kernel is turned against the windows, by 180 degrees, say.",
         right='out = np.einsum("nchwij,fcij->nfhw", windows, self.weight)',
         wrong='out = np.einsum("nchwij,fcij->nfhw", windows, self.weight[:, :, ::-1, ::-1])',
         why="""Mathematics calls the turned one a convolution; a CNN correlates. A network learns turned
@@ -444,7 +450,7 @@ PAGES = [
     Page(
         "padding-one-sided",
         kind="Conv2D",
-        what="All of the padding stands on one side.",
+        what="The windows stand too far to one side, as where all of the padding is on the other.",
         right="padded = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)])",
         wrong="padded = np.pad(x, [(0, 0), (0, 0), (0, 2 * PH), (0, 2 * PW)])",
         why="""out has the right shape, moved by `padding` pixels. Training hides it; weights from elsewhere
@@ -492,7 +498,7 @@ PAGES = [
     Page(
         "window-overwritten",
         kind="Conv2D",
-        what="Where windows overlap, the gradient of one overwrites that of another.",
+        what="Where windows overlap, a pixel keeps one of their gradients alone.",
         right="padded[:, :, h * SH : h * SH + KH, w * SW : w * SW + KW] += dwindows[:, :, h, w]",
         wrong="padded[:, :, h * SH : h * SH + KH, w * SW : w * SW + KW] = dwindows[:, :, h, w]",
         why="""A pixel that several windows read moves the loss through all of them. Windows that do not
@@ -501,7 +507,7 @@ PAGES = [
     Page(
         "padding-cropped",
         kind="Conv2D",
-        what="The padding is cropped at the wrong place.",
+        what="dx is moved, or has its padding, as where the crop is at the wrong place.",
         right="dx = padded[:, :, PH : PH + H, PW : PW + W]",
         wrong="dx = padded[:, :, :H, :W]",
         why="""dx has the right shape and belongs to pixels beside the right ones. The first layer does not

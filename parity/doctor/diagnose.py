@@ -42,7 +42,9 @@ def diagnosis_of_remark(row: Row) -> Diagnosis | None:
             sentence = f"{tensor} {note}: each stage takes what the one before it returned, unchanged."
         case Fault.RIGHT_ALONE:
             code = "shared-arrays"
-            sentence = "right alone, wrong in this run: an earlier call or another stage changed its arrays."
+            sentence = (
+                "right alone, wrong in this run: look for what an earlier call or another stage has changed."
+            )
         case Fault.UNWATCHED if row.ratio <= 1:
             code = "shared-arrays"
             sentence = f"{tensor} {note}: keep nothing on the class or in a global variable."

@@ -232,7 +232,7 @@ PAGES = [
     Page(
         "mask-drawn-again",
         kind="Dropout",
-        what="backward draws a mask of its own.",
+        what="dx is 0 at other places than out, as if backward had a mask of its own.",
         right="mask, scale = self.cache",
         wrong="""
         mask, scale = self.cache

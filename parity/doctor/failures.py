@@ -80,10 +80,8 @@ def differ(size: Pair) -> bool:
     return size[0] != size[1]
 
 
-KEPT = "something that was made for the shapes of the first call is kept: make it anew in every call"
-EXCHANGED = (
-    "rows and columns are taken for each other: look for an H where a W is meant, in names and in axes"
-)
+KEPT = "look for what the first call has left on the object, and make it anew in every call"
+EXCHANGED = "look for an H where a W is meant, or the other way round, in names and in axes"
 FACTS = (
     Fact("bias-required", "bias=False is given", "self.bias is None there: ask before using it",
          lambda a: a.kind in ("Conv2D", "Dense") and "bias" not in a.shapes),

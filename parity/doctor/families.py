@@ -47,17 +47,18 @@ def fixed(index: int) -> Change:
 
 
 CHANGES: tuple[tuple[str, str, Change], ...] = (
-    ("last-skipped", "leaves out the last {}: a loop runs over range(n), not range(n - 1)",
+    ("last-skipped", "leaves out the last {}, as by range(n - 1) or [:-1]",
      some(lambda n: slice(0, n - 1))),
-    ("first-skipped", "leaves out the first {}: counting starts at 0", some(lambda n: slice(1, n))),
-    ("first-only", "has only the first {}: a return inside the loop, or an index that stays 0",
+    ("first-skipped", "leaves out the first {}, as by range(1, n) or [1:]", some(lambda n: slice(1, n))),
+    ("first-only", "has only the first {}, as by a return inside the loop or an index that stays 0",
      some(lambda n: slice(0, 1))),
-    ("last-only", "has only the last {}: a line stands outside its loop, or what empties it inside",
+    ("last-only", "has only the last {}, as by a line outside its loop, or zeros made anew inside it",
      some(lambda n: slice(n - 1, n))),
-    ("index-fixed", "has the numbers of {} 0 everywhere: an index stays 0, or an array is filled at once",
+    ("index-fixed", "has the numbers of {} 0 everywhere, as by an index that stays 0, or an array filled "
+     "at once",
      fixed(0)),
-    ("index-fixed", "has the numbers of the last {} everywhere: an index of a loop that is over, or a whole "
-     "array is filled at once", fixed(-1)),
+    ("index-fixed", "has the numbers of the last {} everywhere, as by the index of a loop that is over, or "
+     "a whole array filled at once", fixed(-1)),
     ("reversed", "is read in reverse, the last {} first", lambda array, axis: array.flip(axis)),
     ("off-by-one", "is read one {} too early", lambda array, axis: array.roll(1, axis)),
     ("off-by-one", "is read one {} too late", lambda array, axis: array.roll(-1, axis)),
@@ -92,10 +93,14 @@ def parts_of_arrays(tensor: str) -> Iterator[Cause]:
 
 def others_of(tensor: str, of: str, axis: int, code: str) -> str:
     """What the same numbers may also come of: in dweight images of x meet images of dout."""
-    meets = {"x": "dout", "dout": "x"}.get(of)
-    if tensor != "dweight" or axis or not meets or code not in ("off-by-one", "reversed"):
+    if code not in ("off-by-one", "reversed"):
         return ""
-    return f", or {meets} {'the other way' if code == 'off-by-one' else 'is'}"
+    meets = {"x": "dout", "dout": "x"}.get(of) if tensor == "dweight" and not axis else None
+    if meets:
+        return f", or {meets} {'the other way' if code == 'off-by-one' else 'is'}"
+    if (tensor, of, code) == ("dx", "weight", "reversed") and axis >= 2:
+        return f", or a full correlation has not turned its {AXES['dweight'][axis]}s"
+    return ", against what it meets"
 
 
 def changed(array: Tensor, axis: int, change: Change) -> Tensor | None:
@@ -138,16 +143,19 @@ def other_numbers(tensor: str) -> Iterator[Cause]:
             lambda e, of=of, limit=limit: with_input(e, tensor, of, lambda array: array.clamp(-limit, limit)),
         )
     for what, fit, predict in (
-        ("at most {}", lambda e: limit_of(e, tensor, 1), lambda e, top: np.minimum(e.exact[tensor], top)),
-        ("at least {}", lambda e: limit_of(e, tensor, -1), lambda e, low: np.maximum(e.exact[tensor], low)),
+        ("above {}", lambda e: limit_of(e, tensor, 1), lambda e, top: np.minimum(e.exact[tensor], top)),
+        ("below {}", lambda e: limit_of(e, tensor, -1), lambda e, low: np.maximum(e.exact[tensor], low)),
         (
-            "between -{} and {}",
+            "beyond -{} and {}",
             lambda e: limit_of(e, tensor, 1),
             lambda e, top: e.exact[tensor].clip(-top, top),
         ),
     ):
         yield Cause(
-            "clipped", f"{tensor} is clipped: no entry is let through unless {what}.", predict, fit=fit
+            "clipped",
+            f"no entry of {tensor} is {what}: those that should be are clipped, or are set to it.",
+            predict,
+            fit=fit,
         )
     yield Cause(
         "constant-added",
@@ -226,16 +234,22 @@ def other_geometry(tensor: str) -> Iterator[Cause]:
     }
     paddings: dict[str, Any] = {
         "padding-ignored": (
-            ("the columns are not padded", lambda P: (P[0], 0)),
-            ("the rows are not padded", lambda P: (0, P[1])),
-            ("the image is not padded", lambda P: (0, 0)),
+            ("the windows start as if the columns were not padded", lambda P: (P[0], 0)),
+            ("the windows start as if the rows were not padded", lambda P: (0, P[1])),
+            ("the windows start as if the image were not padded", lambda P: (0, 0)),
         ),
         "height-for-width": (
             ("the paddings of rows and columns are exchanged", lambda P: (P[1], P[0])),
             ("the columns are padded as the rows are", lambda P: (P[0], P[0])),
             ("the rows are padded as the columns are", lambda P: (P[1], P[1])),
         ),
-        "padding-one-sided": (("all padding is above and to the left", lambda P: (2 * P[0], 2 * P[1])),),
+        "padding-one-sided": (
+            (
+                "the windows start PH rows and PW columns too early, as where all padding is above and to "
+                "the left, or the image is padded twice",
+                lambda P: (2 * P[0], 2 * P[1]),
+            ),
+        ),
     }
     of_steps, of_paddings = [], []
     for keep in (True, False):
@@ -307,7 +321,7 @@ PAGES = [
     Page(
         "last-skipped",
         kind="Conv2D",
-        what="A loop ends one too early.",
+        what="The last image, row or channel is left out.",
         right='self.dweight = np.einsum("nfhw,nchwij->fcij", dout, windows)',
         wrong='self.dweight = np.einsum("nfhw,nchwij->fcij", dout[:, :, :-1], windows[:, :, :-1])',
         why="range(n) has n numbers, the last of them n - 1. `range(n - 1)` forgets the last row.",
@@ -315,7 +329,7 @@ PAGES = [
     Page(
         "first-skipped",
         kind="Conv2D",
-        what="A loop starts one too late.",
+        what="The first image, row or channel is left out.",
         right='self.dweight = np.einsum("nfhw,nchwij->fcij", dout, windows)',
         wrong='self.dweight = np.einsum("nfhw,nchwij->fcij", dout[:, :, 1:], windows[:, :, 1:])',
         why="Counting starts at 0. `range(1, n)` forgets the first row.",
@@ -347,7 +361,7 @@ PAGES = [
     Page(
         "clipped",
         kind="Dense",
-        what="Numbers beyond a limit are cut off.",
+        what="Numbers beyond a limit are cut off, or are set to it.",
         right="dx = dout @ self.weight",
         wrong="dx = np.clip(dout @ self.weight, -1, 1)",
         why="Clipping is a choice for the optimiser. Inside a layer it hides where numbers explode.",

@@ -160,9 +160,7 @@ def slips(lines: Lines, vocabulary: Vocabulary) -> tuple[Slip, ...]:
             new = f"{name} = {ast.unparse(ast.fix_missing_locations(wrong))}"
             if new != line:
                 all_lines = (*lines[:i], new, *lines[i + 1 :])
-                found.setdefault(
-                    all_lines, Slip(code, f"{what}: {new} stands in place of {line}.", all_lines)
-                )
+                found.setdefault(all_lines, Slip(code, f"{what}, as by {new} in place of {line}.", all_lines))
     return tuple(found.values())
 
 

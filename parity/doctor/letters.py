@@ -58,7 +58,7 @@ def product(e: Evidence, tensor: str, letters: str) -> Array:
 def cause_of(code: str, tensor: str, sentence: str, letters: str, meant: str) -> Cause:
     return Cause(
         code,
-        f'{tensor} {sentence}: einsum "{letters}" where "{meant}" is meant.',
+        f'{tensor} {sentence}, as by einsum "{letters}" in place of "{meant}".',
         lambda e: product(e, tensor, letters),
     )
 
@@ -79,12 +79,13 @@ def letters_of(kind: str, tensor: str) -> Iterator[Cause]:
             )
     for name, own, place in ((other, second, 1), (one, first, 0)):
         for a, b in itertools.combinations(own, 2):
+            both = f"{one}, or {other}," if {a, b} <= {*first} & {*second} else name
             factors = [first, second]
             factors[place] = own.translate(str.maketrans(a + b, b + a))
             yield cause_of(
                 "kernel-transposed" if a + b == "ij" and tensor != "dweight" else "axes-swapped",
                 tensor,
-                f"reads {name} with two axes exchanged, {NAMES[a]} and {NAMES[b]}",
+                f"reads {both} with two axes exchanged, {NAMES[a]} and {NAMES[b]}",
                 f"{','.join(factors)}->{right}",
                 meant,
             )

@@ -101,13 +101,18 @@ def loss_causes() -> Iterator[Cause]:
 def softmax_causes(compute: Callable[..., Any]) -> Iterator[Cause]:
     """Wrong probabilities or labels; compute(z, labels, over) is the loss or its gradient."""
     axes = ("classes", "batch", "everything")
+    the = {"classes": "the classes", "batch": "the images", "everything": "everything"}
     mixed = [
         f"shift {shift} {total}" for shift in axes for total in axes if (shift, total) != ("classes",) * 2
     ]
     for over in ("batch", "everything", *mixed):
+        sentence = "the probabilities sum to 1 over the wrong axis"
+        if over.startswith("shift"):
+            _, shift, total = over.split()
+            sentence = f"the maximum is taken over {the[shift]} and the sum of exp over {the[total]}"
         yield Cause(
             "softmax-over-batch",
-            "the probabilities sum to 1 over the wrong axis: softmax runs over the classes, axis=1.",
+            f"{sentence}: softmax runs over the classes, axis=1.",
             lambda e, over=over: compute(e.logits, e.labels, over),
         )
     yield Cause(
@@ -133,12 +138,12 @@ def overflow_causes(tensor: str) -> Iterator[Cause]:
         (
             "max-of-batch",
             lambda z: z.amax(),
-            "the largest logit of the batch is subtracted, not that of each row",
+            "a row of exp or a probability vanishes, as where the batch's largest logit is subtracted",
         ),
         (
             "mean-for-max",
             lambda z: z.mean(1, keepdim=True),
-            "the mean of the logits is subtracted: exp overflows",
+            "exp overflows or vanishes, as where the mean of the logits is subtracted, not the largest",
         ),
         (
             "no-max-shift",
@@ -215,7 +220,7 @@ def dlogits_causes() -> Iterator[Cause]:
     )
     yield Cause(
         "double-softmax",
-        f"the derivative of the logarithm is applied once more, 1 / p: {formula} contains it.",
+        f"dlogits is divided by p, as by the derivative of a logarithm: {formula} contains it.",
         lambda e: dlogits(e.logits, e.labels) / probabilities(e),
     )
     yield from softmax_causes(dlogits)
@@ -330,7 +335,7 @@ PAGES = [
     Page(
         "max-of-batch",
         kind="CrossEntropyLoss",
-        what="The largest logit of the batch is subtracted, not that of each row.",
+        what="A row of exp or a probability vanishes, as where the batch's largest logit is subtracted.",
         right="shifted = logits - logits.max(axis=1, keepdims=True)",
         wrong="shifted = logits - logits.max()",
         why="A row far below the others becomes all zeros, and log(0) is infinite.",
@@ -338,7 +343,7 @@ PAGES = [
     Page(
         "mean-for-max",
         kind="CrossEntropyLoss",
-        what="The mean of the logits is subtracted, not the largest.",
+        what="exp overflows or vanishes, as where the mean of the logits is subtracted, not the largest.",
         right="shifted = logits - logits.max(axis=1, keepdims=True)",
         wrong="shifted = logits - logits.mean(axis=1, keepdims=True)",
         why="What is left may still be large, and exp overflows.",
@@ -346,7 +351,7 @@ PAGES = [
     Page(
         "no-max-shift",
         kind="CrossEntropyLoss",
-        what="exp overflows: nothing is subtracted from the logits.",
+        what="exp overflows, or a row vanishes, as where nothing is subtracted from the logits.",
         right="shifted = logits - logits.max(axis=1, keepdims=True)",
         wrong="shifted = logits",
         why="exp(89) is too large for float32. It happens late in training, as a sudden NaN.",

@@ -31,8 +31,10 @@ def either(tensor: str) -> Iterator[Cause]:
     """Mistakes that any optimiser may have."""
     yield Cause(
         "last-only",
-        "only the last parameter is updated: the line that changes the weights belongs inside the loop.",
-        lambda e: unchanged(e, tensor) if others_are_right(e, tensor) and tensor != last(e) else None,
+        "only the last parameter is updated, as by a line outside of the loop: step must update all of them.",
+        lambda e: (
+            unchanged(e, tensor) if others_are_right(e, tensor) and is_first_of_two(e, tensor) else None
+        ),
     )
     yield Cause(
         "parameter-forgotten",
@@ -41,7 +43,8 @@ def either(tensor: str) -> Iterator[Cause]:
     )
     yield Cause(
         "not-in-place",
-        "the weights never change: `data = data - ...` makes a new array, data[...] -= ... does not.",
+        "the weights never change, as by `data = data - ...`, which makes a new array, or by a line outside "
+        "of the loop: data[...] -= ... for each.",
         lambda e: unchanged(e, tensor),
     )
 
@@ -50,8 +53,8 @@ def unchanged(e: Evidence, tensor: str) -> Array:
     return np.repeat(e.inputs[tensor][None].numpy(), len(e.inputs[f"grad {tensor}"]), axis=0)
 
 
-def last(e: Evidence) -> str:
-    return str(len(e.given) - 1)
+def is_first_of_two(e: Evidence, tensor: str) -> bool:
+    return tensor == "0" and len(e.given) == 2
 
 
 def others_are_right(e: Evidence, tensor: str) -> bool:
@@ -226,7 +229,7 @@ PAGES = [
     Page(
         "not-in-place",
         kind="SGD",
-        what="The weights never change: a new array gets a name.",
+        what="The weights never change, as where a new array gets their name.",
         right="parameter.data[...] -= self.lr * change",
         wrong="""
         data = parameter.data

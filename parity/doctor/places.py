@@ -17,6 +17,7 @@ from parity.doctor.convolution import dwindows
 from parity.doctor.evidence import ANY, Cause, Evidence, Page, causes
 from parity.doctor.families import regridded, windows_at
 from parity.doctor.pooling import given_back, shares
+from parity.doctor.reductions import in_words
 from parity.rules import windows_of
 
 
@@ -106,19 +107,22 @@ def shorter_loops(tensor: str) -> Iterator[Cause]:
     for axis, what in ((2, "rows"), (3, "columns")):
         yield Cause(
             "height-for-width",
-            f"{tensor}: a loop over the {what} of out ends where the other axis does: the rest is left out.",
+            f"{tensor} lacks the last {what} of out, as by a loop that ends where the other axis does.",
             partial(of_fewer_windows, tensor, axis),
         )
     parts: dict[str, tuple[str, Callable[[int, int], slice]]] = {
-        "ends where the other axis does": ("height-for-width", lambda own, other: slice(0, other)),
-        "leaves out the first": ("first-skipped", lambda own, other: slice(1, None)),
-        "leaves out the last": ("last-skipped", lambda own, other: slice(0, own - 1)),
+        "as by a loop that ends where the other axis does": (
+            "height-for-width",
+            lambda own, other: slice(0, other),
+        ),
+        "the first of them, as by range(1, n)": ("first-skipped", lambda own, other: slice(1, None)),
+        "the last of them, as by range(n - 1)": ("last-skipped", lambda own, other: slice(0, own - 1)),
     }
     for (how, (code, part)), axis, again in itertools.product(parts.items(), (0, 1), (False, True)):
         what = ("rows", "columns")[axis]
         yield Cause(
             code,
-            f"{tensor}: a loop over the {what} of the window {how}"
+            f"{tensor} leaves out {what} of the window, {how}"
             + (", where the winner is sought." if again else "."),
             partial(of_smaller_windows, tensor, axis, part, again),
         )
@@ -219,23 +223,28 @@ def kernels_turned(tensor: str) -> Iterator[Cause]:
     for count in (2, 3, 4):
         for axes in itertools.combinations(range(4), count):
             if axes != (2, 3):
-                yield Cause(
-                    "kernel-flipped",
-                    f"the weight is reversed along axes {', '.join(map(str, axes))} of (F, C, KH, KW).",
-                    partial(with_weight, tensor, partial(torch.flip, dims=axes)),
-                )
-                yield Cause(
-                    "kernel-flipped",
-                    f"the weight is reversed along axes {', '.join(map(str, axes))} of (F, C, KH, KW) "
-                    "where axes 2, 3 are meant.",
-                    partial(with_weight, tensor, partial(torch.flip, dims=tuple({*axes} ^ {2, 3}))),
-                )
+                yield reversed_along(tensor, axes)
+                yield reversed_along(tensor, tuple(sorted({*axes} ^ {2, 3})))
+    right = "out takes it as it is" if tensor == "out" else "a full correlation needs it turned by 180"
     for times in (1, -1):
         yield Cause(
             "kernel-flipped",
-            "the kernel is turned by 90 degrees: a full correlation needs it turned by 180.",
+            f"the kernel is turned by 90 degrees: {right}.",
             partial(with_weight, tensor, partial(torch.rot90, k=times, dims=(2, 3))),
         )
+
+
+def reversed_along(tensor: str, axes: tuple[int, ...]) -> Cause:
+    """A full correlation reverses 2, 3; by one that reverses other axes dx is as by the rest of both."""
+    sentence = f"{tensor} is as where the weight is reversed along {in_words(axes)} of (F, C, KH, KW)"
+    if tensor == "out":
+        sentence += ", or what it meets is: nothing is reversed"
+    else:
+        full = in_words(sorted({*axes} ^ {2, 3}))
+        sentence += f", or in a full correlation along {full}, where axes 2, 3 are meant"
+    return Cause(
+        "kernel-flipped", f"{sentence}.", partial(with_weight, tensor, partial(torch.flip, dims=axes))
+    )
 
 
 def with_weight(tensor: str, change: Callable[[Tensor], Tensor], e: Evidence) -> Any:

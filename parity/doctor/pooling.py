@@ -238,10 +238,13 @@ def max_dx_causes() -> Iterator[Cause]:
                 e, scatter(e, unpadded_winners(e) * e.dout.flatten(2)[:, :, None]), *corner
             ),
         )
-    for what, keep in (("first", 0), ("last", -1)):
+    for what, keep, why in (
+        ("first", 0, "a return inside the loop"),
+        ("last", -1, "a line outside its loop, or zeros inside it"),
+    ):
         yield Cause(
             f"{what}-only",
-            f"only the {what} window returns its gradient: {formula}, for all h, w (a return in the loop?).",
+            f"only the {what} window returns its gradient, as by {why}: {formula}, for all h, w.",
             lambda e, keep=keep: given_back(e, shares(e, "first"), one_pixel(e.dout, keep)),
         )
     for rule in ("first", "last", "all", "shared"):
@@ -289,7 +292,7 @@ def average_out_causes() -> Iterator[Cause]:
         )
     yield Cause(
         "rounded-down",
-        "the mean is rounded down: divide with / and not with //.",
+        "the mean is rounded down, as by // or an array of int: keep the fraction.",
         lambda e: np.floor(e.exact["out"]),
     )
     yield Cause(

@@ -26,9 +26,9 @@ def out_causes() -> Iterator[Cause]:
 @causes("ReLU", "dx")
 def dx_causes() -> Iterator[Cause]:
     for code, sentence, predict in (
-        ("mask-missing", "dout passes everywhere", lambda e: e.dout),
-        ("upstream-ignored", "dx is the mask alone, without dout", lambda e: (e.x > 0).double()),
-        ("upstream-ignored", "dx is the mask alone, without dout", lambda e: (e.x >= 0).double()),
+        ("mask-missing", "dout passes also where x is not positive", lambda e: e.dout),
+        ("upstream-ignored", "dx is 1 where x is positive, without dout", lambda e: (e.x > 0).double()),
+        ("upstream-ignored", "dx is 1 where x is not negative, without dout", lambda e: (e.x >= 0).double()),
         ("mask-from-dout", "the sign of dout decides, not that of x", lambda e: e.dout.clamp(min=0)),
         (
             "mask-from-dout",

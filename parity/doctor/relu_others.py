@@ -48,7 +48,7 @@ MASKS: dict[str, Callable[[Tensor], Tensor]] = {
     "x lies between 0 and 6": lambda x: (x > 0) & (x < 6),
     "abs(x) is at most 1": lambda x: x.abs() <= 1,
     "any number of its image is positive": lambda x: of_image(x, torch.any),
-    "all numbers of its image are positive": lambda x: of_image(x, torch.all),
+    "all numbers of its image, or of x, are positive": lambda x: of_image(x, torch.all),
     "the same place of the first image is positive": lambda x: (x[:1] > 0).expand_as(x),
 }
 
@@ -57,9 +57,11 @@ def of_image(x: Tensor, which: Callable[..., Tensor]) -> Tensor:
     return which((x > 0).flatten(1), dim=1).reshape(-1, *[1] * (x.ndim - 1)).expand_as(x)
 
 
-def derivative(function: Callable[[Tensor], Tensor], e: Evidence, at: Tensor) -> Tensor:
+def derivative(function: Callable[[Tensor], Tensor], e: Evidence, at: Tensor) -> Tensor | None:
+    """None where it is 0 everywhere: so is that of many functions."""
     x = at.clone().requires_grad_()
-    return torch.autograd.grad(function(x), x, e.dout)[0]
+    found = torch.autograd.grad(function(x), x, e.dout)[0]
+    return found if found.any() else None
 
 
 @causes("ReLU", "out")

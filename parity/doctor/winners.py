@@ -46,7 +46,11 @@ def flat_positions() -> Iterator[Cause]:
     for (offset, stride), (row, length), (channel, first) in everything:
         what = "; ".join(text for text in (offset, row, channel) if text)
         if what:
-            yield Cause("winner-misplaced", f"{what}: {FORMULA}.", partial(placed, stride, length, first))
+            yield Cause(
+                "winner-misplaced",
+                f"dx is as where {what}: {FORMULA}.",
+                partial(placed, stride, length, first),
+            )
 
 
 def placed(stride: Any, length: Any, first: bool, e: Evidence) -> Array:
@@ -103,7 +107,7 @@ def overlaps() -> Iterator[Cause]:
         )
     yield Cause(
         "rounded-down",
-        "the gradients of windows are rounded down: divide with / and not with //.",
+        "the gradients of windows are rounded down, as by //: keep the fraction.",
         lambda e: cropped(e, scatter(e, gradients_of_windows(e).floor())),
     )
 
@@ -127,7 +131,7 @@ def whole_numbers() -> Iterator[Cause]:
     ):
         yield Cause(
             "rounded-down",
-            f"out is {what}: its array is of a float dtype, that of x, and division is /.",
+            f"out is {what}, as by // or an array of int: it has the dtype of x, and division is /.",
             lambda e, rounded=rounded: rounded(e.exact["out"]),
         )
 

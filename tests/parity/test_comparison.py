@@ -436,7 +436,7 @@ class TestDiagnosesOfRows:
                 "right by itself",
                 9.0,
                 "shared-arrays",
-                "right alone, wrong in this run: an earlier call or another stage changed its arrays.",
+                "right alone, wrong in this run: look for what an earlier call or another stage has changed.",
             ),
             (
                 "dx",

@@ -47,7 +47,7 @@ class TestSlips:
     def test_the_sentence_shows_both_lines(self):
         slip = next(slip for slip in slips(LINES, WORDS) if slip.lines[0] == "a = y + 2 * y")
         assert slip.code == "other-name"
-        assert slip.sentence == "y for x: a = y + 2 * y stands in place of a = x + 2 * y."
+        assert slip.sentence == "y for x, as by a = y + 2 * y in place of a = x + 2 * y."
 
     def test_a_line_moved_down(self):
         assert [slip.lines for slip in too_late(LINES)] == [(LINES[1], LINES[0])]
