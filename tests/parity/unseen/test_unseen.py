@@ -44,7 +44,7 @@ def test_the_third_set_is_large_enough_and_most_of_it_is_about_a_plain_cnn():
 
 
 def test_the_fourth_set_is_large_enough_and_about_half_of_it_is_on_files_of_its_own():
-    *before, bugs, _, _, _, _ = (verify_bugs.read_bugs([file]) for file in verify_bugs.FILES)
+    *before, bugs, _, _, _, _, _ = (verify_bugs.read_bugs([file]) for file in verify_bugs.FILES)
     kinds = [bug["kind"] for bug in bugs]
     older = {bug["plain"] for file in before for bug in file}
     assert len(bugs) >= 300 and min(map(kinds.count, verify_bugs.CHECKS)) >= 8

@@ -1,4 +1,4 @@
-"""Is every bug of the eight files bugs*.jsonl a bug? Each applies once and changes the tensors that it names.
+"""Is every bug of the nine files bugs*.jsonl a bug? Each applies once and changes the tensors that it names.
 
 "tensors" are its own, "follow" are wrong because of those (evaluation after a wrong running mean, say).
 No bug of bugs3.jsonl, bugs4.jsonl and bugs5.jsonl does what a bug before it does.
@@ -349,8 +349,8 @@ def bug_class(bug):
 
 
 FILES = ("bugs.jsonl", "bugs2.jsonl", "bugs3.jsonl", "bugs4.jsonl", "bugs5.jsonl", "bugs6.jsonl",
-         "bugs7.jsonl", "bugs8.jsonl")  # fmt: skip
-MAY_REPEAT = ("bugs6.jsonl", "bugs7.jsonl", "bugs8.jsonl")
+         "bugs7.jsonl", "bugs8.jsonl", "bugs9.jsonl")  # fmt: skip
+MAY_REPEAT = ("bugs6.jsonl", "bugs7.jsonl", "bugs8.jsonl", "bugs9.jsonl")
 
 
 def read_bugs(files=FILES):
