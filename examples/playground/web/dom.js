@@ -61,6 +61,8 @@ export function writeFigure(node, value, digits) {
   if (node.className !== kind) node.className = kind;
 }
 
+export const CLASSES = ["horizontal", "vertical"];
+
 const TITLES = {
   x: "the image",
   "conv.weight": "convolution weight",
@@ -88,7 +90,7 @@ export function placeOf(name, index) {
   if (name === "fc.weight")
     return `to class ${a} from map ${Math.floor(b / 9)}, row ${Math.floor(b / 3) % 3}, column ${b % 3}`;
   if (index.length === 3) return `map ${a}, row ${b}, column ${c}`;
-  return index.length ? `class ${a}, ${a ? "vertical" : "horizontal"}` : "";
+  return index.length ? `class ${a}, ${CLASSES[a]}` : "";
 }
 
 export function written(name, index) {
