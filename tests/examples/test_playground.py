@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+import torch
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
@@ -413,7 +414,7 @@ def test_a_term_says_why_it_is_0():
 
 
 def test_where_a_pixel_or_a_weight_is_used():
-    [job] = jobs_of([("random", 5)])
+    [job] = jobs_of([("ties", 0)])  # with many products that are 0
     code = """
     const { state, x, label } = job, tensors = $.run($.TINY, state, x, label);
     const used = (name, index) => $.usersOf(tensors, state, name, index).map(([, all]) => all.length);
@@ -433,6 +434,26 @@ def test_on_one_image_no_step_raises_the_loss():
     """
     cases = jobs_of([("random", seed) for seed in range(40)])
     assert np.all(node(code, cases=cases, rates=[0.01, 0.1, 0.5, 1, 2, 5, 10, 30, 100]))
+
+
+def test_what_autograd_keeps_is_what_the_code_view_says():
+    module, x = tt.TinyCNN().double(), torch.randn(1, 1, 8, 8, dtype=torch.float64)
+    stages, made = dict(module.named_children()), {}
+    for stage, layer in stages.items():
+        x = made[stage] = layer(x)
+    loss = torch.nn.functional.cross_entropy(x, torch.tensor([1])).grad_fn
+    saved = {stage: out.grad_fn for stage, out in made.items()}
+    assert saved["conv"]._saved_weight is stages["conv"].weight and saved["conv"]._saved_input is not None
+    assert torch.equal(saved["relu"]._saved_result, made["relu"])
+    assert torch.equal(saved["pool"]._saved_self, made["relu"])
+    assert saved["pool"]._saved_result1.dtype == torch.int64  # the places of the winners
+    assert tuple(saved["flatten"]._saved_self_sym_sizes) == made["pool"].shape
+    assert torch.equal(saved["fc"]._saved_mat1, made["flatten"])
+    assert torch.equal(saved["fc"]._saved_mat2, stages["fc"].weight.T)
+    assert torch.equal(loss._saved_self, made["fc"].log_softmax(1)) and loss._saved_target.tolist() == [1]
+    said = bundle.module_text("code")
+    for stage, words in {"pool": "its input and the places of the winners", "relu": "its output"}.items():
+        assert f'{stage}: "{words}"' in said
 
 
 def test_a_step_on_a_batch_is_numpys():

@@ -183,8 +183,8 @@ function side(app, which) {
       el(
         "p.what",
         el("code", written(tensor, index)),
-        `: how fast the loss rises with ${written(name, index)}`,
         /\.dx$/.test(tensor) && ", named after the layer that sends it back",
+        `: how fast the loss rises with ${written(name, index)}`,
       ),
     nodes,
     hands && onward,
@@ -247,7 +247,7 @@ export const lens = {
     const raiser = el("button", { onclick: raise }, "Add 1 to both logits");
     const editor = el(
       "div.editor",
-      el("label", { for: "value" }, "value"),
+      el("label", { for: "value" }, "change it"),
       field,
       slider,
       el("span.error", { role: "alert" }),
@@ -292,7 +292,7 @@ export const lens = {
         el(
           "p.place",
           [titleOf(name), placeOf(name, index)].filter(Boolean).join(": "),
-          editable && `. It is ${name === "x" ? "given" : "learned"}: change it and watch.`,
+          editable && (name === "x" ? " (given)" : " (learned)"),
         ),
         el(
           "dl",

@@ -50,7 +50,7 @@ function whyZero(tensors, places, whole = false) {
     whole && shut === places.length
       ? " The filter is dead: no step on this image moves it. Another image may open it, or a larger bias."
       : "";
-  const said = [shut && `${shut} shut by the ReLU`, rest && `${rest} not the largest in their window of the pool`];
+  const said = [shut && `${shut} shut by the ReLU`, rest && `${rest} not the largest in the pool's window`];
   return reasons.length
     ? `Of the ${places.length} places that use it ${reasons.length} send nothing back: ${said.filter(Boolean).join(", ")}.${dead}`
     : "";
