@@ -423,6 +423,9 @@ def test_the_page_says_what_the_network_decides(open_page):
     page.keyboard.type("2")
     press(page, "Enter")
     assert is_said() and page.inner_text(".decision").startswith("says horizontal")
+    page.keyboard.type("20")
+    press(page, "Enter")
+    assert page.inner_text(".decision") == "says horizontal (> 0.999): right"
 
 
 def numpys_probs(page):
@@ -615,6 +618,8 @@ def test_the_next_step_is_foretold(open_page):
     settle(page)
     fell = loss - page.evaluate("playground.tensors()['loss.loss']")
     assert float(given) == pytest.approx(fell, rel=1e-3) and float(given) != float(promised)
+    outlook, panel = (page.locator(f"#panel-step{at}").bounding_box() for at in (" .outlook", ""))
+    assert outlook["y"] + outlook["height"] <= panel["y"] + panel["height"]
     for lr, verdict in (("0", "A step of 0 moves nothing."), ("10", "On one image even a very long step")):
         page.fill("#lr", lr)
         press(page, "Tab")

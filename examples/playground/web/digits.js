@@ -1,7 +1,7 @@
 // Draw a digit: MNISTCNN, trained by this library on the real MNIST, run on what stands in the field.
 
 import { shaped, shapeOf } from "./arrays.js";
-import { el, number, replace } from "./dom.js";
+import { el, number, replace, share } from "./dom.js";
 import { MNIST, run } from "./network.js";
 import { bytesOf, data } from "./store.js";
 
@@ -117,9 +117,6 @@ function show() {
   }
   built.gradient.hidden = empty;
 }
-
-/** A probability; what rounds to 1 is not called so. */
-const share = (value) => (value > 0.999 ? "> 0.999" : number(value, 3));
 
 export function soon() {
   if (!waiting) waiting = requestAnimationFrame(show);

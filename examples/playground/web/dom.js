@@ -39,6 +39,11 @@ export function number(value, digits = 4) {
   return text.replace(/-/g, "−").replace("e+", "e");
 }
 
+/** A probability; what rounds to 1 is not called so. */
+export function share(value) {
+  return value > 0.999 ? "> 0.999" : number(value, 3);
+}
+
 export function signed(value) {
   return value > 0 ? "pos" : value < 0 ? "neg" : "nil";
 }

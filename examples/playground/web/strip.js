@@ -2,7 +2,7 @@
 
 import { flat, indicesOf, shapeOf } from "./arrays.js";
 import { cellOf, everyCell, grid, keyOf, mark, paint } from "./cells.js";
-import { CLASSES, el, number, placeOf, replace, titleOf, write, written } from "./dom.js";
+import { CLASSES, el, number, placeOf, replace, share, titleOf, write, written } from "./dom.js";
 import { gradientOf } from "./network.js";
 import { termsOf, usersOf, valueOf } from "./terms.js";
 
@@ -95,7 +95,7 @@ function decide({ tensors }) {
   const probs = tensors["loss.probs"],
     says = Number(probs[1] > probs[0]);
   const verdict = says === tensors.label ? "right" : "wrong";
-  write(decision, `says ${CLASSES[says]} (${number(probs[says], 3)}): ${verdict}`);
+  write(decision, `says ${CLASSES[says]} (${share(probs[says])}): ${verdict}`);
 }
 
 export function hasGradient(name) {

@@ -125,7 +125,7 @@ export const train = {
       },
       "Clear curve",
     );
-    const live = el("p.note", { role: "status" }),
+    const live = el("span.note", { role: "status" }),
       outlook = el("p.outlook");
     const curve = el("section"),
       movers = el("section");
@@ -137,19 +137,18 @@ export const train = {
           "section",
           el("p.formula", "weight −= lr × gradient"),
           el(
-            "p.note",
-            "The loss is a mean over N images: dlogits = (probs − y) / N, and every gradient inherits the 1/N.",
-          ),
-          el(
             "p.row-of-fields",
             el("label", { for: "lr" }, "learning rate"),
             lr,
             el("span.pair", el("label", { for: "images" }, "on"), which),
             error,
           ),
-          el("p.buttons", one, play, clear),
-          live,
+          el("p.buttons", one, play, clear, live),
           outlook,
+          el(
+            "p.note",
+            "The loss is a mean over N images: dlogits = (probs − y) / N, and every gradient inherits the 1/N.",
+          ),
         ),
         curve,
         movers,
