@@ -2,19 +2,26 @@
 
 import inspect
 import re
+from functools import cache
+from textwrap import dedent
 from typing import Any
 
 import tinycnn_numpy as tn
-from examples.bugs import BUGS
+from examples.bugs import BUGS, Bug
 from examples.side_by_side.aligned import AlignedRow
 from examples.side_by_side.pairs import aligned, pairs_of
-from parity.doctor.known import pages
+from parity.student.examine import check_class
 
 Quoted = list[dict[str, list[str]]]
 
 
 def quoted(rows: list[AlignedRow]) -> Quoted:
-    return [{"maths": row.equations, "code": row.code} for row in rows]
+    """Equations and the lines that compute them; lines that check and remember stand beside none."""
+    return [
+        {"maths": row.equations, "code": dedent("\n".join(row.code)).splitlines()}
+        for row in rows
+        if row.equations
+    ]
 
 
 def stages() -> dict[str, dict[str, Any]]:
@@ -44,14 +51,12 @@ def stages() -> dict[str, dict[str, Any]]:
 def mistakes(names: list[str]) -> dict[str, dict[str, str]]:
     """Of each bug of the museum: its sentence, its wrong line, its source, and what the doctor says of it."""
     bugs = {bug.cls.__name__: bug for bug in BUGS}
-    known = pages()
     found = {}
     for name in names:
         bug = bugs[name]
         sentence, _, source = inspect.cleandoc(bug.cls.__doc__ or "").partition("\n\nSource: ")
         line = next(line for line in inspect.getsource(bug.cls).splitlines() if "# bug:" in line)
         code, _, meant = line.strip().partition("  # bug: ")
-        page = known[bug.cause]
         found[name] = {
             "sentence": " ".join(sentence.split()),
             "source": source,
@@ -60,10 +65,17 @@ def mistakes(names: list[str]) -> dict[str, dict[str, str]]:
             "code": code,
             "meant": meant,
             "cause": bug.cause,
-            "what": page.what,
-            "why": " ".join(page.why.split()),
+            "said": diagnosis(bug),
         }
     return found
+
+
+@cache
+def diagnosis(bug: Bug) -> str:
+    """What the doctor says when `parity check` examines the class: of its wrong tensor, in one sentence."""
+    checks = check_class(bug.cls, bug.replaces, seed=0).checks
+    found = [d for check in checks for d in check.diagnoses if (d.tensor, d.code) == (bug.tensor, bug.cause)]
+    return found[0].sentence
 
 
 def names_in_javascript(text: str) -> list[str]:

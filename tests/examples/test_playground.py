@@ -2,13 +2,13 @@
 
 import json
 import math
-import re
 import shutil
 import subprocess
 from functools import cache
 
 import numpy as np
 import pytest
+import torch
 
 import tinycnn_numpy as tn
 import tinycnn_torch as tt
@@ -18,6 +18,7 @@ from parity import load_numpy_state, numpy_state
 from parity.comparison import IsolatedTrial, LossTrial, StagesTrial, rows_of
 from parity.exact import exact_inputs, exact_run
 from parity.record import Run
+from parity.student.examine import check_class
 
 pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="the page's JavaScript needs node to run")
 
@@ -256,7 +257,8 @@ def test_the_lens_shows_terms_that_add_up():
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
-        ("[f, h, w]], [\"conv.weight\", [f, c, i, j]]", "[f, h, w]], [\"conv.weight\", [f, c, j, i]]"),
+        ("[f, h, w], [\"conv.weight\", [f, c, i, j]]", "[f, h, w], [\"conv.weight\", [f, c, j, i]]"),
+        ("value: open ? value(...cell) : 0", "value: value(...cell)"),
         ("if(right) terms.push({value: -1, cells: []});", ""),
         ("[...terms, product([\"conv.bias\", [f]])]", "terms"),
         ("(c * 3 + h) * 3 + w;", "(h * 3 + w) * 4 + c;"),
@@ -334,7 +336,19 @@ def test_a_mistake_that_is_another_is_seen(name, right, wrong):
 def test_the_page_quotes_every_mistake():
     said = quotes.mistakes(MISTAKES)
     assert len(MISTAKES) >= 10 and set(MISTAKES) == set(node("return $.MISTAKES;"))
-    assert all(facts["code"] and facts["what"] and facts["why"] for facts in said.values())
+    assert all(facts["code"] and facts["said"] for facts in said.values())
+
+
+def test_the_doctor_is_quoted_on_the_mistake_and_not_on_its_namesake():
+    said = quotes.mistakes(MISTAKES)
+    assert said["KernelNotRotated"]["said"].startswith("the kernel is turned the wrong way: dx")
+    assert said["KernelFlipped"]["said"].startswith("the kernel is turned by 180 degrees: a CNN correlates")
+    assert "only the first window returns" in said["ReturnInTheLoop"]["said"]
+    assert len({facts["said"] for facts in said.values()}) == len(said)
+    for name in ("KernelNotRotated", "GradientOfSum", "FoldedChannelsLast"):  # as with other numbers
+        bug = next(bug for bug in BUGS if bug.cls.__name__ == name)
+        checks = check_class(bug.cls, bug.replaces, seed=4).checks
+        assert said[name]["said"] in {d.sentence for check in checks for d in check.diagnoses}
 
 
 DIFFERENCES = """
@@ -369,28 +383,77 @@ def test_kinks_are_named():
     assert not any(word.startswith("ReLU") for word in free)
 
 
-def test_what_the_lens_says_of_stride_2_is_so():
-    [job] = jobs_of([("random", 5)])
+def test_a_term_says_why_it_is_0():
+    """Against NumPy's own mask and winners: what is blocked, and of each place that is silent the reason."""
+    code = """
+    return job.cases.map(({ state, x, label }) => {
+      const tensors = $.run($.TINY, state, x, label);
+      const of = (name, index) => $.termsOf(tensors, state, name, index);
+      const places = $.indicesOf([4, 6, 6]), sum = [0, 1, 2, 3].flatMap((f) => of("conv.dbias", [f]).terms);
+      return {
+        gate: places.map((place) => of("relu.dx", place).terms.map((t) => t.times)),
+        arrives: places.map((place) => $.valueOf(tensors, state, ...of("relu.dx", place).terms[0].cells[0])),
+        windows: $.indicesOf([4, 3, 3]).map((place) => of("pool.out", place).terms.map((t) => t.times)),
+        why: sum.map((term) => term.why),
+      };
+    });
+    """
+    for case, found in zip(FEW, node(code, cases=jobs_of(FEW)), strict=True):
+        state, x, labels, *_ = exact_of(*case)
+        arrays = with_bug("DoutReturned", state, x, labels)  # whose dx is what arrives
+        is_open = arrays["conv.out"] > 0
+        assert found["gate"] == [[int(gate)] for gate in is_open.ravel()]
+        assert np.allclose(found["arrives"], arrays["relu.dx"].ravel(), rtol=1e-12, atol=1e-300)
+        pool = tn.MaxPool2D(2)
+        pool.forward(arrays["relu.out"])
+        won = pool.backward(np.ones_like(arrays["pool.out"])).astype(bool)
+        assert found["windows"] == won.reshape(4, 3, 2, 3, 2).transpose(0, 1, 3, 2, 4).reshape(-1, 4).tolist()
+        silent = ~(is_open & (arrays["relu.dx"] != 0))
+        expected = np.where(silent, np.where(is_open, np.where(won, "", "not max"), "shut"), "")
+        assert found["why"] == expected.ravel().tolist()
+
+
+def test_where_a_pixel_or_a_weight_is_used():
+    [job] = jobs_of([("ties", 0)])  # with many products that are 0
     code = """
     const { state, x, label } = job, tensors = $.run($.TINY, state, x, label);
-    return $.termsOf(tensors, state, "conv.dx", [0, 4, 4]).note;
+    const used = (name, index) => $.usersOf(tensors, state, name, index).map(([, all]) => all.length);
+    return [used("x", [0, 0, 0]), used("x", [0, 3, 3]), used("conv.weight", [2, 0, 1, 1]),
+      used("conv.bias", [0]), used("fc.weight", [1, 4]), used("fc.bias", [0])];
     """
-    said = re.search(
-        r"(\d+) windows for (\d+): at most (\d+) read a pixel, none the last row and column",
-        node(code, **job),
-    )
-    counts = {}
-    for stride in (1, 2):
-        layer = tn.Conv2D(1, 1, 3, stride=stride, rng=np.random.default_rng(0), dtype=np.float64)
-        layer.weight[...] = 1
-        windows = layer(np.zeros((1, 1, 8, 8)))
-        counts[stride] = (
-            windows.size,
-            layer.backward(np.ones_like(windows))[0, 0],
-        )  # windows that read a pixel
-    (many, _), (few, read) = counts[1], counts[2]
-    assert said and [int(number) for number in said.groups()] == [few, many, read.max()]
-    assert not read[-1].any() and not read[:, -1].any() and counts[1][1][-1].all()
+    assert node(code, **job) == [[4], [36], [36], [36], [1], [1]]
+
+
+def test_on_one_image_no_step_raises_the_loss():
+    """What Step says, tried: an image alone pulls one way."""
+    code = """
+    return job.cases.map(({ state, x, label }) => job.rates.map((lr) => {
+      const { loss, gradients } = $.batchGradients($.TINY, state, [x], [label]);
+      return $.forward($.TINY, $.step(state, gradients, lr), x, label)["loss.loss"] < loss;
+    }));
+    """
+    cases = jobs_of([("random", seed) for seed in range(40)])
+    assert np.all(node(code, cases=cases, rates=[0.01, 0.1, 0.5, 1, 2, 5, 10, 30, 100]))
+
+
+def test_what_autograd_keeps_is_what_the_code_view_says():
+    module, x = tt.TinyCNN().double(), torch.randn(1, 1, 8, 8, dtype=torch.float64)
+    stages, made = dict(module.named_children()), {}
+    for stage, layer in stages.items():
+        x = made[stage] = layer(x)
+    loss = torch.nn.functional.cross_entropy(x, torch.tensor([1])).grad_fn
+    saved = {stage: out.grad_fn for stage, out in made.items()}
+    assert saved["conv"]._saved_weight is stages["conv"].weight and saved["conv"]._saved_input is not None
+    assert torch.equal(saved["relu"]._saved_result, made["relu"])
+    assert torch.equal(saved["pool"]._saved_self, made["relu"])
+    assert saved["pool"]._saved_result1.dtype == torch.int64  # the places of the winners
+    assert tuple(saved["flatten"]._saved_self_sym_sizes) == made["pool"].shape
+    assert torch.equal(saved["fc"]._saved_mat1, made["flatten"])
+    assert torch.equal(saved["fc"]._saved_mat2, stages["fc"].weight.T)
+    assert torch.equal(loss._saved_self, made["fc"].log_softmax(1)) and loss._saved_target.tolist() == [1]
+    said = bundle.module_text("code")
+    for stage, words in {"pool": "its input and the places of the winners", "relu": "its output"}.items():
+        assert f'{stage}: "{words}"' in said
 
 
 def test_a_step_on_a_batch_is_numpys():

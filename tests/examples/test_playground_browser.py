@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import tinycnn_numpy as tn
+from examples.playground import bundle
 from examples.playground.build import build, page_data
 from parity.record import run_stages
 
@@ -26,6 +27,7 @@ pytestmark = [
 ]
 
 MINUS = "\N{MINUS SIGN}"
+TIMES = "\N{MULTIPLICATION SIGN}"
 VIEWS = ("lens", "check", "break", "step", "code", "digits", "guide")
 WIDTHS = (400, 800, 1400)
 SCHEMES = ("light", "dark")
@@ -128,7 +130,9 @@ def far_from_numpy(page, given=None):
 
 def test_the_page_says_that_it_equals_numpy(open_page):
     page = open_page()
-    assert page.inner_text(".proof") == "✓ 16 tensors equal to NumPy\N{RIGHT SINGLE QUOTATION MARK}s"
+    assert page.inner_text(".proof") == (
+        "✓ at the start: 16 tensors equal to NumPy\N{RIGHT SINGLE QUOTATION MARK}s"
+    )
     assert far_from_numpy(page) == []
     other = page.evaluate("playground.tensors()")
     other["pool.dx"][1][2][3] += 1e-9
@@ -235,9 +239,7 @@ def test_a_students_model_has_a_view_of_its_own(open_page, tmp_path, width):
     page.click("#panel-student tbody tr:nth-child(1) button")
     settle(page)
     assert page.inner_text(".head-of-lens h3").startswith("conv.out[")
-    page.click("#tab-digits")
-    settle(page)
-    assert "made without the weights" in page.inner_text("#panel-digits")
+    assert page.locator("#tab-digits").count() == 0  # without the weights of MNIST
 
 
 def test_axe_sees_what_is_planted(open_page):
@@ -340,16 +342,171 @@ def test_the_lens_lights_what_is_in_the_sum(open_page, width):
     cell(page, "conv.out", [2, 1, 4]).click()
     settle(page)
     lit = page.evaluate(
-        "[...document.querySelectorAll('.stations .cell.lit')].map(({ at }) => [at.name, ...at.index].join())"
+        "[...document.querySelectorAll('[role=gridcell].lit')].map(({ at }) => [at.name, ...at.index].join())"
     )
     kernel = {(i, j) for i in range(3) for j in range(3)}
     expected = {f"conv.weight,2,0,{i},{j}" for i, j in kernel} | {f"x,0,{1 + i},{4 + j}" for i, j in kernel}
     assert set(lit) == expected | {"conv.bias,2"}
     assert page.locator(".side.on .term").count() == 10
     page.locator(".side.on .term").first.focus()
-    assert page.locator(".stations .cell.strong").count() == 2
+    assert page.locator("[role=gridcell].strong").count() == 2
     press(page, "Escape")
     assert focused(page) == ["conv.out", "value", [2, 1, 4]]
+
+
+def test_a_shut_relu_shows_what_it_blocks(open_page):
+    page = open_page(fragment="#s=conv.out~0.0.0~gradient")
+    settle(page)
+    arrays = numpys(page)
+    arrives = float(arrays["pool.dx"][0, 0, 0, 0])
+    assert arrives != 0 == arrays["relu.dx"][0, 0, 0, 0]
+    factors, product = page.locator(
+        ".side.gradient .term .figure, .side.gradient .term > .factors"
+    ).all_inner_texts()
+    assert factors == f"pool.dx {arrives:.3g} {TIMES} 0" and product == "0"
+    assert "nothing arrives" not in page.inner_text("#panel-lens")
+
+
+def test_the_pools_lens_shows_the_losers(open_page):
+    page = open_page(fragment="#s=pool.out~1.1.0~value")
+    settle(page)
+    window = numpys(page)["relu.out"][0, 1, 2:4, 0:2].ravel()
+    said = page.locator(".side.value .term > .factors:first-child").all_inner_texts()
+    assert said == [f"relu.out {value:.3g} {TIMES} {int(value == window.max())}" for value in window]
+
+
+def marked(page, kind):
+    cells = f"[...document.querySelectorAll('[role=gridcell].{kind}')]"
+    return page.evaluate(f"{cells}.map(({{ at }}) => [at.name, at.side])")
+
+
+def test_a_pixel_and_a_weight_frame_where_they_are_used(open_page):
+    page = open_page()
+    for name, index, used, count in (
+        ("x", [0, 0, 0], "conv.out", 4),
+        ("x", [0, 3, 3], "conv.out", 36),
+        ("conv.weight", [1, 0, 1, 1], "conv.out", 36),
+        ("fc.bias", [1], "fc.out", 1),
+    ):
+        cell(page, name, index).click()
+        settle(page)
+        assert marked(page, "to") == [[used, "value"]] * count
+
+
+def test_the_legend_names_every_mark_of_a_cell(open_page):
+    page = open_page()
+    legend = page.evaluate(
+        "[...document.querySelectorAll('.legend .cell')].flatMap((key) => [...key.classList])"
+    )
+    style = (bundle.WEB / "style.css").read_text("utf-8")
+    kinds = set(re.findall(r"^\.cell\.(\w+)", style, re.MULTILINE)) - {"strong"}  # what the pointer is on
+    assert kinds | {"hatched"} <= set(legend) and len(kinds) >= 6
+
+
+def test_the_page_says_what_the_network_decides(open_page):
+    page = open_page()
+
+    def is_said():
+        probs = numpys_probs(page)
+        says = int(probs[1] > probs[0])
+        label = page.evaluate("playground.situation().label")
+        verdict = "right" if says == label else "wrong"
+        return page.inner_text(".decision") == (
+            f"says {('horizontal', 'vertical')[says]} ({probs[says]:.3g}): {verdict}"
+        )
+
+    assert is_said()
+    page.select_option("#label", "0")
+    settle(page)
+    assert is_said() and page.inner_text(".decision").endswith("wrong")
+    cell(page, "fc.bias", [0]).click()
+    page.keyboard.type("2")
+    press(page, "Enter")
+    assert is_said() and page.inner_text(".decision").startswith("says horizontal")
+    page.keyboard.type("20")
+    press(page, "Enter")
+    assert page.inner_text(".decision") == "says horizontal (> 0.999): right"
+
+
+def numpys_probs(page):
+    logits = numpys(page)["fc.out"][0]
+    return np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+
+
+def test_one_number_on_all_logits_changes_nothing_behind_them(open_page):
+    page = open_page(fragment="#s=fc.out~0~gradient")
+    settle(page)
+    before = page.evaluate("playground.tensors()")
+    page.click("text=Add 1 to both logits")
+    settle(page)
+    after = page.evaluate("playground.tensors()")
+    assert np.allclose(np.array(after["fc.out"]) - before["fc.out"], 1)
+    for name in ("loss.probs", "loss.loss", "loss.dlogits", "conv.dx"):
+        assert np.allclose(after[name], before[name], rtol=1e-12, atol=1e-15), name
+    cell(page, "fc.bias", [0]).click()
+    settle(page)
+    assert not page.is_visible("text=Add 1 to both logits")
+
+
+def test_tab_goes_past_the_grids_and_chooses_nothing(open_page):
+    page = open_page()
+    chosen = page.inner_text(".head-of-lens h3")
+    tab_to(page, "(node) => node.at?.name === 'fc.weight' && node.at.side === 'gradient'")
+    settle(page)
+    assert page.inner_text(".head-of-lens h3") == chosen == "conv.out[1,3,1]"
+    press(page, "Enter")
+    assert page.inner_text(".head-of-lens h3") == "fc.weight[0,0]"
+    press(page, "Escape")
+    assert focused(page) == ["fc.weight", "gradient", [0, 0]]
+    press(page, "ArrowRight")
+    assert page.inner_text(".head-of-lens h3") == "fc.weight[0,1]"
+
+
+RING = """() => {
+  const style = getComputedStyle(document.activeElement);
+  return [style.position, style.zIndex, style.outlineWidth];
+}"""
+
+
+def test_no_neighbour_covers_the_ring_of_the_focus(open_page):
+    page = open_page()
+    tab_to(page, "(node) => node.at?.name === 'x'")
+    assert page.evaluate(RING) == ["relative", "1", "3px"]
+
+
+SIDEWAYS = """() => [...document.querySelectorAll(".panel:not([hidden]), .panel:not([hidden]) *")]
+  .filter((node) => node.clientWidth && node.scrollWidth > node.clientWidth + 1
+    && getComputedStyle(node).display !== "inline" && !node.closest("select, input"))
+  .map((node) => `${node.tagName}.${node.className}`)"""
+
+
+def test_on_a_phone_nothing_is_wider_than_its_panel(open_page):
+    page = open_page(400)
+    for view in VIEWS:
+        page.click(f"#tab-{view}")
+        if view == "break":
+            broken(page, "DoutReturned")
+        if view == "step":
+            for _ in range(3):
+                page.click("text=One step")
+        settle(page)
+        assert page.evaluate(SIDEWAYS) == [], view
+
+
+def test_the_page_fits_its_window_and_the_panel_covers_no_row(open_page):
+    page = open_page()
+    for view in VIEWS:
+        page.click(f"#tab-{view}")
+        if view == "break":
+            page.check("#mistake-DoutReturned")
+        settle(page)
+        assert page.evaluate("document.documentElement.scrollHeight <= innerHeight"), view
+        if view != "digits":
+            assert page.evaluate(
+                "document.querySelector('.strip').getBoundingClientRect().bottom"
+                " <= document.querySelector('.ways').getBoundingClientRect().y"
+            )
+            assert page.locator("header .lead").bounding_box()["height"] < 30
 
 
 def test_a_gradient_is_followed_back_to_the_loss(open_page):
@@ -369,7 +526,7 @@ def test_a_gradient_is_followed_back_to_the_loss(open_page):
     assert page.locator(".side.gradient .term").count() in (1, 2)
     cell(page, "x", [0, 0, 0], "gradient").click()
     settle(page)
-    assert "send nothing back: 3 have a shut ReLU, 1 lost their window" in page.inner_text(".side.gradient")
+    assert "send nothing back: 3 shut by the ReLU, 1 not the largest" in page.inner_text(".side.gradient")
 
 
 COUNT_GHOSTS = """
@@ -410,7 +567,7 @@ def test_a_gradient_says_whom_it_is_handed_to(open_page):
     page = open_page(fragment="#s=pool.out~1.1.0~gradient")
     settle(page)
     marked = (
-        "[...document.querySelectorAll('.stations .cell.to')]"
+        "[...document.querySelectorAll('[role=gridcell].to')]"
         ".map(({ at }) => [at.name, at.side, ...at.index].join())"
     )
     assert page.evaluate(marked) == ["relu.out,gradient,1,3,1"]
@@ -427,7 +584,7 @@ DEAD = "The filter is dead: no step on this image moves it."
 def test_a_dead_filter_is_called_so_and_no_other(open_page):
     page = open_page(fragment="#s=conv.bias~0~value")
     for bias in ("-100", "1"):
-        page.click(".cell.chosen")
+        page.click("[role=gridcell].chosen")
         page.keyboard.type(bias)
         press(page, "Enter")
         dead = not numpys(page)["relu.out"][0, 0].any()
@@ -442,7 +599,10 @@ def test_a_link_shows_its_cell(open_page, width):
     for place in ("x~0.0.0~value", "relu.out~3.5.5~gradient", "fc.bias~1~gradient"):
         page = open_page(width, fragment=f"#s={place}")
         settle(page)
-        box, panel = page.locator(".cell.chosen").bounding_box(), page.locator(".ways").bounding_box()
+        box, panel = (
+            page.locator("[role=gridcell].chosen").bounding_box(),
+            page.locator(".ways").bounding_box(),
+        )
         assert box["y"] >= 0 and box["y"] + box["height"] <= panel["y"]
 
 
@@ -458,6 +618,18 @@ def test_the_next_step_is_foretold(open_page):
     settle(page)
     fell = loss - page.evaluate("playground.tensors()['loss.loss']")
     assert float(given) == pytest.approx(fell, rel=1e-3) and float(given) != float(promised)
+    outlook, panel = (page.locator(f"#panel-step{at}").bounding_box() for at in (" .outlook", ""))
+    assert outlook["y"] + outlook["height"] <= panel["y"] + panel["height"]
+    for lr, verdict in (("0", "A step of 0 moves nothing."), ("10", "On one image even a very long step")):
+        page.fill("#lr", lr)
+        press(page, "Tab")
+        assert verdict in page.inner_text("#panel-step .outlook")
+    page.click("text=One step")
+    settle(page)
+    assert "as low as it gets" in page.inner_text("#panel-step .outlook")
+
+
+FITS = "(node) => node.scrollWidth <= node.clientWidth"
 
 
 def test_the_pointer_reads_a_cell(open_page):
@@ -465,9 +637,17 @@ def test_the_pointer_reads_a_cell(open_page):
     cell(page, "conv.out", [2, 1, 4]).hover()
     settle(page)
     out = float(numpys(page)["conv.out"][0, 2, 1, 4])
-    said = page.inner_text(".readout").replace(MINUS, "-")
-    assert said.startswith("convolution, map 2, row 1, column 4: ")
-    assert float(said.split(": ")[1].split(",")[0]) == pytest.approx(out, rel=1e-3)
+
+    def read():
+        number, _, rest = page.inner_text(".readout").replace(MINUS, "-").partition("  ")
+        assert rest == "conv.out[2,1,4]: convolution, map 2, row 1, column 4"
+        assert page.evaluate(f"(({FITS})(document.querySelector('.readout')))")
+        return float(number)
+
+    assert read() == pytest.approx(out, rel=1e-3)
+    page.evaluate("document.querySelector('.conv-bias .cell').focus()")  # the pointer rests
+    press(page, "ArrowDown", "ArrowDown", "Shift+ArrowUp")
+    assert read() == pytest.approx(out + 0.1, rel=1e-3)
 
 
 @pytest.mark.parametrize("motion", ["no-preference", "reduce"])
@@ -498,6 +678,10 @@ def test_check_by_keyboard(open_page, width):
         float(t.replace(MINUS, "-")) for t in page.locator(".ledger .figure").all_inner_texts()
     )
     assert backprop == pytest.approx(float(numpys(page)["fc.dbias"][1]), rel=1e-8)
+    plus, minus = page.locator(".ledger dd").all_inner_texts()[-2:]
+    assert (float(plus) - float(minus)) / 2e-12 == pytest.approx(difference, rel=1e-3)
+    shared = re.search(r"share (\d+) of about 16 digits", page.inner_text("#panel-check"))
+    assert plus[: 2 + int(shared[1])] == minus[: 2 + int(shared[1])] and int(shared[1]) >= 10
     assert 0 < abs(backprop - difference) < 1e-2
     page.select_option("#which", "x~0.3.3")
     press(page, "End")
@@ -516,11 +700,50 @@ def test_break_by_keyboard(open_page, width):
     said = page.inner_text("#panel-break")
     assert "✗ wrong relu.dx" in said and "↳ inherited conv.dx" in said and "fc.dweight" not in said
     assert "python -m parity explain mask-missing" in said
-    assert page.locator(".stations .cell.wrong").count() > 10
+    assert page.locator("[role=gridcell].wrong").count() > 10
     assert set(far_from_numpy(page)) == {"relu.dx", "conv.dx", "conv.dweight", "conv.dbias"}
     press(page, "ArrowUp")
-    assert page.locator(".stations .cell.wrong").count() == 0
+    assert page.locator("[role=gridcell].wrong").count() == 0
     assert far_from_numpy(page) == []
+
+
+def broken(page, mistake):
+    page.evaluate("document.querySelector('#panel-break .chart')?.remove()")
+    page.check(f"#mistake-{mistake}")
+    page.wait_for_selector("#panel-break .chart")
+    return page.inner_text("#panel-break .breaking")
+
+
+def test_what_break_it_says_is_so(open_page):
+    page = open_page(fragment="#v=break")
+    for mistake, sentences in {
+        "KernelNotRotated": [
+            "✗ wrong conv.dx",
+            "turned the wrong way",
+            "conv.dx is the gradient of the image",
+        ],
+        "KernelFlipped": ["✗ wrong conv.out", "↳ inherited conv.dbias", "↳ inherited loss.loss"],
+        "TiesShared": ["✗ wrong pool.dx", "in pool.dx meets a shut ReLU"],
+        "GradientOfSum": ["with one image N is 1", "see nothing.", "It hardly falls"],
+        "ZeroPasses": ["no number before the ReLU is exactly 0", "see nothing."],
+        "LabelNotSubtracted": ["✗ wrong loss.dlogits", "↳ inherited fc.dbias", "It rises"],
+        "BiasGradientLost": ["✗ wrong conv.dbias", "A loss that falls proves nothing"],
+    }.items():
+        said = broken(page, mistake)
+        assert [words for words in sentences if words not in said] == [], mistake
+        ends = re.search(r"ends at (\S+) without and (\S+) with", said)
+        right, wrong = (float(end.replace(MINUS, "-")) for end in ends.groups())
+        start = 0.7052
+        assert ("falls proves nothing" in said) == (wrong < 0.8 * start and "It is the same" not in said)
+        assert ("It is the same" not in said) or right == wrong
+        assert ("It rises" in said) == (wrong > start)
+    broken(page, "ZeroPasses")
+    page.select_option("#preset", label="all pixels 0")
+    cell(page, "conv.bias", [0]).click()
+    page.keyboard.type("0")
+    press(page, "Enter")
+    page.click("#tab-break")
+    assert "✗ wrong relu.dx" in page.inner_text("#panel-break .verdicts")  # now a number is exactly 0
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -554,6 +777,10 @@ def test_steps_by_keyboard_are_numpys(open_page, width):
     page.click("text=Undo")
     settle(page)
     assert page.evaluate("playground.situation().state") == situation["state"]
+    assert "loss over 3 steps" in page.get_attribute("#panel-step .chart svg[role=img]", "aria-label")
+    page.click("text=Undo")
+    settle(page)
+    assert "loss over 2 steps" in page.get_attribute("#panel-step .chart svg[role=img]", "aria-label")
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -563,7 +790,10 @@ def test_code_follows_the_chosen_cell(open_page, width):
     cell(page, "relu.out", [0, 0, 0], "gradient").click()
     settle(page)
     said = page.inner_text("#panel-code")
-    assert "MaxPool2D by hand, nn.MaxPool2d" in said and "winner = undecided" in said and "autograd" in said
+    assert "MaxPool2D by hand, nn.MaxPool2d" in said and "winner = undecided" in said
+    assert "loss.backward()" in said and "relu_out.grad" in said and "the places of the winners" in said
+    assert page.evaluate("document.querySelector('#panel-code').scrollTop") == 0
+    assert "winner = undecided" in page.inner_text("#panel-code td.wanted")
     cell(page, "fc.weight", [0, 0], "gradient").click()
     settle(page)
     said = page.inner_text("#panel-code")
@@ -572,8 +802,25 @@ def test_code_follows_the_chosen_cell(open_page, width):
     for name in ("conv.weight", "conv.bias"):
         cell(page, name, [0, 0, 0, 0][: 4 if name == "conv.weight" else 1], "gradient").click()
         settle(page)
-        wanted, panel = (page.locator(f"#panel-code{at}").first.bounding_box() for at in (" .wanted", ""))
-        assert panel["y"] <= wanted["y"] and wanted["y"] + wanted["height"] <= panel["y"] + panel["height"]
+        assert f"model.{name}.grad" in page.inner_text("#panel-code")
+        wanted, panel, head = (
+            page.locator(f"#panel-code{at}").first.bounding_box() for at in (" .wanted", "", " h3")
+        )
+        assert panel["y"] <= head["y"] < wanted["y"] < panel["y"] + panel["height"]
+
+
+PICTURE = "document.querySelector('.slope canvas').toDataURL()"
+
+
+def test_no_digit_is_certain(open_page):
+    page = open_page(fragment="#v=digits")
+    for digit in range(10):
+        page.click(f".samples button:text-is('{digit}')")
+        settle(page)
+        shares = page.locator(".share").all_inner_texts()
+        assert "1" not in shares
+        assert page.inner_text(".bars .best .share") in page.inner_text(".verdict")
+    assert "> 0.999" in shares
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -586,7 +833,8 @@ def test_digits_are_drawn_by_mouse_and_by_keyboard(open_page, width):
         assert page.inner_text(".verdict").startswith(f"{digit}, with probability")
     page.click("text=Wipe")
     settle(page)
-    assert page.inner_text(".verdict") == "Nothing is drawn yet."
+    assert page.inner_text(".verdict").startswith("Nothing is drawn yet")
+    assert not page.is_visible(".slope")
     box = page.locator(".drawing").bounding_box()
     page.mouse.move(box["x"] + 140, box["y"] + 50)
     page.mouse.down()
@@ -594,15 +842,90 @@ def test_digits_are_drawn_by_mouse_and_by_keyboard(open_page, width):
     page.mouse.up()
     settle(page)
     assert page.inner_text(".verdict").startswith("1, with probability")
+    assert "with the label 1" in page.inner_text(".verdict")
+    shown = page.evaluate(PICTURE)
+    page.select_option("#digit-label", "7")  # of an own drawing: its gradient follows
+    settle(page)
+    loss = float(re.search(r"loss (\S+) with the label 7", page.inner_text(".verdict"))[1])
+    assert loss > 1 and page.is_visible(".slope") and page.evaluate(PICTURE) != shown
     page.focus(".drawing")
     press(page, "Delete")
-    assert page.inner_text(".verdict") == "Nothing is drawn yet."
+    assert page.inner_text(".verdict").startswith("Nothing is drawn yet")
     press(page, *["ArrowUp"] * 24, *["ArrowDown"] * 5)
     page.keyboard.down(" ")
     press(page, *["ArrowDown"] * 17)
     page.keyboard.up(" ")
     settle(page)
     assert page.inner_text(".verdict").startswith("1, with probability")
+
+
+def begin_question(page, number):
+    """The guide at a question, those before it answered with their first choice or 0."""
+    page.click("#tab-guide")
+    page.click("#panel-guide button")
+    for _ in range(number - 1):
+        answer(page, 0)
+        page.click("#panel-guide [role=status] button")
+        settle(page)
+
+
+def answer(page, given):
+    """By the number of an option, or as text."""
+    if page.locator("#guess").count():
+        page.fill("#guess", str(given))
+    else:
+        page.check(f"#guess-{given}")
+    page.click("text=That is my prediction")
+    settle(page)
+
+
+def test_a_question_that_is_open_frames_the_chosen_cell_alone(open_page):
+    page = open_page()
+    begin_question(page, 1)
+    for number in range(1, 13):
+        assert page.inner_text("#panel-guide h3") == f"{number} of 12"
+        framed = page.locator("[role=gridcell]:is(.lit, .also, .to, .chosen)")
+        assert framed.count() == 1 and framed.first.is_visible(), number
+        page.hover("[role=gridcell][aria-label^='max pool, map 0, row 1, column 1']")
+        assert framed.count() == 1
+        answer(page, 0)
+        assert page.locator("[role=gridcell]:is(.lit, .also, .to)").count() > 0
+        page.click("#panel-guide [role=status] button")
+        settle(page)
+
+
+def test_the_second_question_has_one_right_answer(open_page):
+    page = open_page()
+    begin_question(page, 2)
+    index = page.evaluate("document.querySelector('[role=gridcell].chosen').at.index")
+    arrays = numpys(page)
+    arrives, gets = (float(arrays[name][0][tuple(index)]) for name in ("pool.dx", "relu.dx"))
+    options = [float(said.replace(MINUS, "-")) for said in page.evaluate(ANSWERS)[:2]]
+    assert arrives != gets == 0 and options == [0, pytest.approx(arrives, rel=1e-2)]
+
+
+@pytest.mark.parametrize(("factor", "right"), [(1.04, True), (0.96, True), (1.06, False), (0.94, False)])
+def test_a_number_is_right_within_the_tolerance_that_is_told(open_page, factor, right):
+    page = open_page()
+    begin_question(page, 5)
+    assert "5 % off is still right" in page.inner_text("#panel-guide form")
+    answer(page, factor * float(numpys(page)["loss.dlogits"][0, 1]))
+    assert page.inner_text("#panel-guide form [role=status]")[0] == "✗✓"[right]
+
+
+def test_a_question_that_was_missed_can_be_tried_again(open_page):
+    page = open_page()
+    begin_question(page, 12)
+    answer(page, 0)
+    page.click("text=See the score")
+    missed = page.locator("#panel-guide button:text-matches('^Try')").all_inner_texts()
+    before = int(page.inner_text("#panel-guide h3").split()[0])
+    assert "Try 7 again" in missed and len(missed) == 12 - before
+    page.click("text=Try 7 again")
+    assert page.inner_text("#panel-guide h3") == "7 of 12"
+    answer(page, 1)
+    page.click("text=See the score")
+    assert int(page.inner_text("#panel-guide h3").split()[0]) == before + 1
 
 
 ANSWERS = "() => [...document.querySelectorAll('#panel-guide input[type=radio]')].map((node) => node.value)"
@@ -645,7 +968,7 @@ def test_a_question_that_was_left_is_asked_again_under_its_veil(open_page):
     page.click("#tab-guide")
     page.click("#panel-guide button")
     settle(page)
-    asked = page.evaluate("[document.querySelector('.cell.chosen').at, playground.situation()]")
+    asked = page.evaluate("[document.querySelector('[role=gridcell].chosen').at, playground.situation()]")
     page.click("#tab-lens")
     assert page.locator(".tensor.veiled").count() == 0
     cell(page, "x", [0, 0, 0]).click()
@@ -654,7 +977,10 @@ def test_a_question_that_was_left_is_asked_again_under_its_veil(open_page):
     page.click("#tab-guide")
     settle(page)
     assert page.locator(".tensor.veiled").count() == 1
-    assert page.evaluate("[document.querySelector('.cell.chosen').at, playground.situation()]") == asked
+    assert (
+        page.evaluate("[document.querySelector('[role=gridcell].chosen').at, playground.situation()]")
+        == asked
+    )
     page.check("#guess-1")
     page.click("text=That is my prediction")
     page.click("#tab-check")

@@ -37,6 +37,15 @@ def test_the_page_is_small_and_asks_nobody(facts, with_mnist):
     assert bundle.script(bundle.COMPUTES) in text  # what Node runs in test_playground.py
 
 
+def test_a_view_without_its_data_is_left_out(facts):
+    views = {"digits": "test images", "student": "Your model"}
+    style = "cursor:crosshair"  # of the field that is drawn on
+    for mnist, student in ((None, None), (facts["mnist"], None), (None, {"file": "mine.py"})):
+        text = bundle.page(facts | {"mnist": mnist, "student": student})
+        assert (views["digits"] in text, views["student"] in text) == (bool(mnist), bool(student))
+        assert (style in text) == bool(mnist)
+
+
 def test_modules_share_no_scope(tmp_path, monkeypatch):
     monkeypatch.setattr(bundle, "WEB", tmp_path)
     (tmp_path / "a.js").write_text("const SHAPES = 1;\nexport function a() {\n  return SHAPES;\n}\n")
@@ -59,7 +68,7 @@ def test_no_word_is_lost_with_the_white_space(facts):
         name: "\n".join(re.sub(r"(^|\s)(// |/\*\* ).*", "", line) for line in text.splitlines())
         for name, text in modules.items()
     }
-    text = bundle.page(facts)
+    text = bundle.page(facts | {"student": {"file": "mine.py"}})
     assert lost_words(code, text) == []
     planted = 'const said = "if (a && b)";'
     assert lost_words({"a": planted}, bundle.without_comments(planted)) == ['"if (a && b)"']

@@ -16,7 +16,9 @@ pytestmark = [
 TEXT = (bundle.WEB.parent / "READER.md").read_text("utf-8")
 QUESTIONS = re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:]
 STEP = re.compile(
-    r"`#(?P<link>[^`]*)`|image `(?P<image>[^`]*)`|[Tt]ype `(?P<typed>[^`]*)`|^> (?P<quote>.*)$", re.M
+    r"`#(?P<link>[^`]*)`|image `(?P<image>[^`]*)`|[Tt]ype `(?P<typed>[^`]*)`"
+    r"|[Pp]ress `(?P<pressed>[^`]*)`|^> (?P<quote>.*)$",
+    re.M,
 )
 
 
@@ -35,9 +37,11 @@ def missing(open_page, question):  # noqa: F811
         elif step["image"] is not None:
             page.select_option("#preset", label=step["image"])
         elif step["typed"] is not None:
-            page.click(".cell.chosen")
+            page.click("[role=gridcell].chosen")
             page.keyboard.type(step["typed"])
             page.keyboard.press("Enter")
+        elif step["pressed"] is not None:
+            page.click(f"text={step['pressed']}")
         elif step["quote"] not in shown(page):
             page.wait_for_timeout(1500)  # training and all differences come later
             if step["quote"] not in shown(page):

@@ -39,7 +39,7 @@ function walk(event) {
   else if (ARROWS[event.key]) next = nearest(event.target, all, ...ARROWS[event.key]);
   else return;
   event.preventDefault();
-  next?.focus();
+  next?.click();
 }
 
 function nearest(from, all, right, down) {

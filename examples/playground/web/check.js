@@ -2,9 +2,9 @@
 
 import { indicesOf, shapeOf } from "./arrays.js";
 import { chart } from "./chart.js";
-import { centralDifference, checkAll, errorCurve, kinks } from "./differences.js";
+import { centralDifference, checkAll, errorCurve, kinks, lossesBeside } from "./differences.js";
 import { el, figure, number, replace, written } from "./dom.js";
-import { gradientOf, forward } from "./network.js";
+import { gradientOf } from "./network.js";
 import { EDITABLE } from "./lens.js";
 import { change, store } from "./store.js";
 import { valueOf } from "./terms.js";
@@ -24,7 +24,7 @@ export function checked(app) {
 function sayAll(app, node, h) {
   const { agree, count, crossed, worst } = checkAll(app.network, app.situation, app.tensors, h);
   const wrong = count - agree - crossed,
-    why = store.mistake ? "" : h > 1e-5 ? ", for the loss bends and h is too large" : ", for h is too small: rounding",
+    why = store.mistake ? " disagree" : h > 1e-5 ? " are off, for the loss bends: h is too large" : " are off by rounding: h is too small",
     place = { name: worst.name, index: worst.index, side: "gradient" };
   replace(
     node,
@@ -33,9 +33,9 @@ function sayAll(app, node, h) {
       { class: agree < count ? "bad" : "good" },
       `${agree < count ? "✗" : "✓"} ${agree} of ${count} agree`,
     ),
-    ` with h = ${number(h, 3)}`,
+    ` to 1e−6 with h = ${number(h, 3)}`,
     crossed ? `; kink crossed: ${crossed}` : "",
-    wrong ? `; ${wrong} otherwise off${why}` : "",
+    wrong ? `; ${wrong}${why}` : "",
     agree < count && [
       "; farthest off is ",
       el("button.link", { onclick: () => change({ selected: place }) }, written(worst.name, worst.index)),
@@ -43,6 +43,13 @@ function sayAll(app, node, h) {
     ],
     ".",
   );
+}
+
+/** How many digits the subtraction of the two losses leaves. */
+function cancellation(plus, minus) {
+  if (plus === minus) return "The two losses are the same number: nothing is left of their difference.";
+  const shared = Math.max(0, Math.floor(-Math.log10(Math.abs(plus - minus) / Math.max(plus, minus))));
+  return `They share ${shared} of about 16 digits, which cancel. The ${Math.max(0, 16 - shared)} that are left, and their rounding, are divided by 2h.`;
 }
 
 let later = null;
@@ -71,13 +78,13 @@ export const check = {
         "div.columns.checking",
         el(
           "section",
+          every,
           el(
-            "p",
+            "p.note",
             "The loss alone tells the slope: move one number a little up and down and see how the loss moves. No backward pass is needed, only two forward passes for each of the 178 numbers.",
           ),
           el("p.row-of-fields", el("label", { for: "which" }, "pixel or weight"), select),
           el("p.row-of-fields", el("label", { for: "h" }, "h"), slider, el("output", { for: "h" })),
-          every,
         ),
         said,
         curve,
@@ -96,7 +103,7 @@ export const check = {
       gradient = valueOf(app.tensors, situation.state, gradientOf(name), index);
     const difference = centralDifference(app.network, situation, name, index, h);
     const crossed = kinks(app.network, situation, name, index, h);
-    const loss = forward(app.network, situation.state, situation.x, situation.label)["loss.loss"];
+    const [plus, minus] = lossesBeside(app.network, situation, name, index, h);
     const gap = Math.abs(difference - gradient);
     replace(
       said,
@@ -107,6 +114,13 @@ export const check = {
           `${written(app.chosen.name, app.chosen.index)} is computed; this weight is one that it was made from.`,
         ),
       el(
+        "p",
+        { class: crossed.length ? "bad" : "good" },
+        crossed.length
+          ? `✗ kink crossed between w − h and w + h: ${crossed.slice(0, 3).join("; ")}${crossed.length > 3 ? ` and ${crossed.length - 3} more` : ""}. The difference mixes the slopes on both sides; backprop has the one at w.`
+          : "✓ no kink between w − h and w + h.",
+      ),
+      el(
         "dl.ledger",
         el("dt", "backprop"),
         el("dd", figure(gradient, 10)),
@@ -114,16 +128,12 @@ export const check = {
         el("dd", figure(difference, 10)),
         el("dt", "they differ by"),
         el("dd", number(gap, 3)),
-        el("dt", "the loss"),
-        el("dd", number(loss, 6)),
+        el("dt", "L(w + h)"),
+        el("dd", number(plus, 16)),
+        el("dt", "L(w − h)"),
+        el("dd", number(minus, 16)),
       ),
-      el(
-        "p",
-        { class: crossed.length ? "bad" : "good" },
-        crossed.length
-          ? `✗ kink crossed between w − h and w + h: ${crossed.slice(0, 3).join("; ")}${crossed.length > 3 ? ` and ${crossed.length - 3} more` : ""}. The difference mixes the slopes on both sides; backprop has the one at w.`
-          : "✓ no kink between w − h and w + h.",
-      ),
+      el("p", cancellation(plus, minus)),
     );
     const of = [app.tensors, name, `${index}`];
     if (!curve.of?.every((part, i) => part === of[i])) {

@@ -15,6 +15,18 @@ export function stageOfCell(chosen) {
   return [stage, tensor.startsWith("d") ? "backward" : "forward"];
 }
 
+const KEPT = {
+  conv: "the image and the filters",
+  relu: "its output",
+  pool: "its input and the places of the winners",
+  flatten: "the shape of its input",
+  fc: "its input and the weights",
+  loss: "the log-probabilities and the label",
+};
+
+/** The chosen number's tensor, as a line of PyTorch names it. */
+const model = ({ name }) => (/weight|bias/.test(name) ? `model.${name}` : name.replace(/\.out$/, "_out"));
+
 export const code = {
   title: "Code",
   build(panel) {
@@ -24,31 +36,26 @@ export const code = {
     const [stage, pass] = stageOfCell(app.chosen),
       facts = data.stages[stage];
     const layer = stage === "loss" ? app.network.loss : app.network.stages[stage];
-    const wanted = tensorOf(app.chosen).split(".")[1] ?? "out";
+    const wanted = tensorOf(app.chosen).split(".")[1] ?? "out",
+      isWanted = (text) => text.startsWith(`${wanted} `) || text.startsWith(`${wanted}[`),
+      mark = (marked) => ({ class: marked ? "wanted" : "" });
     const rows = facts[pass].map(({ maths, code: made }) =>
       el(
         "tr",
-        { class: maths.length ? "maths" : "rest" },
-        el(
-          "td",
-          maths.map((text) =>
-            el(
-              "code",
-              { class: text.startsWith(`${wanted} `) || text.startsWith(`${wanted}[`) ? "wanted" : "" },
-              text,
-            ),
-          ),
-        ),
-        el("td", lines(made)),
+        el("td", maths.map((text) => el("code", mark(isWanted(text)), text))),
+        el("td", mark(maths.some(isWanted)), lines(made)),
       ),
     );
     const torch =
       pass === "forward"
-        ? [
-            lines([facts.lines[1]]),
-            el("p.note", "forward: nothing more to write"),
-          ]
-        : [el("p.note", "no line: autograd finds the backward pass by itself")];
+        ? [lines([facts.lines[1]]), el("p.note", "forward: nothing more to write")]
+        : [
+            lines(["loss.backward()", `${model(app.chosen)}.grad`]),
+            el(
+              "p.note",
+              `Autograd finds the backward pass by itself, from what it kept of the forward pass: here ${KEPT[stage]}. ${/weight|bias/.test(app.chosen.name) ? "" : "It hands out the gradient of a number in between only where retain_grad() was called before, of the image where it requires_grad."}`,
+            ),
+          ];
     const own = dedent(layer[pass].toString());
     replace(
       panelOf,
@@ -59,7 +66,7 @@ export const code = {
           "table.aligned",
           el(
             "caption",
-            "tinycnn_numpy: beside an equation the lines that compute it; grey ones check and remember",
+            "tinycnn_numpy: beside each equation the lines that compute it, without those that check and remember",
           ),
           el(
             "thead",
@@ -79,7 +86,7 @@ export const code = {
     );
     if (panelOf.of === app.chosen) return;
     panelOf.of = app.chosen;
-    panelOf.querySelector(".wanted")?.closest("tr").scrollIntoView({ block: "nearest" });
+    panelOf.scrollTop = 0;
   },
 };
 

@@ -10,11 +10,16 @@ function moved({ state, x, label }, name, index, h) {
   return { state: { ...state, [name]: changed(state[name], index, at(state[name], index) + h) }, x, label };
 }
 
-export function centralDifference(network, situation, name, index, h) {
-  const [plus, minus] = [h, -h].map((by) => {
+/** [L(w + h), L(w - h)] */
+export function lossesBeside(network, situation, name, index, h) {
+  return [h, -h].map((by) => {
     const there = moved(situation, name, index, by);
     return forward(network, there.state, there.x, there.label)["loss.loss"];
   });
+}
+
+export function centralDifference(network, situation, name, index, h) {
+  const [plus, minus] = lossesBeside(network, situation, name, index, h);
   return (plus - minus) / (2 * h);
 }
 

@@ -1,7 +1,7 @@
 // Draw a digit: MNISTCNN, trained by this library on the real MNIST, run on what stands in the field.
 
 import { shaped, shapeOf } from "./arrays.js";
-import { el, number, replace } from "./dom.js";
+import { el, number, replace, share } from "./dom.js";
 import { MNIST, run } from "./network.js";
 import { bytesOf, data } from "./store.js";
 
@@ -10,7 +10,7 @@ const MEAN = 0.1307,
 let built = null,
   pixels = new Float64Array(784),
   pen = [14, 14],
-  label = null,
+  label = "",
   waiting = 0;
 
 let weights = null;
@@ -92,35 +92,30 @@ function show() {
   waiting = 0;
   const style = colours(),
     empty = !pixels.some(Boolean);
-  const tensors = look(pixels, label ?? 0),
+  const says = look(pixels)["loss.probs"];
+  const best = says.indexOf(Math.max(...says)),
+    asLabel = label === "" ? best : Number(label),
+    tensors = look(pixels, asLabel),
     probs = tensors["loss.probs"];
-  const best = probs.indexOf(Math.max(...probs));
   paintMap(built.field, shaped([...pixels], [28, 28]), 1, { ...style, pos: style.ink });
   built.bars.forEach(({ bar, text, row }, k) => {
     bar.style.setProperty("--share", empty ? 0 : probs[k]);
-    text.textContent = empty ? "" : number(probs[k], 3);
+    text.textContent = empty ? "" : share(probs[k]);
     row.classList.toggle("best", !empty && k === best);
   });
   replace(
     built.verdict,
     empty
-      ? "Nothing is drawn yet."
-      : `${best}, with probability ${number(probs[best], 3)}` +
-          (label === null ? "" : `; the label is ${label}: loss ${number(tensors["loss.loss"], 3)}`),
+      ? "Nothing is drawn yet: each map shows what its bias and an empty field give."
+      : `${best}, with probability ${share(probs[best])}; loss ${number(tensors["loss.loss"], 3)} with the label ${asLabel}`,
   );
+  built.labels.value = label;
   for (const [name, canvases] of Object.entries(built.maps)) {
     const maps = tensors[name],
       scale = Math.max(...maps.flat(2).map(Math.abs));
-    canvases.forEach((canvas, c) =>
-      paintMap(
-        canvas,
-        empty && name !== "conv1.out" ? maps[c].map((row) => row.map(() => 0)) : maps[c],
-        scale,
-        style,
-      ),
-    );
+    canvases.forEach((canvas, c) => paintMap(canvas, maps[c], scale, style));
   }
-  built.gradient.hidden = label === null;
+  built.gradient.hidden = empty;
 }
 
 export function soon() {
@@ -143,18 +138,6 @@ const ROWS = [
 export const digits = {
   title: "Digits",
   build(panel) {
-    if (!data.mnist) {
-      replace(
-        panel,
-        el(
-          "p",
-          "This page was made without the weights of MNIST: ",
-          el("code", "python -m examples.playground"),
-          " makes it with them.",
-        ),
-      );
-      return;
-    }
     const field = el("canvas", { width: 28, height: 28, "aria-hidden": "true" }),
       cursor = el("span.pen", { "aria-hidden": "true" });
     const area = el(
@@ -175,7 +158,7 @@ export const digits = {
       ];
       ink(y, x);
       movePen(Math.floor(y), Math.floor(x));
-      label = null;
+      label = "";
       soon();
     };
     area.addEventListener("pointerdown", (event) => {
@@ -193,7 +176,7 @@ export const digits = {
       event.preventDefault();
       if (down) {
         ink(pen[0] + 0.5, pen[1] + 0.5);
-        label = null;
+        label = "";
       }
       soon();
     });
@@ -201,13 +184,13 @@ export const digits = {
     area.addEventListener("blur", () => (down = false));
     const wipe = () => {
       pixels = new Float64Array(784);
-      label = null;
+      label = "";
       soon();
     };
     const images = bytesOf(data.mnist.images);
     const take = (n) => {
       pixels = Float64Array.from(images.slice(784 * n, 784 * (n + 1)), (value) => value / 255);
-      label = data.mnist.labels[n];
+      label = String(data.mnist.labels[n]);
       soon();
     };
     const samples = el(
@@ -217,6 +200,16 @@ export const digits = {
         el("button", { onclick: () => take(n), "aria-label": `test image of a ${k}` }, String(k)),
       ),
     );
+    const labels = el(
+      "select",
+      { id: "digit-label" },
+      el("option", { value: "" }, "what the network says"),
+      data.mnist.labels.map((k) => el("option", { value: k }, String(k))),
+    );
+    labels.addEventListener("change", () => {
+      label = labels.value;
+      soon();
+    });
     const bars = Array.from({ length: 10 }, (_, k) => {
       const bar = el("span.bar"),
         text = el("span.share");
@@ -233,7 +226,7 @@ export const digits = {
     maps["conv1.dx"] = [el("canvas", { width: 1, height: 1, "aria-hidden": "true" })];
     const gradient = el(
       "figure.feature-maps.slope",
-      el("figcaption", "gradient of every pixel: where it is above 0 (red) more ink raises the loss, below 0 (blue, dashed) it lowers it"),
+      el("figcaption", "gradient of every pixel: above 0 more ink there raises the loss, below 0 it lowers it"),
       el("div", maps["conv1.dx"]),
     );
     const { accuracy, dataset, command } = data.mnist;
@@ -257,6 +250,7 @@ export const digits = {
             ),
             el("button", { onclick: wipe }, "Wipe"),
           ),
+          el("p.row-of-fields", el("label", { for: "digit-label" }, "label"), labels),
           samples,
         ),
         el(
@@ -273,14 +267,17 @@ export const digits = {
               : `MNISTCNN with the weights of ${command}`,
           ),
         ),
-        el("section.all-maps", strips, gradient),
+        el(
+          "section.all-maps",
+          el("p.note", "Red is above 0, blue with a dash below 0; the deepest colour is the largest number of its row."),
+          gradient,
+          strips,
+        ),
       ),
     );
-    built = { field, bars, verdict, maps, pen: cursor, gradient };
+    built = { field, bars, verdict, maps, pen: cursor, gradient, labels };
     movePen(14, 14);
     take(3);
   },
-  render() {
-    if (built) soon();
-  },
+  render: soon,
 };

@@ -39,6 +39,11 @@ export function number(value, digits = 4) {
   return text.replace(/-/g, "−").replace("e+", "e");
 }
 
+/** A probability; what rounds to 1 is not called so. */
+export function share(value) {
+  return value > 0.999 ? "> 0.999" : number(value, 3);
+}
+
 export function signed(value) {
   return value > 0 ? "pos" : value < 0 ? "neg" : "nil";
 }
@@ -60,6 +65,8 @@ export function writeFigure(node, value, digits) {
   const kind = `figure ${signed(value)}`;
   if (node.className !== kind) node.className = kind;
 }
+
+export const CLASSES = ["horizontal", "vertical"];
 
 const TITLES = {
   x: "the image",
@@ -88,7 +95,7 @@ export function placeOf(name, index) {
   if (name === "fc.weight")
     return `to class ${a} from map ${Math.floor(b / 9)}, row ${Math.floor(b / 3) % 3}, column ${b % 3}`;
   if (index.length === 3) return `map ${a}, row ${b}, column ${c}`;
-  return index.length ? `class ${a}, ${a ? "vertical" : "horizontal"}` : "";
+  return index.length ? `class ${a}, ${CLASSES[a]}` : "";
 }
 
 export function written(name, index) {

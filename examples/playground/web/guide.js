@@ -39,6 +39,8 @@ const dead = () => ({
   state: { ...base().state, "conv.bias": [-100, ...base().state["conv.bias"].slice(1)] },
 });
 
+const LOGITS = ["fc.out gradient", "fc.bias gradient", "fc.weight gradient"];
+
 /** ask(tensors, index) -> { question, options, answer } or { question, answer: a number }; why(...) comes after. */
 const STEPS = [
   {
@@ -52,12 +54,11 @@ const STEPS = [
     why: () => "A ReLU lets pass what is above 0 and gives 0 for the rest.",
   },
   {
-    cell: (s) => ["conv.out", shut(s), "gradient"],
+    cell: (s) => ["conv.out", leak(s), "gradient"],
     hide: ["conv.out gradient"],
-    ask: () => ({
-      question:
-        "Suppose this cell moved a little. Its output is 0 before and after. Which gradient does it get?",
-      options: ["0", "what the ReLU got from behind", "something below 0"],
+    ask: (t, index) => ({
+      question: `The convolution gives ${number(at(t["conv.out"], index), 3)} here, so the ReLU gives 0. A gradient of ${number(at(t["pool.dx"], index), 3)} arrives at the ReLU. Which gradient does the chosen cell get?`,
+      options: ["0", number(at(t["pool.dx"], index), 3), "half of it"],
       answer: "0",
     }),
     why: () =>
@@ -65,13 +66,11 @@ const STEPS = [
   },
   {
     cell: (s) => ["pool.out", busyWindow(s), "value"],
-    hide: ["relu.out gradient"],
+    hide: ["relu.out gradient", "conv.out gradient"],
     ask: (t, [c, h, w]) => ({
       question: `One window of the pool holds ${windowOf(h, w)
         .map(([i, j]) => number(t["relu.out"][c][i][j], 3))
-        .join(
-          ", ",
-        )}. Its output has a gradient of ${number(t["flatten.dx"][c][h][w], 3)}. Which of the four gets it?`,
+        .join(", ")}. Its output has a gradient of ${number(t["flatten.dx"][c][h][w], 3)}. Which of the four gets it?`,
       options: windowOf(h, w)
         .map(([i, j]) => `row ${i}, column ${j}`)
         .concat("a quarter each"),
@@ -90,7 +89,8 @@ const STEPS = [
     cell: () => ["pool.out", [0, 1, 1], "value"],
     hide: ["relu.out gradient", "conv.out gradient"],
     ask: () => ({
-      question: "Now every pixel is 1, so the four numbers of each window are equal. Who gets the gradient?",
+      question:
+        "Now every pixel is 1, and so is every bias of the convolution, which opens the ReLUs: the four numbers of each window are equal. Who gets the gradient?",
       options: ["all four, a quarter each", "the first in reading order", "all four, the whole of it"],
       answer: "the first in reading order",
     }),
@@ -100,7 +100,7 @@ const STEPS = [
   },
   {
     cell: (s) => ["fc.out", [s.label], "gradient"],
-    hide: ["fc.out gradient", "fc.bias gradient"],
+    hide: LOGITS,
     ask: (t) => ({
       question: `The right class has probability ${number(t["loss.probs"][t.label], 3)}. What is the gradient of its logit? Enter a number.`,
       answer: t["loss.dlogits"][t.label],
@@ -110,7 +110,7 @@ const STEPS = [
   },
   {
     cell: (s) => ["fc.bias", [1 - s.label], "gradient"],
-    hide: ["fc.out gradient", "fc.bias gradient"],
+    hide: LOGITS,
     ask: (t) => ({
       question: `And the gradient of the bias of the other class? Its probability is ${number(t["loss.probs"][1 - t.label], 3)}.`,
       answer: t["fc.dbias"][1 - t.label],
@@ -133,7 +133,7 @@ const STEPS = [
     cell: () => ["conv.weight", [0, 0, 1, 1], "gradient"],
     ask: () => ({
       question:
-        "A weight of a filter is used again in every window. From how many places does its gradient collect a term?",
+        "A weight of a filter is used again in every window. From how many places does its gradient collect a term, those that are 0 counted as well?",
       answer: 36,
       exact: true,
     }),
@@ -143,7 +143,7 @@ const STEPS = [
   {
     situation: dead,
     cell: () => ["conv.weight", [0, 0, 0, 0], "gradient"],
-    hide: ["conv.weight gradient", "conv.bias gradient"],
+    hide: ["conv.weight gradient", "conv.bias gradient", "conv.out gradient"],
     ask: () => ({
       question:
         "The bias of filter 0 was set to −100, so that its ReLUs are all shut. Which gradient do its weights get?",
@@ -159,11 +159,11 @@ const STEPS = [
     ask: () => ({
       question: "Somebody's ReLU hands on the gradient without the mask. What turns wrong?",
       options: [
-        "the loss and everything behind the ReLU",
-        "the gradients of the convolution and of the image",
+        "the loss and all layers to the right of the ReLU",
+        "the gradients to its left: of the convolution and of the image",
         "only the gradients of the dense layer",
       ],
-      answer: "the gradients of the convolution and of the image",
+      answer: "the gradients to its left: of the convolution and of the image",
     }),
     after: (s) => ["conv.out", leak(s), "gradient"],
     why: () =>
@@ -171,7 +171,7 @@ const STEPS = [
   },
   {
     ask: (t, [m, k]) => ({
-      question: `This weight multiplies ${number(t["flatten.out"][k], 3)}, and the gradient of its logit is ${number(t["loss.dlogits"][m], 3)}. What is the weight's gradient?`,
+      question: `The chosen weight of the dense layer multiplies ${number(t["flatten.out"][k], 3)}, and the gradient of its logit is ${number(t["loss.dlogits"][m], 3)}. What is the weight's gradient?`,
       answer: t["fc.dweight"][m][k],
     }),
     pick: (t) => {
@@ -180,7 +180,7 @@ const STEPS = [
     },
     hide: ["fc.weight gradient"],
     why: () =>
-      "The product of the two: what came in, times what comes back. All weights of all layers follow this rule.",
+      "The product of the two: what came in, times what comes back. So it is for every weight of the dense layer; a weight of the convolution adds up such products over its 36 places.",
   },
   {
     cell: () => ["fc.bias", [0], "value"],
@@ -204,11 +204,12 @@ function setUp(app) {
     situation = step.situation?.() ?? base();
   const tensors = run(TINY, situation.state, situation.x, situation.label);
   const [name, index, side] = step.pick?.(tensors) ?? step.cell(situation);
-  started = true;
+  started = app.asking = true;
   veil(app, step.hide ?? []);
-  change({ situation, mistake: "", selected: { name, index, side } });
-  ask(app, step, tensors, index);
-  cellOf(name, side, index).scrollIntoView({ block: "nearest" });
+  const shown = app.veiled.has(`${name} ${side}`) ? "value" : side; // a frame under a veil is not seen
+  change({ situation, mistake: "", selected: { name, index, side: shown } });
+  ask(app, step, tensors, [name, index, side]);
+  cellOf(name, shown, index).scrollIntoView({ block: "nearest" });
 }
 
 /** Cover the tensors that would give the answer away, "conv.out gradient" and the like. */
@@ -218,9 +219,23 @@ export function veil(app, hidden) {
     figure.classList.toggle("veiled", app.veiled.has(figure.dataset.tensor));
 }
 
+/** Ask question i, once more if it has been answered. */
+function begin(app, i) {
+  now = i;
+  given[i] = undefined;
+  setUp(app);
+}
+
+/** Show everything again. */
+function uncover(app) {
+  app.asking = false;
+  veil(app, []);
+}
+
 const score = () => given.filter((entry) => entry?.right).length;
 
-function ask(app, step, tensors, index) {
+function ask(app, step, tensors, cell) {
+  const [, index] = cell;
   const { question, options, answer, exact } = step.ask(tensors, index);
   const error = el("p.error", { role: "alert" });
   const field = options
@@ -237,7 +252,7 @@ function ask(app, step, tensors, index) {
       )
     : el(
         "p.row-of-fields",
-        el("label", { for: "guess" }, "your prediction"),
+        el("label", { for: "guess" }, `your prediction ${exact ? "(exactly)" : "(5 % off is still right)"}`),
         el("input", { type: "text", inputmode: "decimal", id: "guess", size: "8", autocomplete: "off" }),
       );
   const result = el("div", { role: "status" });
@@ -263,25 +278,20 @@ function ask(app, step, tensors, index) {
     }
     error.textContent = "";
     form.answered = true;
-    veil(app, []);
+    uncover(app);
     const right = options
       ? said === answer
       : exact
         ? Number(said) === answer
-        : Math.abs(Number(said) - answer) <= 0.02 * Math.abs(answer) + 0.005;
+        : Math.abs(Number(said) - answer) <= 0.05 * Math.abs(answer);
     given[now] = { said, right };
     for (const node of form.querySelectorAll("input")) node.disabled = true;
     form.querySelector("[type=submit]").hidden = true;
-    const last = now === STEPS.length - 1;
+    const open = STEPS.findIndex((_, i) => !given[i]);
     const next = el(
       "button",
-      { onclick: () => {
-          if (last) return finish(app);
-          now++;
-          return setUp(app);
-        },
-      },
-      last ? "See the score" : "Next",
+      { onclick: () => (open < 0 ? finish(app) : begin(app, open)) },
+      open < 0 ? "See the score" : "Next",
     );
     replace(
       result,
@@ -295,14 +305,9 @@ function ask(app, step, tensors, index) {
       el("p", step.why(tensors, index)),
       el("p.buttons", next),
     );
-    const parts = {};
-    if (step.mistake) parts.mistake = step.mistake;
-    if (step.after) {
-      const [name, where, side] = step.after(store.situation);
-      parts.selected = { name, index: where, side };
-      cellOf(name, side, where).scrollIntoView({ block: "nearest" });
-    }
-    if (step.mistake || step.after) change(parts);
+    const [name, where, side] = step.after?.(store.situation) ?? cell;
+    change({ selected: { name, index: where, side }, ...(step.mistake && { mistake: step.mistake }) });
+    cellOf(name, side, where).scrollIntoView({ block: "nearest" });
     progress();
     next.focus();
   });
@@ -325,29 +330,24 @@ function progress() {
 }
 
 function finish(app) {
-  const again = el(
-    "button",
-    { onclick: () => {
-        given = [];
-        now = 0;
-        setUp(app);
-      },
-    },
-    "Begin anew",
-  );
-  const missed = STEPS.map((_, i) => i + 1).filter((i) => !given[i - 1]?.right);
+  const again = (i) => el("button", { onclick: () => begin(app, i) }, `Try ${i + 1} again`);
+  const anew = () => {
+    given = [];
+    begin(app, 0);
+  };
+  const missed = STEPS.map((_, i) => i).filter((i) => !given[i].right);
   replace(
     built.body,
     el("h3", `${score()} of ${STEPS.length} predicted`),
     el(
       "p",
       missed.length
-        ? `Not yet: ${missed.join(", ")}. The lens shows each of these sums with its numbers.`
+        ? "The lens shows each of these sums with its numbers."
         : "All of them. Break it has mistakes that nobody has told you.",
     ),
-    el("p.buttons", again),
+    el("p.buttons", missed.map(again), el("button", { onclick: anew }, "Begin anew")),
   );
-  again.focus();
+  built.body.querySelector("button").focus();
 }
 
 export const guide = {
@@ -363,7 +363,7 @@ export const guide = {
         "p",
         "Twelve questions about this network. Each asks for a prediction first; then the strip shows what is so, and why. It changes the image and the weights; Undo brings yours back.",
       ),
-      el("p.buttons", el("button", { onclick: () => setUp(app) }, "Begin")),
+      el("p.buttons", el("button", { onclick: () => begin(app, 0) }, "Begin")),
     );
     progress();
   },
@@ -371,7 +371,5 @@ export const guide = {
   enter(app) {
     if (started && !given[now]) setUp(app); // as it was asked
   },
-  leave(app) {
-    veil(app, []);
-  },
+  leave: uncover,
 };

@@ -27,6 +27,7 @@ export function setCell({ name, index }, value, kind = null) {
 const READS = {
   // how many terms stand side by side, and how many make a group, so that they lie as in the tensor
   "conv.out": [3, 9],
+  "pool.out": [2, 4],
   "fc.out": [3, 9],
   "conv.dweight": [6, 36],
   "conv.dbias": [6, 36],
@@ -55,8 +56,9 @@ export function goTo(place) {
 /** One term of a sum; `show` puts the numbers of a term of the same place into it. */
 function chip(app) {
   const from = el("span.factors"),
+    reason = el("span.factors"),
     product = figure(0),
-    node = el("li", { tabindex: "0" }, from, product);
+    node = el("li", { tabindex: "0" }, from, el("span.product", reason, product));
   const show = () => lightCells(app.chosen, node.cells);
   const hide = () => light(app, app.chosen);
   for (const type of ["pointerenter", "focus"]) node.addEventListener(type, show);
@@ -64,11 +66,19 @@ function chip(app) {
   const follow = () => node.cells.length && goTo(shownAs(...node.cells[0]));
   node.addEventListener("click", follow);
   node.addEventListener("keydown", (event) => event.key === "Enter" && follow());
-  node.show = ({ value, cells }) => {
+  node.show = ({ value, cells, times, why = "" }) => {
     const factors = cells.map((cell) => number(valueOf(app.tensors, app.situation.state, ...cell), 3));
-    const name = cells.length ? (SINGLE[cells[0][0]] ?? cells[0][0]) : "the label",
-      told = factors[0] !== number(value, 3) && cells.length ? `${name} ${factors[0]}` : name;
-    write(from, factors.length > 1 ? factors.join(" × ") : told);
+    const name = cells.length ? (SINGLE[cells[0][0]] ?? cells[0][0]) : "the label";
+    if (times !== undefined) factors.push(times);
+    write(
+      from,
+      factors.length > 1
+        ? `${times === undefined ? "" : `${name} `}${factors.join(" × ")}`
+        : factors[0] !== number(value, 3) && cells.length
+          ? `${name} ${factors[0]}`
+          : name,
+    );
+    write(reason, why);
     writeFigure(product, value, 3);
     node.className = value === 0 ? "term none" : "term";
     if (`${node.cells}` !== `${cells}`) node.title = `follow ${cells.map((c) => written(...c)).join(" × ")}`;
@@ -96,7 +106,7 @@ export function explanation(app, name, index) {
       group.map((term) => chips.get(term)),
     );
   const nodes = [
-    el("p.rule", el("code", rule), rule.includes("dout") && "dout: the gradient that comes back from behind"),
+    el("p.rule", el("code", rule), rule.includes("dout") && "dout: the gradient that arrives from the right"),
     formula,
     el("p.total", count, total),
     off,
@@ -112,7 +122,7 @@ export function explanation(app, name, index) {
       value = valueOf(app.tensors, app.situation.state, name, index);
     write(formula, formulaOf(app, name, index));
     const several = `${chips.size} terms${zeros ? `, ${zeros} of them 0` : ""}, add up to `;
-    write(count, chips.size > 1 ? several : chips.size ? "is " : "nothing arrives: ");
+    write(count, chips.size > 1 ? several : "is ");
     writeFigure(total, sum);
     writeFigure(own, value);
     off.hidden = Math.abs(sum - value) <= 1e-9 * Math.max(1, Math.abs(sum));
@@ -169,7 +179,13 @@ function side(app, which) {
   const node = el(
     `section.side.${which}${chosenSide === which ? ".on" : ""}`,
     el("h3", forward ? "forward: where the value comes from" : "backward: where its gradient comes from"),
-    hands && el("p.what", el("code", written(tensor, index)), ": how fast the loss rises with it"),
+    hands &&
+      el(
+        "p.what",
+        el("code", written(tensor, index)),
+        /\.dx$/.test(tensor) && ", named after the layer that sends it back",
+        `: how fast the loss rises with ${written(name, index)}`,
+      ),
     nodes,
     hands && onward,
   );
@@ -223,16 +239,22 @@ export const lens = {
       "aria-label": "value, by slider",
     });
     const head = el("div.head-of-lens");
+    const raise = () => {
+      const { x, state, label } = store.situation;
+      const raised = state["fc.bias"].map((value) => Math.round((value + 1) * 1e6) / 1e6);
+      change({ situation: { x, state: { ...state, "fc.bias": raised }, label } });
+    };
+    const raiser = el("button", { onclick: raise }, "Add 1 to both logits");
     const editor = el(
       "div.editor",
-      el("label", { for: "value" }, "value"),
+      el("label", { for: "value" }, "change it"),
       field,
       slider,
       el("span.error", { role: "alert" }),
     );
     const sides = el("div.sides");
     const walker = el("button", { onclick: walk });
-    replace(panel, el("div.cell-of-lens", head, editor, walker), sides);
+    replace(panel, el("div.cell-of-lens", head, editor, walker, raiser), sides);
     const commit = () => {
       const value = Number(field.value.replace("−", "-").replace(",", "."));
       const fine = field.value.trim() !== "" && Number.isFinite(value) && Math.abs(value) <= 1e6;
@@ -253,7 +275,7 @@ export const lens = {
     });
     slider.addEventListener("input", () => setCell(app.chosen, Number(slider.value), "slide"));
     for (const type of ["pointerup", "blur"]) slider.addEventListener(type, endOfSeries);
-    built = { field, slider, head, walker, editor, sides };
+    built = { field, slider, head, walker, raiser, editor, sides };
     stand();
   },
   render(app) {
@@ -270,7 +292,7 @@ export const lens = {
         el(
           "p.place",
           [titleOf(name), placeOf(name, index)].filter(Boolean).join(": "),
-          editable && `. It is ${name === "x" ? "given" : "learned"}: change it and watch.`,
+          editable && (name === "x" ? " (given)" : " (learned)"),
         ),
         el(
           "dl",
@@ -279,6 +301,7 @@ export const lens = {
         ),
       );
       editor.hidden = !editable;
+      built.raiser.hidden = name !== "fc.out";
       sides.className = `sides ${editable ? "given" : chosenSide}`;
       built.halves = null;
     }

@@ -28,9 +28,9 @@ import {
   whenChanged,
 } from "./store.js";
 import {
-  buildLegend,
   buildStrip,
   hasGradient,
+  inShort,
   inWords,
   labelStrip,
   light,
@@ -58,8 +58,8 @@ const PRESETS = [
   { name: "all pixels 0", x: flatImage(() => 0), label: 0 },
 ].map((preset) => ({ ...preset, said: `${preset.x}` }));
 
-const VIEWS = { lens, check, break: breakIt, step: train, code, digits, guide };
-if (data.student) VIEWS.student = studentsView;
+const VIEWS = { lens, check, break: breakIt, step: train, code };
+Object.assign(VIEWS, digits && { digits }, { guide }, studentsView && { student: studentsView }); // as far as they came
 
 const app = { situation: null, tensors: null, right: null, network: null, chosen: null };
 
@@ -93,6 +93,7 @@ export function selfTest() {
 
 const live = el("p.hidden", { role: "status", "aria-live": "polite" }),
   readout = el("p.readout", { "aria-hidden": "true" }); // of the cell under the pointer
+let pointed = null;
 const panels = {},
   tabs = {};
 let strip = null,
@@ -119,7 +120,7 @@ function header() {
   const { tensors, wrong } = selfTest();
   const proof = wrong.length
     ? el("p.proof.bad", `✗ ${wrong.join(", ")} differ from NumPy's`)
-    : el("p.proof.good", `✓ ${tensors} tensors equal to NumPy’s`);
+    : el("p.proof.good", `✓ at the start: ${tensors} tensors equal to NumPy’s`);
   presets = el(
     "select",
     { id: "preset" },
@@ -156,7 +157,8 @@ function header() {
     ),
     el(
       "p.lead",
-      "Every number has a gradient: how fast the loss rises with it. Click one to see where it comes from, walk on with the arrow keys; change a pixel or a weight, and every gradient follows.",
+      "Every number has a gradient: how fast the loss rises with it. Click one to see why; change a pixel or a weight, and all follow. ",
+      el("span.keys-help", "Arrow keys walk, Enter goes into the lens, Escape back."),
     ),
     notice,
   );
@@ -270,6 +272,11 @@ function choose(place) {
   sayCell(place);
 }
 
+/** The number under the pointer, as it is now. */
+function readPointed() {
+  write(readout, pointed ? inShort(app, pointed) : "");
+}
+
 function listen() {
   strip.addEventListener("focusin", (event) => {
     const place = event.target.at;
@@ -277,22 +284,21 @@ function listen() {
     for (const node of event.target.closest("[role=grid]").querySelectorAll("[tabindex='0']"))
       node.tabIndex = -1;
     event.target.tabIndex = 0;
-    if (store.selected !== place) choose(place);
-    else sayCell(place);
+    sayCell(place);
   });
-  strip.addEventListener("click", (event) => {
-    if (!event.target.at) return;
-    event.target.focus();
-    if (store.view === "lens") requestAnimationFrame(() => fly(app));
+  strip.addEventListener("click", ({ target, detail }) => {
+    if (!target.at) return;
+    target.focus();
+    choose(target.at);
+    if (detail && store.view === "lens") requestAnimationFrame(() => fly(app)); // no arrow key
   });
-  strip.addEventListener("pointerover", ({ target: { at: place } }) => {
-    light(app, app.chosen, place ?? app.chosen);
-    write(readout, place ? inWords(app, place) : "");
-  });
-  strip.addEventListener("pointerleave", () => {
-    light(app, app.chosen);
-    write(readout, "");
-  });
+  const point = ({ target }) => {
+    pointed = target.at ?? null;
+    light(app, app.chosen, pointed ?? app.chosen);
+    readPointed();
+  };
+  strip.addEventListener("pointerover", point);
+  strip.addEventListener("pointerleave", point);
   strip.addEventListener("keydown", (event) => {
     const place = event.target.at;
     if (!place || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -302,10 +308,12 @@ function listen() {
       PageUp: 1,
       PageDown: -1,
     }[event.key];
+    const types = /^[-−0-9.]$/.test(event.key);
+    if (((step || types) && isEditable(place)) || event.key === "Enter") choose(place);
     if (step && isEditable(place)) {
       setCell(place, Math.round((numberAt(app, place) + step) * 1e6) / 1e6, "keys");
       sayCell(place);
-    } else if (/^[-−0-9.]$/.test(event.key) && isEditable(place)) {
+    } else if (types && isEditable(place)) {
       if (store.view !== "lens") open("lens");
       render();
       beginTyping(event.key);
@@ -370,10 +378,9 @@ function render() {
   compute();
   app.chosen = store.selected;
   if (document.body.dataset.view !== store.view) showView();
-  if (document.body.classList.contains("broken") !== Boolean(store.mistake))
-    document.body.classList.toggle("broken");
   paintStrip(app);
   light(app, app.chosen);
+  readPointed();
   const { name, side, index } = app.chosen,
     cell = cellOf(name, side, index);
   for (const node of cell.closest("[role=grid]").querySelectorAll("[tabindex='0']")) node.tabIndex = -1;
@@ -401,7 +408,7 @@ function begin() {
     el(
       "main",
       strip,
-      el("div.ways", el("div.top-of-ways", tabList(), readout, buildLegend()), Object.values(panels)),
+      el("div.ways", el("div.top-of-ways", tabList(), readout), Object.values(panels)),
     ),
     live,
     dialog,

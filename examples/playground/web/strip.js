@@ -2,7 +2,7 @@
 
 import { flat, indicesOf, shapeOf } from "./arrays.js";
 import { cellOf, everyCell, grid, keyOf, mark, paint } from "./cells.js";
-import { el, number, placeOf, replace, titleOf } from "./dom.js";
+import { CLASSES, el, number, placeOf, replace, share, titleOf, write, written } from "./dom.js";
 import { gradientOf } from "./network.js";
 import { termsOf, usersOf, valueOf } from "./terms.js";
 
@@ -59,8 +59,8 @@ export function buildStrip(app) {
     "section.station.loss",
     { "aria-label": "loss" },
     el("h2", "loss"),
-    el("div.pass.forward", tensor("loss.probs", "value", [2]), tensor("loss.loss", "value", [])),
-    el("div.pass.backward", el("p.starts", "dL/dL = 1: here the way back begins")),
+    el("div.pass.forward", tensor("loss.probs", "value", [2]), tensor("loss.loss", "value", []), decision),
+    el("div.pass.backward", el("p.starts", "dL/dL = 1: here the way back begins"), legend()),
   );
   const rails = el(
     "div.rails",
@@ -71,17 +71,31 @@ export function buildStrip(app) {
   return el("div.strip", el("div.stations", rails, STATIONS.map(station), loss));
 }
 
-export function buildLegend() {
+function legend() {
+  const key = (kind, said) => el("span", el(`span.cell.${kind}`), said);
   return el(
     "p.legend",
-    el("span", el("span.cell.pos.d20"), " above 0"),
-    el("span", el("span.cell.neg.d20"), " below 0"),
-    el("span", el("span.cell.nil"), " exactly 0"),
+    key("pos.d20", "above 0"),
+    key("neg.d20", "below 0"),
+    key("nil", "exactly 0"),
     el("span", "± largest of the tensor"),
-    el("span", el("span.cell.nil.lit"), " in the sum"),
-    el("span", el("span.cell.nil.to"), " handed on to"),
-    el("span.with-mistake", el("span.cell.nil.wrong"), " differs from the right network"),
+    key("nil.chosen", "chosen"),
+    key("nil.lit", "in the sum"),
+    key("nil.also", "looked at, counts 0 times"),
+    key("nil.to", "goes on to"),
+    key("nil.wrong", "not as it should be"),
+    key("hatched", "predict first"),
   );
+}
+
+const decision = el("p.decision");
+
+/** What the network says of the image, and whether that is its label. */
+function decide({ tensors }) {
+  const probs = tensors["loss.probs"],
+    says = Number(probs[1] > probs[0]);
+  const verdict = says === tensors.label ? "right" : "wrong";
+  write(decision, `says ${CLASSES[says]} (${share(probs[says])}): ${verdict}`);
 }
 
 export function hasGradient(name) {
@@ -108,6 +122,7 @@ function cellsOf(name, side, array) {
 
 /** Repaint all cells; mark those that differ from the right network. */
 export function paintStrip(app) {
+  decide(app);
   for (const name of SHOWN)
     for (const side of hasGradient(name) ? ["value", "gradient"] : ["value"]) {
       const found = tensorOf({ name, side }),
@@ -140,17 +155,23 @@ export function labelStrip(app) {
 }
 
 export function inWords(app, { name, side, index }) {
-  const value = number(valueOf(app.tensors, app.situation.state, name, index));
-  const gradient = hasGradient(name)
-    ? number(valueOf(app.tensors, app.situation.state, gradientOf(name), index))
-    : "";
+  const value = number(numberAt(app, { name, side: "value", index }));
+  const gradient = hasGradient(name) ? number(numberAt(app, { name, side: "gradient", index })) : "";
   const place = [titleOf(name), placeOf(name, index)].filter(Boolean).join(", ");
-  if (app.veiled?.has(`${name} value`) || app.veiled?.has(`${name} gradient`))
-    return `${place}: predict first`;
+  if (isVeiled(app, name)) return `${place}: predict first`;
   if (!gradient) return `${place}: ${value}`;
   return side === "value"
     ? `${place}: ${value}, gradient ${gradient}`
     : `gradient of ${place}: ${gradient}, value ${value}`;
+}
+
+/** Whether the guide hides a number, for it asks for it. */
+const isVeiled = (app, name) => app.veiled?.has(`${name} value`) || app.veiled?.has(`${name} gradient`);
+
+/** The same for the pointer: the number first, for there may be little room. */
+export function inShort(app, { name, side, index }) {
+  const said = isVeiled(app, name) ? "predict first" : number(numberAt(app, { name, side, index }));
+  return `${said}  ${written(tensorOf({ name, side }), index)}: ${[titleOf(name), placeOf(name, index)].filter(Boolean).join(", ")}`;
 }
 
 const PLACE = {
@@ -168,7 +189,7 @@ export function shownAs(name, index) {
   return { name: shown, side, index };
 }
 
-/** Light the cells that a number was made from. */
+/** Light the cells that a number was made from, and those that it goes on to; while the guide asks, none. */
 export function light(app, chosen, of = chosen) {
   const marks = new Map();
   const put =
@@ -177,12 +198,16 @@ export function light(app, chosen, of = chosen) {
       const place = shownAs(name, index);
       marks.set(keyOf(place.name, place.side, place.index), text);
     };
-  const name = tensorOf(of);
-  if (app.tensors[name] !== undefined && !(name in app.situation.state) && name !== "x") {
-    const { terms, also = [] } = termsOf(app.tensors, app.situation.state, name, of.index);
-    also.forEach(put(" also"));
-    terms.forEach(({ cells }) => cells.forEach(put(" lit")));
-    for (const [next, places] of usersOf(app.tensors, app.situation.state, name, of.index))
+  const name = tensorOf(of),
+    { tensors, asking } = app,
+    { state } = app.situation;
+  if (!asking) {
+    if (!(name in state) && name !== "x") {
+      const { terms, also = [] } = termsOf(tensors, state, name, of.index);
+      also.forEach(put(" also"));
+      terms.forEach(({ cells, times }) => cells.forEach(put(times === 0 ? " also" : " lit")));
+    }
+    for (const [next, places] of usersOf(tensors, state, name, of.index))
       for (const place of places) put(" to")([next, place]);
   }
   const chosenKey = keyOf(chosen.name, chosen.side, chosen.index);

@@ -2,7 +2,8 @@
 //
 //   termsOf(tensors, state, name, index) -> { terms: [{ value, cells: [[name, index], ...] }], rule, note }
 //
-// The terms add up to the number. A cell that is a constant (the 1 that the loss subtracts) has no name.
+// The terms add up to the number. A constant (the 1 that the loss subtracts) is no cell; `times` is one that the
+// cells are multiplied by, 1 for an open gate or the largest of a window, else 0; `why` says why a term is 0.
 // rule: the sum as a formula; note: why it is this one, and what is to be seen in it here.
 
 import { at, indicesOf, shapeOf } from "./arrays.js";
@@ -23,26 +24,35 @@ function reading(tensors, state) {
     cells,
     value: cells.reduce((p, [name, index]) => p * value(name, index), 1),
   });
-  return { value, product };
+  const gated = (cell, open) => ({ cells: [cell], value: open ? value(...cell) : 0, times: Number(open) });
+  const sent = (place, ...others) => ({
+    ...product(["relu.dx", place], ...others),
+    why: silence(tensors, place),
+  });
+  return { value, product, gated, sent };
 }
 
 const unfold = (k) => [Math.floor(k / 9), Math.floor(k / 3) % 3, k % 3]; // of fc's inputs: c, h, w
 
-/** Why nothing came back to some places of the convolution: a shut ReLU, or a lost window of the pool. */
+/** Why nothing came back to a place of the convolution: its ReLU is shut, or it is not its window's largest. */
+function silence(tensors, [f, i, j]) {
+  if (tensors["relu.dx"][f][i][j] !== 0) return "";
+  if (!(tensors["conv.out"][f][i][j] > 0)) return "shut";
+  return `${winner(tensors["relu.out"][f], i >> 1, j >> 1)}` === `${[i, j]}` ? "" : "not max";
+}
+
+/** The same of all places that a pixel or a weight is used at. */
 function whyZero(tensors, places, whole = false) {
-  const silent = places.filter((place) => at(tensors["relu.dx"], place) === 0);
-  const shut = silent.filter((place) => !(at(tensors["conv.out"], place) > 0)).length,
-    lost = silent.length - shut;
+  const reasons = places.map((place) => silence(tensors, place)).filter(Boolean);
+  const shut = reasons.filter((why) => why === "shut").length,
+    rest = reasons.length - shut;
   const dead =
     whole && shut === places.length
       ? " The filter is dead: no step on this image moves it. Another image may open it, or a larger bias."
       : "";
-  const reasons = [
-    shut && `${shut} have a shut ReLU`,
-    lost && `${lost} lost their window of the pool`,
-  ].filter(Boolean);
-  return silent.length
-    ? `Of the ${places.length} places that use it ${silent.length} send nothing back: ${reasons.join(", ")}.${dead}`
+  const said = [shut && `${shut} shut by the ReLU`, rest && `${rest} not the largest in the pool's window`];
+  return reasons.length
+    ? `Of the ${places.length} places that use it ${reasons.length} send nothing back: ${said.filter(Boolean).join(", ")}.${dead}`
     : "";
 }
 
@@ -56,18 +66,27 @@ export function tiedIn(tensors, [c, h, w]) {
 }
 
 const NEXT = {
-  // backward: the tensors that are made from a gradient
+  // forward: the tensors that are made from a pixel or a weight
+  x: ["conv.out"],
+  "conv.weight": ["conv.out"],
+  "conv.bias": ["conv.out"],
+  "fc.weight": ["fc.out"],
+  "fc.bias": ["fc.out"],
+  // backward: those that are made from a gradient
   "loss.dlogits": ["fc.dweight", "fc.dbias", "flatten.dx"],
   "flatten.dx": ["pool.dx"],
   "pool.dx": ["relu.dx"],
   "relu.dx": ["conv.dweight", "conv.dbias", "conv.dx"],
 };
 
-/** [[tensor, indices], ...]: the cells in whose sums a gradient stands as a term that is not 0. */
+/** [[tensor, indices], ...]: the cells in whose sums a number stands; a gradient only where its term is not 0. */
 export function usersOf(tensors, state, name, index) {
+  const given = name === "x" || name in state;
   const here = ([other, place]) => other === name && `${place}` === `${index}`;
   const uses = (next) => (place) =>
-    termsOf(tensors, state, next, place).terms.some(({ value, cells }) => value !== 0 && cells.some(here));
+    termsOf(tensors, state, next, place).terms.some(
+      ({ value, cells }) => (given || value !== 0) && cells.some(here),
+    );
   return (NEXT[name] ?? []).map((next) => [next, indicesOf(shapeOf(tensors[next])).filter(uses(next))]);
 }
 
@@ -88,23 +107,25 @@ const RULES = {
       note: x > 0 ? "x is above 0: it passes as it is." : "x is not above 0: the gate is shut and gives 0.",
     };
   },
-  "pool.out"({ tensors, index: [c, h, w], value }) {
-    const won = winner(tensors["relu.out"][c], h, w);
-    const others = windowOf(h, w).filter(([i, j]) => i !== won[0] || j !== won[1]);
+  "pool.out"({ tensors, index: [c, h, w], gated }) {
+    const won = `${winner(tensors["relu.out"][c], h, w)}`;
     return {
       rule: `max_ij x[c,2*h+i,2*w+j], c,h,w = ${[c, h, w]}`,
-      terms: [{ value: value("relu.out", [c, ...won]), cells: [["relu.out", [c, ...won]]] }],
-      also: others.map(([i, j]) => ["relu.out", [c, i, j]]),
+      terms: windowOf(h, w).map((place) => gated(["relu.out", [c, ...place]], `${place}` === won)),
       note: tiedIn(tensors, [c, h, w])
         ? "A tie: of equal numbers the first in reading order wins."
-        : "The other three are smaller and leave no trace.",
+        : "The other three are smaller: they count 0 times.",
     };
   },
   "fc.out"({ state, index: [m], product }) {
     const terms = state["fc.weight"][m].map((_, k) =>
       product(["fc.weight", [m, k]], ["pool.out", unfold(k)]),
     );
-    return { rule: `bias[m] + sum_k x[k] * weight[m,k], m = ${m}`, terms: [...terms, product(["fc.bias", [m]])] };
+    return {
+      rule: `bias[m] + sum_k x[k] * weight[m,k], m = ${m}`,
+      terms: [...terms, product(["fc.bias", [m]])],
+      note: "One number c added to all logits changes no probability and no gradient: exp(a + c) / sum exp(b + c) = exp(a) / sum exp(b), for the factor exp(c) cancels.",
+    };
   },
   "loss.probs"({ tensors, index: [k] }) {
     return {
@@ -152,13 +173,13 @@ const RULES = {
       terms: state["fc.weight"].map((_, m) => product(["loss.dlogits", [m]], ["fc.weight", [m, k]])),
     };
   },
-  "pool.dx"({ tensors, index: [c, i, j], product }) {
+  "pool.dx"({ tensors, index: [c, i, j], gated }) {
     const [h, w] = [i >> 1, j >> 1],
       won = winner(tensors["relu.out"][c], h, w);
     const wins = won[0] === i && won[1] === j;
     return {
       rule: `dout[c,h,w] * [i,j is the winner], c,i,j = ${[c, i, j]}`,
-      terms: wins ? [product(["flatten.dx", [c, h, w]])] : [],
+      terms: [gated(["flatten.dx", [c, h, w]], wins)],
       also: [
         ["relu.out", [c, ...won]],
         ["pool.out", [c, h, w]],
@@ -170,49 +191,46 @@ const RULES = {
         : "Another pixel won this window: this one did not move the output, so it gets 0.",
     };
   },
-  "relu.dx"({ index, value, product }) {
+  "relu.dx"({ index, value, gated }) {
     const open = value("conv.out", index) > 0;
     return {
       rule: "dout * [x > 0]",
-      terms: open ? [product(["pool.dx", index])] : [],
-      also: [
-        ["conv.out", index],
-        ["pool.dx", index],
-      ],
+      terms: [gated(["pool.dx", index], open)],
+      also: [["conv.out", index]],
       note: open
         ? "x is above 0: the gate is open and the gradient passes."
-        : "x is not above 0: the gate is shut, nothing passes.",
+        : "x is not above 0: the gate is shut, and what arrives counts 0 times.",
     };
   },
-  "conv.dbias"({ tensors, index: [f], product }) {
+  "conv.dbias"({ tensors, index: [f], sent }) {
     const places = placesOf(tensors, f);
     return {
       rule: `sum_hw dout[f,h,w], f = ${f}`,
-      terms: places.map((place) => product(["relu.dx", place])),
+      terms: places.map((place) => sent(place)),
       note: `The bias is added at each of the 36 places, with slope 1: whatever comes back there counts. ${whyZero(tensors, places, true)}`,
     };
   },
-  "conv.dweight"({ tensors, index: [f, c, i, j], product }) {
+  "conv.dweight"({ tensors, index: [f, c, i, j], sent }) {
     const places = placesOf(tensors, f);
     return {
       rule: `sum_hw dout[f,h,w] * x[c,h+i,w+j], f,c,i,j = ${[f, c, i, j]}`,
       note: `One weight works at all 36 places, at each with another pixel: its effects add up. ${whyZero(tensors, places, true)}`,
-      terms: places.map(([, h, w]) => product(["relu.dx", [f, h, w]], ["x", [c, h + i, w + j]])),
+      terms: places.map(([, h, w]) => sent([f, h, w], ["x", [c, h + i, w + j]])),
     };
   },
-  "conv.dx"({ tensors, state, index: [c, y, x], product }) {
+  "conv.dx"({ tensors, state, index: [c, y, x], sent }) {
     const terms = [],
       [, OH, OW] = shapeOf(tensors["relu.dx"]);
     for (const [f, i, j] of indicesOf([state["conv.weight"].length, 3, 3])) {
       const [h, w] = [y - i, x - j]; // the window that reads this pixel with its entry i,j
       if (h >= 0 && h < OH && w >= 0 && w < OW)
-        terms.push(product(["relu.dx", [f, h, w]], ["conv.weight", [f, c, i, j]]));
+        terms.push(sent([f, h, w], ["conv.weight", [f, c, i, j]]));
     }
     const places = terms.map(({ cells }) => cells[0][1]);
     return {
       rule: `sum_fij dout[f,h,w] * weight[f,c,i,j], h+i,w+j = ${[y, x]}`,
       terms,
-      note: `One term for each window that reads the pixel. ${whyZero(tensors, places)} With stride 2 (rows 2*h+i) a filter would have 9 windows for 36: at most 4 read a pixel, none the last row and column.`,
+      note: `One term for each window that reads the pixel. ${whyZero(tensors, places)}`,
     };
   },
 };

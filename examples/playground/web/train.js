@@ -9,7 +9,7 @@ import { change, data, endOfSeries, images, store } from "./store.js";
 
 let built = null,
   playing = null;
-let losses = [];
+let losses = []; // [{ loss, state }, ...]: the curve ends at the state that is shown, also after Undo
 
 function batch() {
   const { x, label } = store.situation;
@@ -20,15 +20,15 @@ function batch() {
 export function takeStep(app, kind = null) {
   const { x, state, label } = store.situation;
   const { loss, gradients } = batchGradients(app.network, state, ...batch());
-  if (!losses.length) losses.push(loss);
+  if (!losses.length) losses.push({ loss, state });
   const after = step(state, gradients, store.lr);
   if (!Object.values(after).flatMap(flat).every(Number.isFinite)) {
     stop();
     return say("The weights have left all bounds: take a smaller learning rate. Undo brings them back.");
   }
-  losses.push(meanLoss(app, after));
+  losses.push({ loss: meanLoss(app, after), state: after });
   change({ situation: { x, state: after, label } }, kind);
-  return say(`step ${losses.length - 1}: loss ${number(losses.at(-1), 5)}`);
+  return say(`step ${losses.length - 1}: loss ${number(losses.at(-1).loss, 5)}`);
 }
 
 function meanLoss(app, state) {
@@ -52,14 +52,20 @@ function foretold(app, loss, gradients) {
     .reduce((sum, grad) => sum + grad * grad, 0);
   const promised = store.lr * squares,
     fall = loss - meanLoss(app, step(app.situation.state, gradients, store.lr));
-  const verdict = !(fall > 0)
-    ? store.lr
+  const verdict = !store.lr
+    ? "A step of 0 moves nothing."
+    : fall < 0
       ? "The step is too long: it lands higher on the other side."
-      : "A step of 0 moves nothing."
-    : Math.abs(fall - promised) < 0.1 * promised
-      ? "So short a step follows its slope."
-      : "So long a step leaves its slope.";
-  return `The slope promises that the next step lowers the loss by lr × sum gradient² = ${number(promised)}; it ${fall < 0 ? "raises" : "lowers"} it by ${number(Math.abs(fall))}. ${verdict}`;
+      : fall === 0
+        ? "The loss is as low as it gets here."
+        : Math.abs(fall - promised) < 0.1 * promised
+      ? "The step is short: the slope hardly changes on the way."
+      : "The step is long: the slope changes on the way.";
+  const alone =
+    fall > 0 && store.images === "one"
+      ? " On one image even a very long step lowers the loss: no other image pulls the other way."
+      : "";
+  return `The slope promises that the next step lowers the loss by lr × sum gradient² = ${number(promised)}; it ${fall < 0 ? "raises" : "lowers"} it by ${number(Math.abs(fall))}. ${verdict}${alone}`;
 }
 
 function say(text) {
@@ -119,7 +125,7 @@ export const train = {
       },
       "Clear curve",
     );
-    const live = el("p.note", { role: "status" }),
+    const live = el("span.note", { role: "status" }),
       outlook = el("p.outlook");
     const curve = el("section"),
       movers = el("section");
@@ -131,19 +137,18 @@ export const train = {
           "section",
           el("p.formula", "weight −= lr × gradient"),
           el(
-            "p.note",
-            "The loss is a mean over N images: dlogits = (probs − y) / N, and every gradient inherits the 1/N.",
-          ),
-          el(
             "p.row-of-fields",
             el("label", { for: "lr" }, "learning rate"),
             lr,
             el("span.pair", el("label", { for: "images" }, "on"), which),
             error,
           ),
-          el("p.buttons", one, play, clear),
-          live,
+          el("p.buttons", one, play, clear, live),
           outlook,
+          el(
+            "p.note",
+            "The loss is a mean over N images: dlogits = (probs − y) / N, and every gradient inherits the 1/N.",
+          ),
         ),
         curve,
         movers,
@@ -156,14 +161,16 @@ export const train = {
     if (document.activeElement !== lr) lr.value = String(store.lr);
     which.value = store.images;
     const { state } = app.situation,
-      [right, count] = correct(app, state),
+      here = losses.findIndex((entry) => entry.state === state);
+    if (here >= 0) losses.length = here + 1;
+    const [right, count] = correct(app, state),
       { loss, gradients } = batchGradients(app.network, state, ...batch());
     replace(
       curve,
       losses.length > 1
         ? chart({
-            curves: [{ name: "loss", kind: "plain", points: losses.map((loss, i) => [i, loss]) }],
-            words: `loss over ${losses.length - 1} steps, from ${number(losses[0], 3)} to ${number(losses.at(-1), 3)}`,
+            curves: [{ name: "loss", kind: "plain", points: losses.map((entry, i) => [i, entry.loss]) }],
+            words: `loss over ${losses.length - 1} steps, from ${number(losses[0].loss, 3)} to ${number(losses.at(-1).loss, 3)}`,
             xLabel: "step",
             yLabel: "mean loss",
           })
