@@ -60,14 +60,22 @@ class Squeezes(plain.AvgPool2D):
 
 
 class PadsWithMinus1000(tn.MaxPool2D):
+    def least(self, x):
+        return -1000
+
     def forward(self, x):
         (PH, PW), self.inner = self.padding, tn.MaxPool2D(self.kernel_size, self.stride)
-        padded = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)], constant_values=-1000)
+        padded = np.pad(x, [(0, 0), (0, 0), (PH, PH), (PW, PW)], constant_values=self.least(x))
         return self.inner.forward(padded)
 
     def backward(self, dout):
         (PH, PW), dx = self.padding, self.inner.backward(dout)
         return dx[:, :, PH : dx.shape[2] - PH, PW : dx.shape[3] - PW]
+
+
+class PadsWithTheLeast(PadsWithMinus1000):
+    def least(self, x):
+        return x.min()
 
 
 class DropsByTheGlobalGenerator(plain.Dropout):
@@ -91,6 +99,7 @@ class DropsByAGeneratorOfItsOwn(plain.Dropout):
         (SidesOfTheFirstImage, None, {"fourth"}),
         (Squeezes, {"one image of one channel", "batch of one"}, None),
         (PadsWithMinus1000, {"padding around negative numbers"}, None),
+        (PadsWithTheLeast, {"padding around negative numbers"}, None),
         (DropsByTheGlobalGenerator, {"as it is built in float64"}, None),
         (DropsByAGeneratorOfItsOwn, {"as it is built in float64"}, None),
     ],
