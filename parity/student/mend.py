@@ -158,14 +158,14 @@ def sentence_of(changes: Sequence[Change], tensors: Sequence[str], everything: b
     are = "are" if len(tensors) > 1 else "is"
     what = "every case is" if everything else f"{' and '.join(tensors)} {are}"
     others = "".join(f"; or with another, {change}" for change in changes[1:])
-    elsewhere = FACTOR if is_of_a_factor(changes[0]) else EXCHANGE if is_exchange(changes[0]) else ""
-    if others:
-        elsewhere = ""
+    doubts = ((FACTOR, is_of_a_factor), (EXCHANGE, is_exchange), (ORDER, is_of_an_order))
+    elsewhere = "" if others else next((words for words, fits in doubts if fits(changes[0])), "")
     return f"{changes[0]}. With that change alone {what} right{others}{elsewhere}."
 
 
 FACTOR = "; the factor or sign may also be due in another line of the same product"
 EXCHANGE = "; or the two are exchanged where they are used"
+ORDER = "; the axes may also be out of order where the array is made or used"
 
 
 def is_of_a_factor(change: Change) -> bool:
@@ -186,6 +186,16 @@ def is_exchange(change: Change) -> bool:
     old, new = (re.findall(r"\w+", line) for (line,) in (change.before, change.after))
     several = "," in change.before[0].partition(" = ")[0]
     return several and old != new and sorted(old) == sorted(new)
+
+
+def is_of_an_order(change: Change) -> bool:
+    """Whether one line is changed, and in it but a transposition."""
+    if not is_of_one_line(change):
+        return False
+    old, new = (
+        re.sub(r"\.T\b|\.transpose\([\d, ]*\)", "", line) for (line,) in (change.before, change.after)
+    )
+    return old == new
 
 
 def is_of_one_line(change: Change) -> bool:

@@ -342,7 +342,9 @@ def test_the_page_quotes_every_mistake():
 def test_the_doctor_is_quoted_on_the_mistake_and_not_on_its_namesake():
     said = quotes.mistakes(MISTAKES)
     assert said["KernelNotRotated"]["said"].startswith("the kernel is turned the wrong way: dx")
-    assert said["KernelFlipped"]["said"].startswith("the kernel is turned by 180 degrees: a CNN correlates")
+    assert said["KernelFlipped"]["said"].startswith(
+        "the kernel, or each window, is turned by 180 degrees: a CNN"
+    )
     assert "only the first window returns" in said["ReturnInTheLoop"]["said"]
     assert len({facts["said"] for facts in said.values()}) == len(said)
     for name in ("KernelNotRotated", "GradientOfSum", "FoldedChannelsLast"):  # as with other numbers

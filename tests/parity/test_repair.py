@@ -420,3 +420,19 @@ def test_what_is_exchanged_in_an_assignment_may_be_so_where_it_is_used(before, a
     change = Change(0, "", 7, [before], [after])
     assert mend.is_exchange(change) is is_one
     assert (mend.EXCHANGE in mend.sentence_of([change], ["dx"], True)) is is_one
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_one"),
+    [
+        ("cols = w.reshape(F, -1).T @ dout", "cols = w.transpose(0, 2, 3, 1).reshape(F, -1).T @ dout", True),
+        ("dx = dout @ w.T", "dx = dout @ w", True),
+        ("dx = dout @ w.T", "dx = dout @ v", False),
+        ("out = x.reshape(N, F, L)", "out = x.reshape(L, N, F).transpose(1, 2, 0)", False),
+    ],
+)
+def test_a_transposition_may_be_due_where_the_array_is_made_or_used(before, after, is_one):
+    change = Change(0, "", 7, [before], [after])
+    assert mend.is_of_an_order(change) is is_one
+    assert (mend.ORDER in mend.sentence_of([change], ["dx"], True)) is is_one
+    assert mend.ORDER not in mend.sentence_of([change, change], ["dx"], True)
