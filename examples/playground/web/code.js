@@ -98,6 +98,7 @@ function lines(list) {
 
 function dedent(text) {
   const lines = text.split("\n"),
-    deep = Math.min(...lines .slice(1) .filter((l) => l.trim()) .map((l) => l.search(/\S/)));
+    later = lines.slice(1).filter((line) => line.trim()),
+    deep = Math.min(...later.map((line) => line.search(/\S/)));
   return [lines[0], ...lines.slice(1).map((line) => line.slice(deep))].join("\n");
 }
