@@ -90,7 +90,7 @@ class Search:
             if one.runs <= frozenset().union(*others):
                 found.remove(one)
         whole = frozenset().union(*(one.runs for one in found)) == set(self.wrong)
-        return found if whole else [one for one in found if self.is_likely(one)]
+        return found if whole else [one for one in found if self.is_likely(one, found)]
 
     def best(self, causes: Iterable[Cause]) -> Explanation:
         """The first of those that explain most; none is asked after one that explains all."""
@@ -102,15 +102,17 @@ class Search:
                 break
         return best
 
-    def is_likely(self, one: Explanation) -> bool:
-        """Where some runs stay unexplained: whether a cause explains half of them, in two cases at least.
+    def is_likely(self, one: Explanation, found: Sequence[Explanation]) -> bool:
+        """Where some runs stay unexplained: whether a cause explains half of those that the others leave,
+        in two cases at least.
 
         What comes near enough in float32 and not in float64 does not explain it.
         """
         most = max(self.runs[i].precision for i in self.wrong)
         exact = {i for i in self.wrong if self.runs[i].precision == most}
         several = len({self.runs[i].case for i in one.runs}) > 1
-        return several and 2 * len(one.runs) >= len(self.wrong) and bool(exact & one.runs)
+        left = set(self.wrong).difference(*(other.runs for other in found if other is not one))
+        return several and 2 * len(one.runs & left) >= len(left) and bool(exact & one.runs)
 
     def explanation(self, cause: Cause) -> Explanation:
         """The wrong runs that the cause explains; none if it is a single one, or a right run rules it out."""
