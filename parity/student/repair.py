@@ -8,7 +8,6 @@ import ast
 import contextlib
 import difflib
 import gc
-import io
 import linecache
 import math
 import os
@@ -16,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -95,7 +95,7 @@ class Mender:
         """Another one, in the time that is left, and at most in that time."""
         self.left, started = min(self.left, most), time.process_time()
         self._until = started + self.left
-        with alarms():
+        with alarms(), quiet():
             found = next(self._found, None)
         self.left -= time.process_time() - started
         return found
@@ -111,7 +111,7 @@ class Mender:
     def _search(self, wish: Wish) -> Iterator[Change]:
         started = time.process_time()
         reached: dict[CodeType, Reached] = {}
-        with quiet(), traced(reached):
+        with traced(reached):
             before = [self._wrong(wish, number) for number in range(len(wish.cases))]
         self._limit = 0.2 + 5 * (time.process_time() - started)
         found = places(reached)
@@ -156,7 +156,7 @@ class Mender:
     def _tried(self, new: tuple[Any, ...], wish: Wish, before: Sequence[set[Any]]) -> bool:
         """Whether the other code makes the cases better, in some multiple of the time that they took."""
         try:
-            with changed(*new), quiet(), within(self._limit):
+            with changed(*new), within(self._limit):
                 return self._is_better(wish, before)
         except TooLongError:
             return False
@@ -432,8 +432,11 @@ def changed(owners: Sequence[Any], new: Any, name: str = "__code__") -> Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
-        yield
+    """What changed code prints, or Python says of it, nobody wrote."""
+    with open(os.devnull, "w", encoding="utf-8", errors="ignore") as nothing, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with contextlib.redirect_stdout(nothing), np.errstate(all="ignore"):
+            yield
 
 
 class TooLongError(BaseException):

@@ -436,3 +436,9 @@ def test_a_transposition_may_be_due_where_the_array_is_made_or_used(before, afte
     assert mend.is_of_an_order(change) is is_one
     assert (mend.ORDER in mend.sentence_of([change], ["dx"], True)) is is_one
     assert mend.ORDER not in mend.sentence_of([change, change], ["dx"], True)
+
+
+def test_what_python_says_of_changed_code_is_not_shown(tmp_path):
+    text = (Path(__file__).parent / "unseen" / "plain" / "max_pool_windows.py").read_text()
+    found = examine_file(written(tmp_path, text.replace("+= mask * dout", "+= dout")))
+    assert not found.ok and found.printed == ""
