@@ -158,8 +158,8 @@ def shared_biases() -> Iterator[tuple[str, Callable[[Tensor], Tensor]]]:
     yield "the biases stand in reverse", lambda b: b.flip(0)
 
 
-def paddings(compute: Callable[[Evidence, Tensor], Tensor]) -> Iterator[Cause]:
-    """The image with something else around it than zeros."""
+def paddings(compute: Callable[[Evidence, Tensor], Tensor], right: str = "0") -> Iterator[Cause]:
+    """The image with something else around it than zeros, or than what is right."""
     for what, fill in (
         ("repeats the border", lambda x, edges: functional.pad(x, edges, mode="replicate")),
         ("mirrors the image", lambda x, edges: functional.pad(x, edges, mode="reflect")),
@@ -170,7 +170,7 @@ def paddings(compute: Callable[[Evidence, Tensor], Tensor]) -> Iterator[Cause]:
     ):
         yield Cause(
             "padding-value",
-            f"the padding {what}: it is 0.",
+            f"the padding {what}: it should be {right}.",
             lambda e, fill=fill: compute(e, fill(e.x, (*[geometry(e)[2][1]] * 2, *[geometry(e)[2][0]] * 2))),
         )
 

@@ -69,7 +69,7 @@ def placed(stride: Any, length: Any, first: bool, e: Evidence) -> Array:
 
 @causes("MaxPool2D", "dx")
 def padding_that_wins() -> Iterator[Cause]:
-    yield from paddings(winners_among)
+    yield from paddings(winners_among, "-inf")
     yield Cause(
         "absolute-value",
         f"the gradient goes to the largest magnitude, which padding of -inf has: {FORMULA}.",

@@ -115,6 +115,10 @@ def test_what_objects_share_is_named():
     assert codes(parity.check(OneBuffer)) == {"output-reused"}
 
 
+def test_what_a_max_pool_should_be_padded_with_is_said():
+    assert "the padding is the smallest number: it should be -inf" in str(parity.check(PadsWithTheLeast))
+
+
 def test_a_mask_that_no_seed_repeats_is_named_and_one_that_drops_nothing_is_not_called_so():
     assert codes(parity.check(DropsByTheGlobalGenerator)) == {"rng-ignored"}
     assert codes(parity.check(DropsByAGeneratorOfItsOwn)) == {"rng-ignored"}
