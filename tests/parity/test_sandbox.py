@@ -132,6 +132,11 @@ def test_a_sandbox_that_does_not_start_is_one_line(tmp_path, monkeypatch, capsys
     assert capsys.readouterr().err == "error: --sandbox cannot start: no space left\n"
 
 
+def test_more_memory_than_webassembly_has_is_no_mistake(tmp_path):
+    (tmp_path / "student.py").write_text(RIGHT)
+    assert examine_file(tmp_path / "student.py", in_sandbox=True, memory_mb=8000).ok
+
+
 def test_no_copy_is_left(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     monkeypatch.setattr("tempfile.tempdir", None)
