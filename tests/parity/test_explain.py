@@ -30,6 +30,7 @@ FROM_REMARKS = {
 FROM_EXCEPTIONS = {page.code for page in failures.PAGES}  # fmt: skip
 
 ALSO = {  # codes that other wrong tensors of the same example are given
+    "mask-drawn-once": {"rng-ignored"},  # its generator has a seed of its own
     "mean-for-max": {"log-of-softmax"},  # both losses are infinite at the same places
     "updated-too-early": {"no-known-cause"},  # of dx: nobody knows the step
 }
