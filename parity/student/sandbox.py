@@ -79,12 +79,10 @@ def main(path: Path, memory_mb: int) -> None:
     tempfile.tempdir = str(path.parents[2] / "scratch")
     passed: list[bytes] = []  # the question on its way in, the answer on its way out
 
-    @tool
     def question() -> str:
         """The next question, in base64."""
         return base64.b64encode(passed.pop()).decode()
 
-    @tool
     def answer(text: str) -> None:
         """What the file gives, in base64."""
         passed[:] = [base64.b64decode(text)]  # the last one alone, however often the file calls this
@@ -99,7 +97,7 @@ def main(path: Path, memory_mb: int) -> None:
 
     guest: Any = Session(
         grants=[Grant(path.parents[1], "/code")],
-        tools=[question, answer],
+        tools=[tool(question), tool(answer)],
         memory_bytes=min(OWN_MB + memory_mb, LARGEST_MB) << 20,
         max_tool_request_bytes=MOST,
         max_tool_calls=None,
