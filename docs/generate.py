@@ -290,4 +290,5 @@ def all_of_it(app=None) -> None:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(HOUSE))
     make(*sys.argv[1:])
