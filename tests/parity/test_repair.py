@@ -386,56 +386,44 @@ def test_a_maximum_starts_at_the_least_of_numbers(tmp_path, file, right, wrong):
     assert f"`{wrong}` should be `{right}`" in said[mend.ONE_LINE][1]
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "is_one"),
-    [
-        ("dxmu2 = 2 * xmu * dsq", "dxmu2 = xmu * dsq", True),
-        ("dvar = dsq.sum(axis=0)", "dvar = dsq.mean(axis=0)", True),
-        ("return np.log(S) - z", "return z - np.log(S)", True),
-        ("return dout @ x", "return dout @ x / len(x)", True),
-        ("dx = dout * mask", "dx = dout * mask / (1 - self.p)", False),  # a term of its own
-        ("dx = dx1 + dx2", "dx = dx1 - dx2", True),
-        ("dx = dout", "dx = dout * mask", False),
-        ("dx = 2 * a", "dx = 2 * b", False),
-        ("for i in range(n):", "for i in range(n - 1):", False),
-    ],
-)
-def test_a_factor_may_be_due_in_another_line(before, after, is_one):
-    change = Change(0, "", 7, [before], [after])
-    assert mend.is_of_a_factor(change) is is_one
-    assert (mend.FACTOR in mend.sentence_of([change], ["dx"], True)) is is_one
-    assert mend.FACTOR not in mend.sentence_of([change, change], ["dx"], True)
+FACTORS = [
+    ("dxmu2 = 2 * xmu * dsq", "dxmu2 = xmu * dsq", True),
+    ("dvar = dsq.sum(axis=0)", "dvar = dsq.mean(axis=0)", True),
+    ("return np.log(S) - z", "return z - np.log(S)", True),
+    ("return dout @ x", "return dout @ x / len(x)", True),
+    ("dx = dout * mask", "dx = dout * mask / (1 - self.p)", False),  # a term of its own
+    ("dx = dx1 + dx2", "dx = dx1 - dx2", True),
+    ("dx = dout", "dx = dout * mask", False),
+    ("dx = 2 * a", "dx = 2 * b", False),
+    ("for i in range(n):", "for i in range(n - 1):", False),
+]
+EXCHANGES = [
+    ("SH, SW = self.stride", "SW, SH = self.stride", True),
+    ("(N, F, H, W) = x.shape", "(N, F, W, H) = x.shape", True),
+    ("dx = dout @ w", "dx = w @ dout", False),  # one name
+    ("SH, SW = self.stride", "SH, SW = self.padding", False),
+]
+ORDERS = [
+    ("cols = w.reshape(F, -1).T @ dout", "cols = w.transpose(0, 2, 3, 1).reshape(F, -1).T @ dout", True),
+    ("dx = dout @ w.T", "dx = dout @ w", True),
+    ("dx = dout @ w.T", "dx = dout @ v", False),
+    ("out = x.reshape(N, F, L)", "out = x.reshape(L, N, F).transpose(1, 2, 0)", False),
+]
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "is_one"),
+    ("words", "fits", "before", "after", "is_one"),
     [
-        ("SH, SW = self.stride", "SW, SH = self.stride", True),
-        ("(N, F, H, W) = x.shape", "(N, F, W, H) = x.shape", True),
-        ("dx = dout @ w", "dx = w @ dout", False),  # one name
-        ("SH, SW = self.stride", "SH, SW = self.padding", False),
+        *((mend.FACTOR, mend.is_of_a_factor, *one) for one in FACTORS),
+        *((mend.EXCHANGE, mend.is_exchange, *one) for one in EXCHANGES),
+        *((mend.ORDER, mend.is_of_an_order, *one) for one in ORDERS),
     ],
 )
-def test_what_is_exchanged_in_an_assignment_may_be_so_where_it_is_used(before, after, is_one):
+def test_what_may_as_well_be_due_elsewhere_is_said_with_doubt(words, fits, before, after, is_one):
     change = Change(0, "", 7, [before], [after])
-    assert mend.is_exchange(change) is is_one
-    assert (mend.EXCHANGE in mend.sentence_of([change], ["dx"], True)) is is_one
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "is_one"),
-    [
-        ("cols = w.reshape(F, -1).T @ dout", "cols = w.transpose(0, 2, 3, 1).reshape(F, -1).T @ dout", True),
-        ("dx = dout @ w.T", "dx = dout @ w", True),
-        ("dx = dout @ w.T", "dx = dout @ v", False),
-        ("out = x.reshape(N, F, L)", "out = x.reshape(L, N, F).transpose(1, 2, 0)", False),
-    ],
-)
-def test_a_transposition_may_be_due_where_the_array_is_made_or_used(before, after, is_one):
-    change = Change(0, "", 7, [before], [after])
-    assert mend.is_of_an_order(change) is is_one
-    assert (mend.ORDER in mend.sentence_of([change], ["dx"], True)) is is_one
-    assert mend.ORDER not in mend.sentence_of([change, change], ["dx"], True)
+    assert fits(change) is is_one
+    assert (words in mend.sentence_of([change], ["dx"], True)) is is_one
+    assert words not in mend.sentence_of([change, change], ["dx"], True)
 
 
 def test_what_python_says_of_changed_code_is_not_shown(tmp_path):
