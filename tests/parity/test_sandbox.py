@@ -55,7 +55,7 @@ tries("itself", lambda: open(__file__, "a"))
 tries("variable", lambda: os.environ["SECRET"])
 tries("network", lambda: socket.create_connection(("127.0.0.1", {port})))
 tries("process", lambda: subprocess.run(["ls"]))
-tries("fork", lambda: os.fork())
+tries("fork", lambda: os.fork() or os._exit(0))
 tries("thread", lambda: threading.Thread(target=print).start())
 """
 RIGHT = MISTAKEN.replace("return dout\n", "return dout * self.mask\n").partition("class Affine")[0]
