@@ -50,7 +50,13 @@ RESETS = (
     "reset_gradients",
     "clear_gradients",
 )
-OURS = {"Dense": ("NK", "NK", "MK"), "Conv2D": ("NCHW", "NCHW", "FCHW"), "Flatten": ("NCHW", "NK", "")}
+OURS = {
+    "Dense": ("NK", "NK", "MK"),
+    "Conv2D": ("NCHW", "NCHW", "FCHW"),
+    "Flatten": ("NCHW", "NK", ""),
+    "BatchNorm2D": ("NCHW", "NCHW", "M"),
+}
+ELEMENTWISE = ("ReLU", "Dropout")  # of an array in any order of axes
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,7 @@ class AdaptedLayer:
     bias: Any = None
     dweight: Any = None
     dbias: Any = None
+    training = True
 
     def __init__(self, *positional: Any, **settings: Any):
         kind = self.subject.kind
@@ -119,13 +126,13 @@ class AdaptedLayer:
         return self._joined(found, self.manner.layout.given, self.given) if found[0] is not None else None
 
     def _split(self, array: Array, ours: str, theirs: str) -> list[Array]:
-        if self.subject.kind == "ReLU":
+        if self.subject.kind in ELEMENTWISE:
             return [array.copy()]
         return [piece.copy() for piece in self.manner.layout.split(array, ours, theirs)]
 
     def _joined(self, pieces: Sequence[Any], theirs: str, ours: str) -> Any:
         arrays = [np.asarray(piece) for piece in pieces]
-        if self.subject.kind != "ReLU":
+        if self.subject.kind not in ELEMENTWISE:
             try:
                 arrays = [back(array, theirs, ours) for array in arrays]
             except ValueError:
@@ -264,7 +271,7 @@ class AdaptedLayer:
 
     def _call_forward(self, piece: Array) -> Any:
         function = self.subject.forward or found_method(self.theirs, FORWARD)
-        given = {"x": piece, **self._their_weights(), "training": True}
+        given = {"x": piece, **self._their_weights(), "training": self.training}
         found = arguments(function, given, ("x", "weight", "bias", "training"), self.option, self.dictionary)
         returned = called(function, found)
         if isinstance(returned, tuple):
@@ -289,7 +296,8 @@ class AdaptedLayer:
         function = self.subject.backward or found_method(self.theirs, BACKWARD)
         before = self._their_weights()
         self._clear()
-        given = {"dout": upstream, "cache": self.cache, "lr": RATE, "x": piece, "training": True, **before}
+        given = {"dout": upstream, "cache": self.cache, "lr": RATE, "x": piece, **before}
+        given["training"] = self.training
         among = ("dout", "cache", "lr", "x", "weight", "bias", "training")
         returned = called(function, arguments(function, given, among, self.option, self.dictionary))
         found = sorted_out(returned, piece, before)
@@ -371,7 +379,7 @@ def sorted_out(returned: Any, piece: Array, weights: dict[str, Array]) -> dict[s
 
 def manners(subject: Subject) -> Iterator[list[Manner]]:
     """What to try: groups, of which a later one is for those that none of the earlier ones fits."""
-    has = _arguments_of(subject)
+    has = choices_of(subject)
     windows: Sequence[int | None] = (None,)
     conv, pool = subject.kind == "Conv2D", subject.kind in ("MaxPool2D", "AvgPool2D")
     given = "weight" in arrays_taken(subject)
@@ -425,7 +433,7 @@ def arrays_taken(subject: Subject) -> set[str]:
     return {str(array_parameter(names.get(p.name), p.default is p.empty)) for p in parameters}
 
 
-def _arguments_of(subject: Subject) -> set[str]:
+def choices_of(subject: Subject) -> set[str]:
     """What it lets one choose."""
     functions = [subject.forward, subject.backward] if subject.cls is None else [subject.cls.__init__]  # type: ignore[misc]
     parameters = own_parameters(subject)
@@ -462,7 +470,8 @@ def with_weights(subject: Subject, manner: Manner, layer: AdaptedLayer, x: Array
         shapes = {name: at(layer.theirs, path).shape for name, path in places.items() if name in WEIGHTS}
         if "bias" not in shapes:
             shapes["bias"] = ()
-    orders = MATRICES if subject.kind == "Dense" else KERNELS if "weight" in shapes else KERNELS[:5]
+    orders = {"Dense": MATRICES, "BatchNorm2D": BIASES}.get(subject.kind, KERNELS)
+    orders = orders if "weight" in shapes else orders[:5]
     weights = list(fitting(orders, layer.weight, layer.letters, shapes.get("weight")))[:6]
     if (shapes and shapes["bias"] == ()) or layer.bias is None:
         bare = replace(
@@ -472,13 +481,15 @@ def with_weights(subject: Subject, manner: Manner, layer: AdaptedLayer, x: Array
     biases = list(fitting(BIASES if shapes else BIASES[:4], layer.bias, "M", shapes.get("bias")))[:4]
     if len(shapes.get("bias", ())) == 3 and not biases and shapes["bias"][0] == len(layer.bias):
         biases = [EVERY_PIXEL]
+    if subject.kind == "BatchNorm2D":  # whose weight and bias are alike
+        return [replace(manner, weight=order, bias=order) for order in weights]
     return [replace(manner, weight=w, bias=b) for w, b in itertools.product(weights, biases)]
 
 
 def told(layer: AdaptedLayer) -> list[str]:
     """What was taken for what, a few words each."""
     manner, words = layer.manner, []
-    plain = layer.subject.kind in ("ReLU",)
+    plain = layer.subject.kind in ELEMENTWISE
     spell = {"K": {"K": "features", "N": "images"}, "M": {"M": "out", "K": "in"}}
     if layer.weight is not None and manner.weight:
         name = shown(layer.paths["weight"]) if "weight" in layer.paths else "weight"

@@ -8,6 +8,8 @@ _KINDS = {
     "ReLU": "relu|rectifier|rectifiedlinear(unit)?",
     "MaxPool2D": "max(imum)?pool(ing)?(2d)?",
     "AvgPool2D": "(avg|average|mean)pool(ing)?(2d)?",
+    "BatchNorm2D": "(spatial)?(batchnorm(ali[sz](ation|e|er))?|bn)(1d|2d)?",
+    "Dropout": "(inverted)?dropout(1d|2d)?",
     "Flatten": "flatten(ing|er)?|flat",
     "Dense": "dense|linear|affine|fc|full(y)?(connected|connect)|innerproduct",
     "CrossEntropyLoss": "(softmax(with)?)?(categorical)?(sparse)?crossentropy(withlogits|withsoftmax|error)?"
@@ -79,8 +81,18 @@ _ARGUMENTS = _words(
     seed: seed
     name: name
     mode: mode pooltype poolingmode type
-    training: training train istraining trainflg trainflag
-    weight: w weight weights kernels filter theta
+    training: training train istraining trainflg trainflag trainmode trainingmode intraining trainphase
+        trainingphase
+    testing: test testing istest testmode eval evaluate evaluation evalmode iseval inference predict
+        inferencemode isinference
+    num_features: numfeatures nfeatures features nfeature numchannels channels nchannels channel c dim
+        d size ndim nin nout infeatures insize inputsize inputdim units nunits neurons nneurons numneurons
+        numfeature featuresize inchannels inc outchannels hiddensize
+    old_share: decay decayrate runningdecay movingdecay
+    drop: rate p droprate dropoutrate dropprob dropoutprob dropprobability dropoutprobability
+        dropoutratio dropratio ratio prob probability pdrop drop dropout pdropout
+    keep: keep keepprob keepprobability keeprate keepratio pkeep retain retainprob
+    weight: w weight weights kernels filter theta gamma
     bias_array: b biases beta
     """
 )
@@ -91,6 +103,8 @@ _BY_KIND = _words(
     MaxPool2D: kernel_size kernel_height kernel_width stride padding input_shape mode
     AvgPool2D: kernel_size kernel_height kernel_width stride padding input_shape mode
     Dense: in_features out_features input_shape bias
+    BatchNorm2D: num_features input_shape eps momentum old_share mode testing
+    Dropout: keep drop mode testing
     SGD: lr momentum nesterov weight_decay parameters
     Adam: lr betas beta1 beta2 eps weight_decay parameters
     """
@@ -130,8 +144,8 @@ _GIVEN = _words(
     """
     x: x orig original convin poolin xin input inputs inp a aprev image images data img z inputdata
         activations features batch zin xbatch
-    weight: w weight weights kernel kernels filter filters filt theta wmat
-    bias: b bias biases
+    weight: w weight weights kernel kernels filter filters filt theta wmat gamma
+    bias: b bias biases beta
     dout: dout dz da dy grad grads gradout gradoutput outputgradient dloutput dldout dvalues delta
         upstream dldy error deltas outgrad outputgrad gradient gradients dl gout g d douts dnext
         accumgrad gradin
@@ -152,7 +166,7 @@ def given_named(name: str, among: tuple[str, ...]) -> str | None:
 
 
 # The arrays that a layer keeps.
-_WEIGHT = "w weight weights kernel kernels filter filters filt theta k wt wmat"
+_WEIGHT = "w weight weights kernel kernels filter filters filt theta k wt wmat gamma"
 _BIAS = "b bias biases bs beta w0"
 
 
@@ -173,6 +187,21 @@ def array_named(name: str) -> str | None:
                 return "dx" if derived else None
             return f"d{role}" if derived else role
     return "out" if word in ("out", "output", "outputs", "result", "y") else None
+
+
+_STATE = "(running|moving|run|mov|avg|average|ema|global|population|pop|inference|test)(avg|average)?"
+
+
+def state_named(name: str) -> str | None:
+    """running_mean or running_var of a batch normalisation; None for another name."""
+    word = bare(str(name))
+    for state, names in (
+        ("running_mean", "(means?|mu)"),
+        ("running_var", "(vars?|variances?|sigma2|sigmasq)"),
+    ):
+        if re.fullmatch(f"{_STATE}{names}|{names}{_STATE}", word):
+            return state
+    return None
 
 
 def _long(word: str) -> str | None:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import tinycnn_numpy
-from parity.foreign import layers, losses, optimizers
+from parity.foreign import layers, losses, modes, optimizers
 from parity.foreign.calls import (
     BACKWARD,
     FORWARD,
@@ -37,7 +37,6 @@ from parity.student.cases import Case
 from parity.student.run_case import build, run_case
 
 Array = np.ndarray[Any, Any]
-PROBED = ("Conv2D", "ReLU", "MaxPool2D", "AvgPool2D", "Flatten", "Dense", "CrossEntropyLoss", "SGD", "Adam")
 CLOSE = 1e-4  # of the largest entry
 
 
@@ -64,7 +63,7 @@ def behind(subject: Subject, exact: bool = False) -> Recognised:
     Raises UnknownArgumentError for what can be used in no manner and has not one of the library's names.
     """
     exact = exact or (subject.cls is not None and any(base.__name__ in NAMES for base in subject.cls.__mro__))
-    if exact and (subject.kind not in PROBED or has_our_interface(subject)):
+    if exact and (KINDS[subject.kind].role == "model" or has_our_interface(subject)):
         return Recognised(subject, subject.cls, Offer())  # type: ignore[arg-type]
     try:
         found = without_activation(subject)
@@ -92,6 +91,8 @@ def has_our_interface(subject: Subject) -> bool:
     cls: Any = subject.cls
     if any(base.__module__.startswith("tinycnn_numpy") for base in cls.__mro__):
         return True
+    if subject.kind == "Dropout" and ("keep" in layers.choices_of(subject) or not hasattr(cls, "eval")):
+        return False
     case, run = probe(subject.kind, Offer()), Run()
     if KINDS[subject.kind].role != "layer":
         run = run_case(cls, case)["first"]
@@ -121,7 +122,8 @@ def _gradients_elsewhere(subject: Subject) -> bool:
 
 def recognise(subject: Subject) -> Recognised:
     """Raises UnknownArgumentError, with a reason, if it fits in no manner; NoMannerError if it fails."""
-    module, base = _PARTS[KINDS[subject.kind].role]
+    module, base = _parts(subject.kind)
+    is_layer = issubclass(base, layers.AdaptedLayer)
     best: tuple[Any, ...] | None = None
     reasons: list[str] = []
     for group in module.manners(subject):
@@ -137,7 +139,7 @@ def recognise(subject: Subject) -> Recognised:
                     best = score, finished, cls
                 if score[-1]:
                     break
-            if best and (best[0][-1] or (best[0][1] and base is layers.AdaptedLayer)):
+            if best and (best[0][-1] or (best[0][1] and is_layer)):
                 break
         reasons[:] = reasons[first:] if len(reasons) > first else reasons
         if best and best[0][1 if base is losses.AdaptedLoss else 0] and not _columns_next(best):
@@ -148,7 +150,10 @@ def recognise(subject: Subject) -> Recognised:
             raise NoMannerError(known[0])
         raise UnknownArgumentError(known[0] if known else "it has no method that the check can call")
     score, manner, _ = best
-    if base is layers.AdaptedLayer:
+    if isinstance(manner, modes.NormManner | modes.DropManner):
+        manner = modes.finished(subject, manner, base, probe(subject.kind, manner.offer))
+        score = _tried(subject, manner, base)[0]
+    elif is_layer:
         manner = with_forms(subject, manner)
     elif base is losses.AdaptedLoss:
         manner, score = with_epsilon(subject, manner, score)
@@ -162,7 +167,13 @@ _PARTS: dict[str, tuple[Any, type]] = {
     "layer": (layers, layers.AdaptedLayer),
     "loss": (losses, losses.AdaptedLoss),
     "optimizer": (optimizers, optimizers.AdaptedOptimizer),
+    "BatchNorm2D": (modes, modes.AdaptedNorm),
+    "Dropout": (modes, modes.AdaptedDropout),
 }
+
+
+def _parts(kind: str) -> tuple[Any, type]:
+    return _PARTS.get(kind) or _PARTS[KINDS[kind].role]
 
 
 def _differs_in_backward(manner: Any, best: tuple[Any, ...]) -> bool:
@@ -248,7 +259,7 @@ def _runs(subject: Subject, manner: layers.Manner, settings: dict[str, Any]) -> 
 
 def _finished(subject: Subject, manner: Any, base: type, reasons: list[str]) -> list[Any]:
     """The manner with every order of the weights that may be meant; none if it does not fit."""
-    if base is not layers.AdaptedLayer:
+    if not issubclass(base, layers.AdaptedLayer):
         return [manner]
     case = probe(subject.kind, manner.offer)
     made: Any = type(subject.name, (base,), {"subject": subject, "manner": manner})
@@ -270,7 +281,7 @@ def _tried(subject: Subject, manner: Any, base: type) -> tuple[tuple[Any, ...], 
     cls: Any = type(subject.name, (base,), {"subject": subject, "manner": manner})
     case = probe(subject.kind, manner.offer)
     run = run_case(cls, case)["first"]
-    wanted = run_case(getattr(tinycnn_numpy, subject.kind), case)["first"].arrays
+    wanted = wanted_of(case, run)
     same, near = set(), set()
     for key, right in wanted.items():
         given = run.arrays.get(key)
@@ -287,6 +298,14 @@ def _tried(subject: Subject, manner: Any, base: type) -> tuple[tuple[Any, ...], 
     return score, run, cls
 
 
+def wanted_of(case: Case, run: Run) -> dict[tuple[str, str], Array]:
+    """What the library gives; of a dropout, what follows from the mask of the run."""
+    if case.kind != "Dropout":
+        return run_case(getattr(tinycnn_numpy, case.kind), case)["first"].arrays
+    factor = (run.arrays.get((case.kind, "out"), np.zeros(1)) != 0) / (1 - case.positional[0])
+    return {(case.kind, out): case.first[given] * factor for out, given in (("out", "x"), ("dx", "dout"))}
+
+
 def _recognised(subject: Subject, manner: Any, cls: Any, score: tuple[Any, ...]) -> Recognised:
     """Once more, to see what it gives in float64 and what there is to tell."""
     case = probe(subject.kind, manner.offer)
@@ -297,7 +316,7 @@ def _recognised(subject: Subject, manner: Any, cls: Any, score: tuple[Any, ...])
     if "weight" in case.weights and run.arrays.get((subject.kind, "dweight")) is not None:
         offer = replace(offer, dx=(subject.kind, "dx") in run.arrays)
     offer = replace(offer, float64=all(array.dtype.itemsize == 8 for array in run.arrays.values()))
-    module, _ = _PARTS[KINDS[subject.kind].role]
+    module, _ = _parts(subject.kind)
     if kept and KINDS[subject.kind].role == "layer":
         kept[-1].manner = replace(manner, offer=offer)
     taken = ", ".join(module.told(kept[-1])) if kept else ""
@@ -350,6 +369,15 @@ def probe(kind: str, offer: Offer, asked: Mapping[str, Any] | None = None) -> Ca
     elif kind == "ReLU":
         x, dout = normal(2, 3, 4, 5), normal(2, 3, 4, 5)
         weights, settings, positional = {}, {}, ()
+    elif kind == "BatchNorm2D":
+        x, dout = normal(4, 3, 5, 2), normal(4, 3, 5, 2)
+        weights = {name: normal(3) for name in ("weight", "bias", "running_mean")}
+        weights["running_var"] = rng.uniform(0.5, 2, 3)
+        own = {"eps": offer.eps, "momentum": offer.momentum}
+        settings, positional = {name: value for name, value in own.items() if value is not None}, (3,)
+    elif kind == "Dropout":
+        x, dout = normal(40, 50), normal(40, 50)
+        weights, settings, positional = {}, {}, (0.25,)
     elif kind == "CrossEntropyLoss":
         data = {"logits": normal(4, 3), "labels": np.array([2, 0, 1, 1])}
         return Case(kind, "probe", {"first": data}, dtype=np.float64)

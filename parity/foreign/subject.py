@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+from parity.kinds import STATES
 
 Pair = tuple[int, int]
 
@@ -23,6 +25,9 @@ class Offer:
     unusable  the arguments that it takes, and that end in an exception
     tiles     the windows must cover the image; square: it must have as many rows as columns
     sizes     images of every size, or of one alone, which its constructor is told
+    evaluates what can be asked in evaluation: "both" passes, "forward" alone, or "" nothing
+    tracks    it keeps the running statistics of a batch normalisation
+    eps, momentum  its own, if they are not given to it
     """
 
     numbers: tuple[str, ...] = ()
@@ -40,6 +45,16 @@ class Offer:
     tiles: bool = False
     square: bool = False
     sizes: bool = True
+    evaluates: Literal["both", "forward", ""] = "both"
+    tracks: bool = True
+    eps: float | None = None
+    momentum: float | None = None
+
+    def asks(self, tensor: str, training: bool) -> bool:
+        """Whether it can be held responsible for a tensor."""
+        if tensor in STATES:
+            return self.tracks
+        return (self.dx or tensor != "dx") and (training or self.evaluates == "both" or tensor == "out")
 
     def larger(self, draw: Callable[[], Any]) -> Callable[[], Any] | None:
         """`draw`, unless one object takes images of one size alone."""

@@ -93,7 +93,7 @@ def examine(
             judged.append((check, []))
             continue
         trials, isolated = trials_of(case, runs)
-        check.rows += rows_of_all(trials, isolated, offer)
+        check.rows += rows_of_all(case, trials, isolated, offer)
         judged.append((check, [isolated] if isolated else trials))
     wrong = [check for check, _ in judged if any(map(is_to_diagnose, check.rows))]
     by_stage: dict[str, list[Evidence]] = {}
@@ -115,7 +115,7 @@ def examine(
             runs = ask(more) if ask and more else {}
             if more and runs and not any(run.failure for run in runs.values()):
                 trials, isolated = trials_of(more, runs)
-                found = evidence_of(trials, rows_of_all(trials, isolated, offer))
+                found = evidence_of(trials, rows_of_all(more, trials, isolated, offer))
                 asked_again[key] = [replace(x, case=e.case) for x in found.get(stage, ()) if x.run == e.run]
         return asked_again[key]
 
@@ -165,7 +165,7 @@ def name_lines(
             trial.name or "first": {
                 key: (exact.value, exact.bound)
                 for key, exact in trial.exact.tensors.items()
-                if offer.dx or key[1] != "dx"
+                if offer.asks(key[1], case.training)
             }
             for trial in trials
         }
@@ -222,11 +222,12 @@ def judge(offer: Offer, case: Case, runs: Mapping[str, Run]) -> list[Row]:
     """The verdicts on a case."""
     if case.built:
         return rows_of_built(case, next(iter(runs.values())))
-    return rows_of_all(*trials_of(case, runs), offer)
+    return rows_of_all(case, *trials_of(case, runs), offer)
 
 
-def rows_of_all(trials: Sequence[Trial], isolated: Trial | None, offer: Offer) -> list[Row]:
-    return [row for trial in trials for row in rows_of(trial, isolated) if offer.dx or row.tensor != "dx"]
+def rows_of_all(case: Case, trials: Sequence[Trial], isolated: Trial | None, offer: Offer) -> list[Row]:
+    rows = (row for trial in trials for row in rows_of(trial, isolated))
+    return [row for row in rows if offer.asks(row.tensor, case.training)]
 
 
 def attempts_of(case: Case, runs: Mapping[str, Run]) -> list[Attempt]:
