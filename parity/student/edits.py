@@ -480,8 +480,9 @@ def is_copied(spot: Spot) -> bool:
 
 
 def exchanged(elements: Sequence[ast.expr]) -> Iterator[list[ast.expr]]:
-    """Two of them, each in place of the other."""
-    for one, other in itertools.combinations(range(len(elements)), 2):
+    """Two of them, each in place of the other; neighbours first."""
+    pairs = itertools.combinations(range(len(elements)), 2)
+    for one, other in sorted(pairs, key=lambda pair: pair[1] - pair[0]):
         swapped = list(elements)
         swapped[one], swapped[other] = swapped[other], swapped[one]
         yield swapped
