@@ -37,9 +37,17 @@ def method_of(thing: Any, names: Sequence[str]) -> Any:
         bare(name): name for name in dir(thing) if isinstance(thing, type) and callable(getattr(thing, name))
     }
     own = [found[bare(name)] for name in names if name != "__call__" and bare(name) in found]
+    if names is BACKWARD and len(own) > 1:  # one that takes a learning rate alone is an update
+        own = sorted(own, key=lambda name: _takes_a_rate(getattr(thing, name)))
     if not own and "__call__" in names and "__call__" in _defined(thing):
         own = ["__call__"]
     return getattr(thing, own[0]) if own else None
+
+
+def _takes_a_rate(function: Callable[..., Any]) -> int:
+    first = next(iter(parameters_of(function)), None)
+    is_rate = first is not None and given_named(first.name, ("dout", "lr")) == "lr"
+    return is_rate + (is_rate and first.default is not first.empty)  # type: ignore[union-attr]
 
 
 def _defined(thing: Any) -> set[str]:
@@ -73,15 +81,20 @@ def arguments(
     """
     found: dict[str, Any] = {}
     used: set[str] = set()
-    for i, parameter in enumerate(parameters_of(function)):
+    parameters = parameters_of(function)
+    first = any(given_named(parameter.name, (among[0],)) for parameter in parameters[1:])
+    for i, parameter in enumerate(parameters):
         role = given_named(parameter.name, tuple(r for r in among if r not in used and r in given))
-        if i == 0 and role not in ("cache", "labels"):
+        if i == 0 and role not in ("cache", "labels") and not (role and first):
             role = among[0]
         if role is not None and role in given:
             used.add(role)
             found[parameter.name] = given[role]
         elif (option := options(parameter.name)) is not None:
             found[parameter.name] = option
+        elif parameter.default is parameter.empty and given.get("cache") is not None and "cache" not in used:
+            used.add("cache")  # under a name that we do not know
+            found[parameter.name] = given["cache"]
         elif parameter.default is parameter.empty:
             settings = dictionary()
             if not settings and "param" not in parameter.name and "config" not in parameter.name:
@@ -112,17 +125,32 @@ def called(function: Callable[..., Any], found: Mapping[str, Any]) -> Any:
 
 def strings_in(function: Any) -> set[str]:
     """The text constants of a function, such as the keys of a dictionary that it reads."""
+    return {constant for constant in constants_in(function) if isinstance(constant, str)}
+
+
+def constants_in(function: Any) -> list[Any]:
+    """The constants of a function, and of those of its file that it calls."""
+    seen: dict[CodeType, None] = {}
+    _walk(function, seen)
+    return [constant for code in seen for constant in _constants(code)]
+
+
+def _walk(function: Any, seen: dict[CodeType, None]) -> None:
     code = getattr(function, "__code__", None)
-    return set(_strings(code)) if code else set()
+    if code is None or code in seen:
+        return
+    seen[code] = None
+    for name in code.co_names:
+        called = function.__globals__.get(name)
+        if inspect.isfunction(called) and called.__module__ == function.__module__:
+            _walk(called, seen)
 
 
-def _strings(code: CodeType) -> Iterator[str]:
+def _constants(code: CodeType) -> Iterator[Any]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _strings(constant)
-        for value in constant if isinstance(constant, tuple | frozenset) else (constant,):
-            if isinstance(value, str):
-                yield value
+            yield from _constants(constant)
+        yield from constant if isinstance(constant, tuple | frozenset) else (constant,)
 
 
 def keys_of(kind: str, *functions: Any) -> dict[str, str]:
@@ -139,7 +167,8 @@ def arrays_in(thing: Any) -> dict[Path, Array]:
         if isinstance(value, np.ndarray):
             found[at] = value
         elif isinstance(value, dict):
-            found |= {(*at, ("item", k)): v for k, v in value.items() if isinstance(v, np.ndarray)}
+            arrays = {k: v for k, v in value.items() if isinstance(k, str) and isinstance(v, np.ndarray)}
+            found |= {(*at, ("item", k)): v for k, v in arrays.items()}
         elif isinstance(value, list | tuple):
             found |= {(*at, ("item", i)): v for i, v in enumerate(value) if isinstance(v, np.ndarray)}
         elif hasattr(value, "__dict__") and not callable(value):

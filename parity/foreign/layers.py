@@ -36,8 +36,8 @@ from parity.foreign.layouts import (
     back,
     fitting,
 )
-from parity.foreign.names import argument_named, arguments_named, array_named
-from parity.foreign.subject import WHATEVER, Offer, Subject
+from parity.foreign.names import argument_named, arguments_named, array_named, given_named
+from parity.foreign.subject import SAME, WHATEVER, Offer, Subject
 from parity.kinds import KINDS, WEIGHTS
 
 Array = np.ndarray[Any, Any]
@@ -61,12 +61,19 @@ ELEMENTWISE = ("ReLU", "Dropout")  # of an array in any order of axes
 
 @dataclass(frozen=True)
 class Manner:
-    """How a layer is to be used. weight, bias: the order of their axes, None where it has none."""
+    """How a layer is to be used.
+
+    weight, bias  the order of their axes, None where it has none
+    local         its backward gives the derivative at x alone, which is multiplied by dout elsewhere
+    means         its gradients are means over the batch, which a loss leaves to them
+    """
 
     layout: Layout
     offer: Offer = WHATEVER
     weight: Weights | None = None
     bias: Weights | None = None
+    local: bool = False
+    means: bool = False
 
 
 class AdaptedLayer:
@@ -114,13 +121,12 @@ class AdaptedLayer:
             if len(self.pieces) > 1:
                 self._forward(piece.copy())
             gradients = self._backward(piece, given := upstream.copy())
-            if (
-                not np.array_equal(given, upstream) and len(self.pieces) == 1
-            ):  # it writes into it: so does this one
-                dout[...] = self._joined([given], self.manner.layout.returned, self.returned)
+            if not np.array_equal(given, upstream):
+                self.notes["backward writes into what it is given"] = None
             found.append(gradients.pop("dx", None))
             for name, gradient in gradients.items():
                 ours = self._in_our_order(name[1:], gradient)
+                ours = ours * len(self.x) if self.manner.means else ours
                 total = getattr(self, name)
                 setattr(self, name, ours if total is None else total + ours)
         return self._joined(found, self.manner.layout.given, self.given) if found[0] is not None else None
@@ -299,7 +305,11 @@ class AdaptedLayer:
         given = {"dout": upstream, "cache": self.cache, "lr": RATE, "x": piece, **before}
         given["training"] = self.training
         among = ("dout", "cache", "lr", "x", "weight", "bias", "training")
+        if self.manner.local:
+            among = ("x", "cache")
         returned = called(function, arguments(function, given, among, self.option, self.dictionary))
+        if self.manner.local:
+            returned = np.asarray(returned, upstream.dtype) * upstream
         found = sorted_out(returned, piece, before)
         if self.theirs is None:
             return found
@@ -354,15 +364,14 @@ def sorted_out(returned: Any, piece: Array, weights: dict[str, Array]) -> dict[s
     if returned is None:
         return {}
     if isinstance(returned, dict):
-        return {
-            role: value
-            for key, value in returned.items()
-            if (role := array_named(str(key))) and role[0] == "d"
-        }
+        return _by_key(returned)
     if not isinstance(returned, tuple | list):
         only = np.asarray(returned)
         fits = only.shape == piece.shape or only.shape not in [w.shape for w in weights.values()]
         return {"dx" if fits else "dweight": only}
+    for more in returned:
+        if isinstance(more, dict):
+            return {"dx": next((a for a in returned if isinstance(a, np.ndarray)), None), **_by_key(more)}
     wanted = {"dx": piece.shape, **{f"d{name}": w.shape for name, w in weights.items()}}
     arrays = [np.asarray(array) for array in returned if array is not None]
     in_order = dict(zip(wanted, arrays, strict=False))
@@ -377,6 +386,11 @@ def sorted_out(returned: Any, piece: Array, weights: dict[str, Array]) -> dict[s
     return found or in_order
 
 
+def _by_key(returned: dict[Any, Any]) -> dict[str, Any]:
+    roles = {array_named(str(key)): value for key, value in returned.items()}
+    return {role if role[0] == "d" else f"d{role}": value for role, value in roles.items() if role}
+
+
 def manners(subject: Subject) -> Iterator[list[Manner]]:
     """What to try: groups, of which a later one is for those that none of the earlier ones fits."""
     has = choices_of(subject)
@@ -386,7 +400,8 @@ def manners(subject: Subject) -> Iterator[list[Manner]]:
     if ((conv and not given) or pool) and not {"kernel_size", "kernel_height"} & has:
         windows = (3, 2, 5, 4)
     layouts = {"Dense": ROWS, "Flatten": FLAT, "ReLU": IMAGES[:1]}.get(subject.kind, IMAGES)
-    forms = ((), ("kernel_size", "stride", "padding")) if conv or pool else ((),)
+    sizes = ("kernel_size", "stride", "padding")
+    forms = [((), ()), (sizes, ()), ((), sizes), (sizes[1:], sizes[:1])] if conv or pool else [((), ())]
     images = (("square",), ("tiles",), ()) if conv or pool else ((),)
     offer = Offer(
         stride=None if "stride" in has or not (conv or pool) else 1 if conv else 0,
@@ -394,12 +409,13 @@ def manners(subject: Subject) -> Iterator[list[Manner]]:
         bias=None if "bias" in has else True,
         sizes="input_shape" not in has,
     )
-    for special, single, numbers, pairs in itertools.product(reversed(images), (False, True), forms, forms):
-        if numbers and pairs:
-            continue
-        offer = replace(
-            offer, numbers=numbers, pairs=pairs, tiles="tiles" in special, square="square" in special
-        )
+    margins = [0, SAME] if conv and offer.padding == 0 else [offer.padding]
+    for margin, special, single, (numbers, pairs) in itertools.product(
+        margins, reversed(images), (False, True), forms
+    ):
+        offer = replace(offer, padding=margin, numbers=numbers, pairs=pairs)
+        offer = replace(offer, tiles="tiles" in special, square="square" in special)
+        local = [Manner(layouts[0], offer, local=True)] * (subject.kind == "ReLU" and not takes_dout(subject))
         yield [
             Manner(
                 layout,
@@ -409,7 +425,13 @@ def manners(subject: Subject) -> Iterator[list[Manner]]:
             )
             for layout, window in itertools.product(layouts, windows)
             if layout.single is single
-        ]
+        ] + local
+
+
+def takes_dout(subject: Subject) -> bool:
+    """Whether backward has a parameter for the gradient of the output."""
+    backward = subject.backward or method_of(subject.cls, BACKWARD)
+    return any(given_named(parameter.name, ("dout",)) for parameter in parameters_of(backward or len))
 
 
 def own_parameters(subject: Subject) -> list[inspect.Parameter]:
@@ -512,6 +534,9 @@ def told(layer: AdaptedLayer) -> list[str]:
         words.append(f"whole numbers alone for {' and '.join(manner.offer.numbers)}")
     if manner.offer.kernel:
         words.append(f"a window of {manner.offer.kernel}")
+    words += ["padding that keeps the size"] * (manner.offer.padding == SAME)
+    words += ["backward gives the derivative at x, without dout"] * manner.local
+    words += ["gradients are means over the batch"] * manner.means
     words += [f"its {argument} cannot be used" for argument in manner.offer.unusable]
     if manner.offer.tiles:
         words.append("images that the window divides")
@@ -519,4 +544,7 @@ def told(layer: AdaptedLayer) -> list[str]:
         words.append("square images")
     if not manner.offer.dx:
         words.append("no dx")
+    if not manner.offer.kinks:
+        at = "at 0" if plain else "of equal maxima"
+        words.append(f"its gradient {at} is another sound one than PyTorch's")
     return words + list(layer.notes)

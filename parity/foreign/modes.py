@@ -13,6 +13,7 @@ from parity.foreign.calls import (
     Path,
     arrays_in,
     at,
+    constants_in,
     keys_of,
     method_of,
     parameters_of,
@@ -318,8 +319,8 @@ def _rounded(number: float) -> float | None:
 def usual_share(subject: Subject) -> float | None:
     """Its momentum if none is given: 0.9 is the share of the old statistics, 0.1 that of the new ones."""
     if subject.cls is None:
-        constants = getattr(getattr(subject.forward, "__code__", None), "co_consts", ())
-        return next((one for one in constants if isinstance(one, float) and 0.01 <= one < 1), None)
+        floats = (one for one in constants_in(subject.forward) if isinstance(one, float) and 0.01 <= one < 1)
+        return next(floats, None)
     for parameter in own_parameters(subject):
         argument = argument_named("BatchNorm2D", parameter.name)
         if argument in ("momentum", "old_share") and isinstance(parameter.default, float):

@@ -30,9 +30,9 @@ from parity.foreign.calls import (
     strings_in,
 )
 from parity.foreign.names import argument_named, bare, kinds_named
-from parity.foreign.subject import Offer, Subject
+from parity.foreign.subject import SAME, Offer, Subject
 from parity.kinds import KINDS, NAMES
-from parity.record import Outcome, Run, catching
+from parity.record import Fault, Outcome, Run, catching
 from parity.student.cases import Case
 from parity.student.run_case import build, run_case
 
@@ -70,9 +70,11 @@ def behind(subject: Subject, exact: bool = False) -> Recognised:
     except OwnActivationError:
         raise
     except (UnknownArgumentError, NoMannerError):
-        if exact and not _has_no_weight(subject):
-            return Recognised(subject, subject.cls, Offer())  # type: ignore[arg-type]
-        raise
+        if not exact or _has_no_weight(subject):
+            raise
+        if reason := _is_called_otherwise(subject):
+            raise UnknownArgumentError(reason) from None
+        return Recognised(subject, subject.cls, Offer())  # type: ignore[arg-type]
     return found
 
 
@@ -84,6 +86,23 @@ def _has_no_weight(subject: Subject) -> bool:
     """A layer called Dense or Linear without any array is another thing: an activation, say."""
     takes = inspect.signature(subject.cls).parameters if subject.cls else {}
     return "weight" in probe(subject.kind, Offer()).weights and not takes
+
+
+_SIGNATURE = re.compile(
+    "takes no arguments|required .*argument|unexpected keyword|multiple values|positional arg"
+)
+_OURS = re.compile("'(Parameter|list|(types.)?SimpleNamespace)' object")
+
+
+def _is_called_otherwise(subject: Subject) -> str:
+    """What shows that a class with a name of the library's has another interface; "" if nothing does."""
+    failure = run_case(subject.cls, probe(subject.kind, Offer()))["first"].failure  # type: ignore[arg-type]
+    if not failure:
+        return ""
+    by_call = failure.exception == "TypeError" and not failure.where and _SIGNATURE.search(failure.text)
+    is_optimizer = KINDS[subject.kind].role == "optimizer"
+    by_object = is_optimizer and (_OURS.search(failure.text) or not (failure.where or by_call))
+    return str(failure) if by_call or by_object else ""
 
 
 def has_our_interface(subject: Subject) -> bool:
@@ -103,12 +122,28 @@ def has_our_interface(subject: Subject) -> bool:
             if getattr(layer, name).shape != array.shape:
                 return False
         run = run_case(cls, case)["first"]
+        if any(remark.fault is Fault.NOT_AN_ARRAY for remark in run.remarks.values()) or _widens(
+            subject, case
+        ):
+            return False
         out, lacks = run.arrays.get((subject.kind, "out")), (subject.kind, "dweight") not in run.arrays
         if "weight" in case.weights and not run.failure and lacks and _gradients_elsewhere(subject):
             return False
         if out is not None:
             return bool(out.shape == case.first["dout"].shape)
     return run.failure is not None and run.failure.outcome is Outcome.NOT_WRITTEN
+
+
+def _widens(subject: Subject, case: Case) -> bool:
+    """Whether it makes float64 of float32 and its parameters have other names than the library's."""
+    methods = (method_of(subject.cls, FORWARD), method_of(subject.cls, BACKWARD))
+    if [next((p.name for p in parameters_of(m)), "") for m in methods] == ["x", "dout"]:
+        return False
+    single = {name: array.astype(np.float32) for name, array in case.first.items()}
+    weights = {name: array.astype(np.float32) for name, array in case.weights.items()}
+    case = replace(case, runs={"first": single}, weights=weights, dtype=np.float32)
+    run = run_case(subject.cls, case)["first"]  # type: ignore[arg-type]
+    return any(array.dtype == np.float64 for array in run.arrays.values())
 
 
 def _gradients_elsewhere(subject: Subject) -> bool:
@@ -139,7 +174,7 @@ def recognise(subject: Subject) -> Recognised:
                     best = score, finished, cls
                 if score[-1]:
                     break
-            if best and (best[0][-1] or (best[0][1] and is_layer)):
+            if best and (best[0][-1] or (best[0][1] and is_layer and subject.kind != "ReLU")):
                 break
         reasons[:] = reasons[first:] if len(reasons) > first else reasons
         if best and best[0][1 if base is losses.AdaptedLoss else 0] and not _columns_next(best):
@@ -154,7 +189,7 @@ def recognise(subject: Subject) -> Recognised:
         manner = modes.finished(subject, manner, base, probe(subject.kind, manner.offer))
         score = _tried(subject, manner, base)[0]
     elif is_layer:
-        manner = with_forms(subject, manner)
+        manner = with_kinks(subject, with_means(subject, with_forms(subject, manner), score))
     elif base is losses.AdaptedLoss:
         manner, score = with_epsilon(subject, manner, score)
     elif not score[-1] or "momentum" in (manner.offer.options or ()):
@@ -180,6 +215,8 @@ def _differs_in_backward(manner: Any, best: tuple[Any, ...]) -> bool:
     """Once an output is right only backward is open: a loss may want something else there."""
     if isinstance(manner, losses.LossManner):
         return bool(manner.forward_part == best[1].forward_part)
+    if isinstance(manner, layers.Manner) and manner.local:
+        return True
     return _columns_next(best) and bool(manner.layout.given == "K1")
 
 
@@ -227,6 +264,7 @@ def with_forms(subject: Subject, manner: layers.Manner) -> layers.Manner:
         if own is not None:
             continue
         two, one = {"kernel_size": ((3, 2), 3), "stride": ((2, 3), 2), "padding": ((1, 2), 1)}[argument]
+        two = (3, 5) if argument == "kernel_size" and offer.padding == SAME else two
         free = replace(manner.offer, numbers=tuple(n for n in manner.offer.numbers if n != argument),
                        pairs=tuple(n for n in manner.offer.pairs if n != argument))  # fmt: skip
         takes: dict[Any, bool | None] = {}
@@ -247,6 +285,30 @@ def with_forms(subject: Subject, manner: layers.Manner) -> layers.Manner:
         elif not takes[two]:
             numbers.append(argument)
     return replace(manner, offer=replace(offer, numbers=tuple(numbers), pairs=tuple(pairs)))
+
+
+def with_means(subject: Subject, manner: layers.Manner, score: tuple[Any, ...]) -> layers.Manner:
+    """Columns of images whose gradients are right as means: Ng's course divides there, and not in the loss."""
+    if manner.layout.given != "KN" or score[-1]:
+        return manner
+    means = replace(manner, means=True)
+    return means if _tried(subject, means, layers.AdaptedLayer)[0][-1] else manner
+
+
+def with_kinks(subject: Subject, manner: layers.Manner) -> layers.Manner:
+    """Whether its gradient is another sound one than PyTorch's where there is no derivative."""
+    if subject.kind not in ("MaxPool2D", "ReLU"):
+        return manner
+    cls: Any = type(subject.name, (layers.AdaptedLayer,), {"subject": subject, "manner": manner})
+    case = probe(subject.kind, manner.offer)
+    flat = {"x": np.zeros_like(case.first["x"]), "dout": np.ones_like(case.first["dout"])}
+    case = replace(case, runs={"first": flat})
+    wanted = run_case(getattr(tinycnn_numpy, subject.kind), case)["first"].arrays[subject.kind, "dx"]
+    dx = run_case(cls, case)["first"].arrays.get((subject.kind, "dx"))
+    if dx is None or dx.shape != wanted.shape or (dx < 0).any() or np.array_equal(dx, wanted):
+        return manner
+    sound = (dx <= 1).all() if subject.kind == "ReLU" else np.isclose(dx.sum(), wanted.sum())
+    return replace(manner, offer=replace(manner.offer, kinks=not sound))
 
 
 def _runs(subject: Subject, manner: layers.Manner, settings: dict[str, Any]) -> bool | None:
@@ -345,12 +407,16 @@ def probe(kind: str, offer: Offer, asked: Mapping[str, Any] | None = None) -> Ca
         asked = dict(asked or {})
         K = offer.window(layers.as_pair(asked.pop("kernel_size", (3, 2))))
         S = offer.step(layers.as_pair(asked.get("stride", (1, 1) if kind == "Conv2D" else K)), K)
-        P = offer.margin(layers.as_pair(asked.get("padding", (0, 0))))
+        P = offer.margin(layers.as_pair(asked.get("padding", (0, 0))), K)
         N, F = (4, 5) if kind == "Conv2D" else (5, C)
         H, W = offer.sides((10, 13), K, S, P)  # not what the windows cover
         x = normal(N, C, H, W)
         dout = normal(N, F, (H + 2 * P[0] - K[0]) // S[0] + 1, (W + 2 * P[1] - K[1]) // S[1] + 1)
         weights, settings = {}, asked
+        if kind != "Conv2D" and S != K:
+            settings["stride"] = _plain(S)
+        if offer.padding == SAME:
+            settings["padding"] = _plain(P)
         positional: tuple[Any, ...] = (C, F, _plain(K)) if kind == "Conv2D" else (_plain(K),)
         if kind == "Conv2D":
             weights = {"weight": normal(F, C, *K), "bias": normal(F)}
@@ -447,6 +513,7 @@ def _is_own(thing: Any, module: ModuleType) -> bool:
     return Path(str(module.__file__)).parent in Path(file).parents
 
 
+NO_SUCH_NAME = "no layer or loss of the library has such a name"
 _SOFTMAX = ("softmax", "softmaxlayer", "activationsoftmax", "softmaxactivation", "layersoftmax")
 
 
@@ -455,6 +522,13 @@ def of_class(
 ) -> None:
     forward, backward, update = (method_of(cls, names) for names in (FORWARD, BACKWARD, UPDATE))
     ancestor = next((base.__name__ for base in cls.__mro__ if base.__name__ in NAMES), None)
+    if forward and backward and _is_static(cls, forward) and _is_static(cls, backward):
+        kinds = (said[name],) if said.get(name) else kinds_named(name)
+        if kinds:
+            found.append([Subject(name, kind, None, forward, backward) for kind in kinds])
+        else:
+            left[name] = NO_SUCH_NAME
+        return
     told = said.get(name) or NAMES.get(name) or (NAMES[ancestor] if name in said and ancestor else None)
     if told:
         found.append([Subject(name, told, cls)])
@@ -470,7 +544,11 @@ def of_class(
         and not name.startswith("_")
         and not name.lower().endswith(("layer", "module", "base"))
     ):
-        left[name] = "no layer or loss of the library has such a name"
+        left[name] = NO_SUCH_NAME
+
+
+def _is_static(cls: type, method: Callable[..., Any]) -> bool:
+    return isinstance(inspect.getattr_static(cls, method.__name__, None), staticmethod | classmethod)
 
 
 def of_function(
@@ -513,6 +591,12 @@ def _partner_of(name: str, space: Mapping[str, Any]) -> Any:
         f"backward_{name}",
         f"{name}Backward",
         f"d_{name}",
+        f"d{name}",
+        *(
+            f"{name}{word}"
+            for word in ("_prime", "_derivative", "_deriv", "_gradient", "Prime", "Derivative")
+        ),
+        *(f"{name}{word}" for word in ("Gradient", "Grad", "_der", "_derivate")),
     )
     return next((space[other] for other in names if inspect.isfunction(space.get(other))), None)
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from parity.kinds import STATES
 
 Pair = tuple[int, int]
+SAME = -1
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Offer:
     numbers   the arguments that are one whole number for both axes: kernel_size, stride, padding
     pairs     those that must be two
     kernel    the size of its window, if that is not given to it; stride, padding, channels likewise. A stride
-              of 0 is the window
+              of 0 is the window; a padding of SAME keeps the size, and the windows are odd
     bias      whether it has one, if it has no choice
     options   the settings of an optimiser that it takes
     float64   or else it makes float32 of everything
@@ -28,6 +29,7 @@ class Offer:
     evaluates what can be asked in evaluation: "both" passes, "forward" alone, or "" nothing
     tracks    it keeps the running statistics of a batch normalisation
     eps, momentum  its own, if they are not given to it
+    kinks     it is asked where there is no derivative: equal maxima, a ReLU at 0
     """
 
     numbers: tuple[str, ...] = ()
@@ -49,6 +51,7 @@ class Offer:
     tracks: bool = True
     eps: float | None = None
     momentum: float | None = None
+    kinks: bool = True
 
     def asks(self, tensor: str, training: bool) -> bool:
         """Whether it can be held responsible for a tensor."""
@@ -72,12 +75,15 @@ class Offer:
         return H, W
 
     def window(self, size: Pair) -> Pair:
-        return self._fit("kernel_size", size, self.kernel)
+        KH, KW = self._fit("kernel_size", size, self.kernel)
+        return (KH | 1, KW | 1) if self.padding == SAME else (KH, KW)
 
     def step(self, size: Pair, kernel: Pair) -> Pair:
         return kernel if self.stride == 0 else self._fit("stride", size, self.stride)
 
-    def margin(self, size: Pair) -> Pair:
+    def margin(self, size: Pair, kernel: Pair) -> Pair:
+        if self.padding == SAME:
+            return kernel[0] // 2, kernel[1] // 2
         return self._fit("padding", size, self.padding)
 
     def _fit(self, argument: str, size: Pair, own: int | None) -> Pair:

@@ -67,7 +67,7 @@ class Sizes:
         K, S, P = (self.KH, self.KW), (self.SH, self.SW), (self.PH, self.PW)
         if kind != "Conv2D" and (2 * self.PH > self.KH or 2 * self.PW > self.KW):
             return False
-        fits = offer.window(K) == K and offer.step(S, K) == S and offer.margin(P) == P
+        fits = offer.window(K) == K and offer.step(S, K) == S and offer.margin(P, K) == P
         fits = fits and offer.channels in (None, self.axes[0])
         return fits and min(self.out_sides()) >= 1 and offer.sides(self.axes[1:], K, S, P) == self.axes[1:]  # type: ignore[arg-type]
 
