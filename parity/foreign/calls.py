@@ -15,7 +15,7 @@ Path = tuple[Step, ...]
 
 # methods, by their letters alone
 FORWARD = ("forward", "forwardpass", "feedforward", "forwardpropagation", "forwardprop", "fprop", "propagate",
-           "call", "__call__", "calculate", "compute", "loss", "cost")  # fmt: skip
+           "call", "activate", "__call__", "calculate", "compute", "loss", "cost")  # fmt: skip
 BACKWARD = ("backward", "backprop", "backwardpass", "backpropagate", "backpropagation", "backwardpropagation",
             "backwardprop", "bprop", "backwards", "gradient", "grad", "derivative")  # fmt: skip
 UPDATE = ("step", "update", "updateparams", "updateparameters", "updateweights", "applygradients", "optimize",
@@ -48,6 +48,12 @@ def _takes_a_rate(function: Callable[..., Any]) -> int:
     first = next(iter(parameters_of(function)), None)
     is_rate = first is not None and given_named(first.name, ("dout", "lr")) == "lr"
     return is_rate + (is_rate and first.default is not first.empty)  # type: ignore[union-attr]
+
+
+def update_of(thing: Any) -> Any:
+    """The method that updates its weights, at a learning rate that has a default; None if it has none."""
+    methods = (getattr(thing, name) for name in dir(thing) if bare(name) in (*UPDATE, *BACKWARD))
+    return next((method for method in methods if callable(method) and _takes_a_rate(method) == 2), None)
 
 
 def _defined(thing: Any) -> set[str]:
@@ -190,6 +196,8 @@ def role_of(path: Path) -> str | None:
         role = array_named(key)
     else:
         role = array_named(holder)
+        if role is None:  # of a layer within
+            return array_named(str(key))
         gradients = gradients or "grad" in bare(key) or bare(key) in ("d", "dw", "db", "dvalue", "g", "delta")
         if not gradients and bare(key) not in (
             "data",

@@ -22,6 +22,7 @@ from parity.foreign.calls import (
     put,
     roles_in,
     shown,
+    update_of,
 )
 from parity.foreign.layouts import (
     BIASES,
@@ -66,6 +67,7 @@ class Manner:
     weight, bias  the order of their axes, None where it has none
     local         its backward gives the derivative at x alone, which is multiplied by dout elsewhere
     means         its gradients are means over the batch, which a loss leaves to them
+    counted       the shape that its constructor is told counts the images
     """
 
     layout: Layout
@@ -74,6 +76,7 @@ class Manner:
     bias: Weights | None = None
     local: bool = False
     means: bool = False
+    counted: bool = False
 
 
 class AdaptedLayer:
@@ -99,9 +102,8 @@ class AdaptedLayer:
 
     def forward(self, x: Array) -> Any:
         self.x = x
-        for name in RESETS if self.theirs is not None else ():
-            if callable(reset := getattr(self.theirs, name, None)):
-                reset()
+        if self.theirs is not None:
+            self._reset()
         self.pieces = self._split(x, self.given, self.manner.layout.given)
         found = []
         for i, piece in enumerate(self.pieces):
@@ -111,6 +113,14 @@ class AdaptedLayer:
                     [given], self.manner.layout.given, self.given
                 )[0 if len(self.pieces) > 1 else ...]
         return self._joined(found, self.manner.layout.returned, self.returned)
+
+    def _reset(self) -> None:
+        """Clear gradients that are added up, by their own method: one for that, or their update."""
+        for name in RESETS:
+            if callable(reset := getattr(self.theirs, name, None)):
+                reset()
+        if self.dweight is not None and (update := update_of(self.theirs)):
+            update()
 
     def backward(self, dout: Array) -> Any:
         self.dweight = self.dbias = None
@@ -207,8 +217,9 @@ class AdaptedLayer:
             return self.settings.get("bias", True)
         if argument == "input_shape":
             shape, layout = self.pieces[0].shape, self.manner.layout
+            N = shape[:1] if self.manner.counted else ()
             shape = shape if layout.single else shape[1:] if layout.given[0] == "N" else shape[:-1]
-            return shape if kind != "Dense" else (self.settings["in_features"],)
+            return (*N, *(shape if kind != "Dense" else (self.settings["in_features"],)))
         if argument in ("kernel_height", "kernel_width"):
             size = as_pair(self.settings["kernel_size"])
             return size[argument == "kernel_width"]
@@ -304,9 +315,8 @@ class AdaptedLayer:
         self._clear()
         given = {"dout": upstream, "cache": self.cache, "lr": RATE, "x": piece, **before}
         given["training"] = self.training
-        among = ("dout", "cache", "lr", "x", "weight", "bias", "training")
-        if self.manner.local:
-            among = ("x", "cache")
+        among: tuple[str, ...] = ("dout", "cache", "lr", "x", "weight", "bias", "training")
+        among = ("x", "cache") if self.manner.local else among
         returned = called(function, arguments(function, given, among, self.option, self.dictionary))
         if self.manner.local:
             returned = np.asarray(returned, upstream.dtype) * upstream
@@ -407,8 +417,9 @@ def manners(subject: Subject) -> Iterator[list[Manner]]:
         stride=None if "stride" in has or not (conv or pool) else 1 if conv else 0,
         padding=None if "padding" in has or not (conv or pool) else 0,
         bias=None if "bias" in has else True,
-        sizes="input_shape" not in has,
+        sizes="input_shape" not in has and not hasattr(subject.cls, "set_input_shape"),
     )
+    shapes = (False, True) if "input_shape" in has and subject.cls is not None else (False,)
     margins = [0, SAME] if conv and offer.padding == 0 else [offer.padding]
     for margin, special, single, (numbers, pairs) in itertools.product(
         margins, reversed(images), (False, True), forms
@@ -422,8 +433,9 @@ def manners(subject: Subject) -> Iterator[list[Manner]]:
                 replace(
                     offer, kernel=window, channels=1 if "C" not in layout.given and (conv or pool) else None
                 ),
+                counted=counted,
             )
-            for layout, window in itertools.product(layouts, windows)
+            for counted, layout, window in itertools.product(shapes, layouts, windows)
             if layout.single is single
         ] + local
 
@@ -495,6 +507,10 @@ def with_weights(subject: Subject, manner: Manner, layer: AdaptedLayer, x: Array
     orders = {"Dense": MATRICES, "BatchNorm2D": BIASES}.get(subject.kind, KERNELS)
     orders = orders if "weight" in shapes else orders[:5]
     weights = list(fitting(orders, layer.weight, layer.letters, shapes.get("weight")))[:6]
+    if not weights:
+        raise UnknownArgumentError(
+            f"the weight of {subject.name} has shape {shapes['weight']}, in which the check knows no order"
+        )
     if (shapes and shapes["bias"] == ()) or layer.bias is None:
         bare = replace(
             manner, offer=replace(manner.offer, bias=False if layer.bias is not None else manner.offer.bias)

@@ -65,7 +65,7 @@ _ARGUMENTS = _words(
         inputshape
     out_features: outfeatures outputs outputsize nneurons numoutputs outputdim outdim nout outsize units
         neurons outputfeatures fanout dout ny hiddensize nodes nodesout noutputs numneurons outputunits
-        outunits dimout noutput outputnodes nunits numunits outputshape m
+        outunits dimout noutput outputnodes nunits numunits outputshape m outputnum
     input_shape: inputshape inshape inputsize shape imageshape inputdim inputdims
     lr: lr learningrate learnrate alpha eta rate stepsize
     momentum: momentum mu rho mom

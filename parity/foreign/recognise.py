@@ -288,7 +288,7 @@ def with_forms(subject: Subject, manner: layers.Manner) -> layers.Manner:
 
 
 def with_means(subject: Subject, manner: layers.Manner, score: tuple[Any, ...]) -> layers.Manner:
-    """Columns of images whose gradients are right as means: Ng's course divides there, and not in the loss."""
+    """Columns whose gradients are right as means: Ng's course divides there, and not in the loss."""
     if manner.layout.given != "KN" or score[-1]:
         return manner
     means = replace(manner, means=True)
@@ -490,7 +490,7 @@ def subjects_in(module: ModuleType, said: Mapping[str, str]) -> tuple[list[list[
     bases = {
         base for name, thing in vars(module).items() if isinstance(thing, type) for base in thing.__mro__[1:]
     }
-    found = [a for a in found if a[0].cls not in bases or a[0].name in NAMES]
+    found = [a for a in found if a[0].cls not in bases or a[0].name in NAMES or len(a) == 1]
     softmax = [cls for name, cls in vars(module).items() if isinstance(cls, type) and bare(name) in _SOFTMAX]
     if softmax:
         found = [
@@ -523,9 +523,8 @@ def of_class(
     forward, backward, update = (method_of(cls, names) for names in (FORWARD, BACKWARD, UPDATE))
     ancestor = next((base.__name__ for base in cls.__mro__ if base.__name__ in NAMES), None)
     if forward and backward and _is_static(cls, forward) and _is_static(cls, backward):
-        kinds = (said[name],) if said.get(name) else kinds_named(name)
-        if kinds:
-            found.append([Subject(name, kind, None, forward, backward) for kind in kinds])
+        if pair := (said[name],) if said.get(name) else kinds_named(name):
+            found.append([Subject(name, kind, None, forward, backward) for kind in pair])
         else:
             left[name] = NO_SUCH_NAME
         return
