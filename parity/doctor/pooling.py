@@ -330,10 +330,13 @@ def average_dx_causes() -> Iterator[Cause]:
         f"every gradient is repeated side by side as if the stride were the kernel's size: {formula}.",
         repeated_tiles,
     )
-    for rule in ("spread", "everywhere"):
-        yield from back_to_pixels(
-            lambda e, rule=rule: shares(e, rule) * e.dout.flatten(2)[:, :, None], formula
-        )
+    yield Cause(
+        "wrong-factor",
+        f"dx is multiplied by KH*KW, as where every pixel gets the whole gradient of its window: {formula}.",
+        lambda e: given_back(e, shares(e, "everywhere")),
+    )
+    for rule, text in (("spread", formula), ("everywhere", f"{formula}, KH*KW being missing, too")):
+        yield from back_to_pixels(lambda e, rule=rule: shares(e, rule) * e.dout.flatten(2)[:, :, None], text)
     yield from misread_dout("dx", partial(given_back_by, "spread"))
 
 

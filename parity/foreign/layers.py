@@ -419,6 +419,9 @@ def manners(subject: Subject) -> Iterator[list[Manner]]:
         bias=None if "bias" in has else True,
         sizes="input_shape" not in has and not hasattr(subject.cls, "set_input_shape"),
     )
+    local = (
+        [Manner(layouts[0], offer, local=True)] if subject.kind == "ReLU" and not takes_dout(subject) else []
+    )
     shapes = (False, True) if "input_shape" in has and subject.cls is not None else (False,)
     margins = [0, SAME] if conv and offer.padding == 0 else [offer.padding]
     for margin, special, single, (numbers, pairs) in itertools.product(
@@ -426,24 +429,27 @@ def manners(subject: Subject) -> Iterator[list[Manner]]:
     ):
         offer = replace(offer, padding=margin, numbers=numbers, pairs=pairs)
         offer = replace(offer, tiles="tiles" in special, square="square" in special)
-        local = [Manner(layouts[0], offer, local=True)] * (subject.kind == "ReLU" and not takes_dout(subject))
-        yield [
+        yield local + [
             Manner(
                 layout,
                 replace(
-                    offer, kernel=window, channels=1 if "C" not in layout.given and (conv or pool) else None
+                    offer,
+                    kernel=window,
+                    channels=1 if "C" not in layout.given and (conv or pool) else None,
+                    filters=1 if "C" not in layout.returned and conv else None,
                 ),
                 counted=counted,
             )
             for counted, layout, window in itertools.product(shapes, layouts, windows)
             if layout.single is single
-        ] + local
+        ]
 
 
 def takes_dout(subject: Subject) -> bool:
-    """Whether backward has a parameter for the gradient of the output."""
+    """Whether backward has a parameter for the gradient of the output, or is called so."""
     backward = subject.backward or method_of(subject.cls, BACKWARD)
-    return any(given_named(parameter.name, ("dout",)) for parameter in parameters_of(backward or len))
+    named = any(given_named(parameter.name, ("dout",)) for parameter in parameters_of(backward or len))
+    return named or "back" in str(getattr(backward, "__name__", ""))
 
 
 def own_parameters(subject: Subject) -> list[inspect.Parameter]:
@@ -505,7 +511,9 @@ def with_weights(subject: Subject, manner: Manner, layer: AdaptedLayer, x: Array
         if "bias" not in shapes:
             shapes["bias"] = ()
     orders = {"Dense": MATRICES, "BatchNorm2D": BIASES}.get(subject.kind, KERNELS)
-    orders = orders if "weight" in shapes else orders[:5]
+    if "weight" not in shapes:  # of functions
+        one_channel = subject.kind == "Conv2D" and "C" not in manner.layout.given
+        orders = (*KERNELS[8:11] * one_channel, *orders[:5])
     weights = list(fitting(orders, layer.weight, layer.letters, shapes.get("weight")))[:6]
     if not weights:
         raise UnknownArgumentError(
@@ -516,7 +524,9 @@ def with_weights(subject: Subject, manner: Manner, layer: AdaptedLayer, x: Array
             manner, offer=replace(manner.offer, bias=False if layer.bias is not None else manner.offer.bias)
         )
         return [replace(bare, weight=weight) for weight in weights]
-    biases = list(fitting(BIASES if shapes else BIASES[:4], layer.bias, "M", shapes.get("bias")))[:4]
+    scalar = (Weights(""),) if manner.offer.filters == 1 else ()
+    orders = BIASES if shapes else (*scalar, *BIASES[:4])
+    biases = list(fitting(orders, layer.bias, "M", shapes.get("bias")))[:4]
     if len(shapes.get("bias", ())) == 3 and not biases and shapes["bias"][0] == len(layer.bias):
         biases = [EVERY_PIXEL]
     if subject.kind == "BatchNorm2D":  # whose weight and bias are alike

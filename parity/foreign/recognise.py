@@ -113,6 +113,8 @@ def has_our_interface(subject: Subject) -> bool:
     if subject.kind == "Dropout" and ("keep" in layers.choices_of(subject) or not hasattr(cls, "eval")):
         return False
     case, run = probe(subject.kind, Offer()), Run()
+    if not hasattr(cls, "backward") and method_of(cls, BACKWARD):
+        return False
     if KINDS[subject.kind].role != "layer":
         run = run_case(cls, case)["first"]
         return not run.failure or run.failure.outcome is Outcome.NOT_WRITTEN
@@ -408,7 +410,7 @@ def probe(kind: str, offer: Offer, asked: Mapping[str, Any] | None = None) -> Ca
         K = offer.window(layers.as_pair(asked.pop("kernel_size", (3, 2))))
         S = offer.step(layers.as_pair(asked.get("stride", (1, 1) if kind == "Conv2D" else K)), K)
         P = offer.margin(layers.as_pair(asked.get("padding", (0, 0))), K)
-        N, F = (4, 5) if kind == "Conv2D" else (5, C)
+        N, F = (4, offer.filters or 5) if kind == "Conv2D" else (5, C)
         H, W = offer.sides((10, 13), K, S, P)  # not what the windows cover
         x = normal(N, C, H, W)
         dout = normal(N, F, (H + 2 * P[0] - K[0]) // S[0] + 1, (W + 2 * P[1] - K[1]) // S[1] + 1)

@@ -16,7 +16,7 @@ class Offer:
 
     numbers   the arguments that are one whole number for both axes: kernel_size, stride, padding
     pairs     those that must be two
-    kernel    the size of its window, if that is not given to it; stride, padding, channels likewise. A stride
+    kernel    the size of its window, if it is not given; stride, padding, channels, filters likewise. A stride
               of 0 is the window; a padding of SAME keeps the size, and the windows are odd
     bias      whether it has one, if it has no choice
     options   the settings of an optimiser that it takes
@@ -38,6 +38,7 @@ class Offer:
     stride: int | None = None
     padding: int | None = None
     channels: int | None = None
+    filters: int | None = None
     bias: bool | None = None
     options: tuple[str, ...] | None = None
     float64: bool = True

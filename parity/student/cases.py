@@ -151,7 +151,7 @@ def _conv2d(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[Case]
         order: Order = "C",
         dtype: Any = np.float32,
     ) -> Case:
-        C = offer.channels or C
+        C, F = offer.channels or C, offer.filters or F
         kernel = offer.window(kernel)
         stride, padding = offer.step(stride, kernel), offer.margin(padding, kernel)
         bias = bias if offer.bias is None else offer.bias

@@ -748,6 +748,11 @@ def rewritten(statement: ast.stmt, spot: Spot) -> Iterator[tuple[int, Spot, obje
     yield LEFT_OUT, spot, ast.Pass()
     if index + 1 < len(body):
         yield LIKELY, whole, [*body[:index], body[index + 1], statement, *body[index + 2 :]]
+    first = index
+    while first and isinstance(body[first - 1], ast.AugAssign):  # dx before the weights are updated
+        first -= 1
+    if index - first > 1:
+        yield LIKELY, whole, [*body[:first], statement, *body[first:index], *body[index + 1 :]]
     if isinstance(statement, ast.Break | ast.Continue):
         yield LIKELY, spot, ast.Break() if isinstance(statement, ast.Continue) else ast.Continue()
     if isinstance(statement, ast.If):

@@ -69,6 +69,7 @@ class Sizes:
             return False
         fits = offer.window(K) == K and offer.step(S, K) == S and offer.margin(P, K) == P
         fits = fits and offer.channels in (None, self.axes[0])
+        fits = fits and (kind != "Conv2D" or offer.filters in (None, self.outputs))
         return fits and min(self.out_sides()) >= 1 and offer.sides(self.axes[1:], K, S, P) == self.axes[1:]  # type: ignore[arg-type]
 
 
