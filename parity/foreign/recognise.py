@@ -69,8 +69,11 @@ def behind(subject: Subject, exact: bool = False) -> Recognised:
         found = without_activation(subject)
     except OwnActivationError:
         raise
-    except (UnknownArgumentError, NoMannerError):
-        if exact and not _has_no_weight(subject):
+    except (UnknownArgumentError, NoMannerError) as error:
+        called_wrongly = KINDS[subject.kind].role == "optimizer" and not (
+            isinstance(error, NoMannerError) and optimizers.is_like_ours(subject)
+        )
+        if exact and not called_wrongly and not _has_no_weight(subject):
             return Recognised(subject, subject.cls, Offer())  # type: ignore[arg-type]
         raise
     return found
@@ -96,7 +99,9 @@ def has_our_interface(subject: Subject) -> bool:
     case, run = probe(subject.kind, Offer()), Run()
     if KINDS[subject.kind].role != "layer":
         run = run_case(cls, case)["first"]
-        return not run.failure or run.failure.outcome is Outcome.NOT_WRITTEN
+        if run.failure:
+            return run.failure.outcome is Outcome.NOT_WRITTEN
+        return any(not np.array_equal(run.arrays["steps", n][-1], w) for n, w in case.weights.items())
     with catching(run):
         layer = build(cls, case.positional, case.settings, case.dtype)
         for name, array in case.weights.items():
@@ -146,6 +151,8 @@ def recognise(subject: Subject) -> Recognised:
             break
     if best is None:
         known = [reason for reason in reasons if "the check" in reason] or reasons
+        if base is optimizers.AdaptedOptimizer:
+            raise optimizers.misfit(subject, reasons)
         if known and "the check" not in known[0]:
             raise NoMannerError(known[0])
         raise UnknownArgumentError(known[0] if known else "it has no method that the check can call")
@@ -180,6 +187,8 @@ def _differs_in_backward(manner: Any, best: tuple[Any, ...]) -> bool:
     """Once an output is right only backward is open: a loss may want something else there."""
     if isinstance(manner, losses.LossManner):
         return bool(manner.forward_part == best[1].forward_part)
+    if isinstance(manner, optimizers.OptimizerManner):
+        return True
     return _columns_next(best) and bool(manner.layout.given == "K1")
 
 
@@ -499,8 +508,10 @@ def of_function(
     elif not match and kinds and (partner := _partner_of(name, space)):
         found.append([Subject(name, kind, None, function, partner) for kind in kinds])
     elif not match and kinds:
-        one_call = [kind for kind in kinds if KINDS[kind].role in ("loss", "optimizer")]
-        if one_call and len(inspect.signature(function).parameters) >= 2 and _returns_two(function):
+        two = len(inspect.signature(function).parameters) >= 2 and _returns_two(function)
+        takes = {"loss": lambda kind: two, "optimizer": lambda kind: optimizers.updates(kind, function)}
+        one_call = [kind for kind in kinds if (role := KINDS[kind].role) in takes and takes[role](kind)]
+        if one_call:
             found.append([Subject(name, kind, None, function) for kind in one_call])
 
 
