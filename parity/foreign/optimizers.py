@@ -84,7 +84,7 @@ class OptimizerManner:
     """How an optimiser is to be used.
 
     form      "arrays", one at a time, or what it is given, see Given
-    first     the number of the first step, where it is told
+    first     the number of the first step, where the code is told it
     last      its function returns what it keeps before the parameters
     nesterov  its momentum is always Nesterov's
     damped    its momentum averages, (1 - momentum) * gradient: steps of the usual size take a larger rate
@@ -307,12 +307,29 @@ def manners(subject: Subject) -> Iterator[list[OptimizerManner]]:
     taken = tuple(sorted(options & {*KINDS[kind].arguments}))
     own_eps = kind == "Adam" and "eps" not in taken  # beside large gradients it is nothing
     offer = Offer(options=taken, float64=not own_eps, wide=not own_eps)
-    found = [OptimizerManner(form, offer, nesterov=nesterov) for form in forms]
-    if not cls and {"state", "memory"} & given:
-        found += [replace(manner, last=True) for manner in found]
-    if "count" in kept.values() or any(map(is_count, keys)):
-        found += [replace(manner, first=0) for manner in found]
-    yield found
+    last = not cls and _returns_them_last(kind, update)
+    found = [OptimizerManner(form, offer, last=last, nesterov=nesterov) for form in forms]
+    counts = [name for name in (*kept, *keys) if is_count(name)]
+    starts = (
+        (0, 1)
+        if any(re.search(rf"\b{re.escape(name)}\s*\+=?\s*1", _source(update)) for name in counts)
+        else (1, 0)
+    )
+    yield [replace(manner, first=first) for first in starts[: 2 if counts else 1] for manner in found]
+
+
+def _source(function: Any) -> str:
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        return ""
+
+
+def _returns_them_last(kind: str, function: Any) -> bool:
+    """Whether it returns what it keeps before the parameters, by the names in `return m, v, new_w`."""
+    returned = re.findall(r"^\s*return\s+(.*),\s*(\w+)\W*$", _source(function), re.MULTILINE)
+    roles = [[role_of(kind, re.sub("new|next|updated", "", n)) for n in names] for names in returned]
+    return any(last == "params" and first != "params" for first, last in roles)
 
 
 OWN_MISTAKES = ("NameError", "UnboundLocalError", "ZeroDivisionError", "RecursionError", "not written yet")
@@ -332,9 +349,11 @@ def misfit(subject: Subject, reasons: Sequence[str]) -> Exception:
 
 def is_like_ours(subject: Subject) -> bool:
     """Whether it is built with a list of parameters and has step()."""
-    cls: Any = subject.cls
-    step, names = getattr(cls, "step", None), [bare(p.name) for p in parameters_of(cls)] if cls else []
-    return bool(step) and names[:1] in (["parameters"], ["params"]) and not parameters_of(step)
+    step, names = (
+        getattr(subject.cls, "step", None),
+        [bare(p.name) for p in parameters_of(subject.cls or dict)],
+    )
+    return callable(step) and names[:1] in (["parameters"], ["params"]) and not parameters_of(step)
 
 
 WORDS = {

@@ -359,7 +359,7 @@ class SGD:
         for capa in self.capas:
             capa.pesos -= self.tasa * capa.grad_pesos
 """,
-        "capas of SGD means nothing to the check",
+        "it is given no parameters under a name",
     ),
     "other attributes": (
         """
