@@ -88,11 +88,13 @@ class StandIn:
     """One parameter, or a layer of two that is its own network too.
 
     An attribute that holds no array of ours under the first name that is asked for is not there; what the
-    optimiser keeps is.
+    optimiser keeps is. apart: its weight and bias are objects with a gradient each.
     """
 
-    def __init__(self, slots: Sequence[Slot], name: str, params: Any = None, grads: Any = None):
-        vars(self).update(_slots=slots, name=name, _params=params, _grads=grads, _called={})
+    def __init__(
+        self, slots: Sequence[Slot], name: str, params: Any = None, grads: Any = None, apart: bool = False
+    ):
+        vars(self).update(_slots=slots, name=name, _params=params, _grads=grads, _apart=apart, _called={})
 
     def _find(self, name: str) -> tuple[Slot, str] | None:
         """Of which parameter an attribute is the data or the gradient."""
@@ -126,6 +128,8 @@ class StandIn:
             if found := self._find(name):
                 slot, what = found
                 slot.read = slot.read or what == "grad"
+                if what == "data" and self._apart:
+                    return self._params[self._slots.index(slot)]
                 return getattr(slot, what)
             if (held := self._held(name)) is not None:
                 return held
@@ -172,12 +176,14 @@ class Given:
             self.grads = Named([form[18:19] + name for name in names], data, slopes=True)
         elif form == "objects":
             self.params = Items(StandIn([slot], name) for slot, name in zip(self.slots, NAMES, strict=False))
-        self.shown = StandIn(self.slots, "layer", self.params, self.grads) if of_layers else self.params
+        self.shown = self.params
+        if of_layers:
+            self.shown = StandIn(self.slots, "layer", self.params, self.grads, form == "objects")
 
     def show(self, grads: Sequence[Array], first: str) -> None:
         """The gradients of the next step; a pair begins with its gradient or its parameter."""
         for slot, grad in zip(self.slots, grads, strict=True):
-            slot.grad, slot.read = grad, self.shown is self.params and self.form != "objects"
+            slot.grad = grad
         fill(self.grads, grads)
         if self.form == "pairs":
             both = zip(self.now, grads, strict=True)

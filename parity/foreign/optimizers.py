@@ -23,7 +23,7 @@ from parity.foreign.calls import (
     parameters_of,
     strings_in,
 )
-from parity.foreign.given import FORMS, LAYERS, Given, Items, Named, Settings, is_count
+from parity.foreign.given import FORMS, LAYERS, NAMES, Given, Items, Named, Settings, is_count
 from parity.foreign.names import argument_named, bare
 from parity.foreign.subject import Offer, Subject
 from parity.kinds import KINDS
@@ -46,6 +46,7 @@ _ROLES = {
     "config": ".*(config|hyper|option).*",
     "params": f"{_PARAMS}|x|p|theta|values?|arrays?|data|tensors?|learnables"
     "|(.*(layers?|model|network|modules?))|net|nn|mlp",
+    "key": "(layer|param)?(name|key|id)",
     "memory": "(optim(izer)?)?(states?|cache|memory|slots?)",
     "state": "[mvsr](t|w|dw|prev|old)?|vel(ocity|ocities|s)?|v(el)?s|mom(ent)?s"
     "|(first|second)?(moments?|momentums)|(momentum)?buf(fer)?s?|moment(um)?[12]|(prev|last|old)(v|update|delta|step|change)s?",
@@ -146,16 +147,18 @@ class Use:
             self.update = self._with_globals(subject.forward)
 
     def step(self, grads: list[Array]) -> list[Array]:
-        if "batch" in roles_of(self.subject.kind, self.update).values():
+        roles = roles_of(self.subject.kind, self.update).values()
+        before = [array.copy() for array in self.given.now]
+        if "batch" in roles:
             grads = [BATCH * grad for grad in grads]
         self.given.show(grads, self._pairs_begin_with())
-        for hook in ("pre_update_params", "", "post_update_params"):
-            if not hook:
-                self._adopt(self._call(self.update))
-            elif (method := getattr(self.theirs, hook, None)) is not None:
-                method()
+        getattr(self.theirs, "pre_update_params", int)()
+        self._adopt(self._call(self.update))
+        getattr(self.theirs, "post_update_params", int)()
         new = self.given.collect()
-        if not any(slot.read for slot in self.given.slots):
+        has = "pairs" in roles or self.manner.form in ("arrays", *FORMS[:3])
+        asked = has or any(slot.read for slot in self.given.slots)
+        if not asked and all(map(np.array_equal, before, new)):
             raise UnknownArgumentError(
                 "it asks for no gradient under a name that means something to the check"
             )
@@ -189,8 +192,8 @@ class Use:
             return self.given.slots[0].grad if self.manner.form == "arrays" else self.given.grads
         if function is self.subject.cls:
             return None
-        if role == "count":
-            return self.count
+        if role in ("count", "key"):
+            return self.count if role == "count" else NAMES[0]
         if role == "batch":
             return BATCH
         if (
@@ -276,9 +279,10 @@ def globals_of(subject: Subject) -> dict[str, str]:
 
 
 def updates(kind: str, function: Any) -> bool:
-    """Whether a function seems to take a step: it is given gradients, or finds them in its module."""
-    found = roles_of(kind, function)
-    return "grads" in found.values() or bool(globals_of(Subject("", kind, None, function)))
+    """Whether a function may take a step: it is given gradients or what has them, or finds them elsewhere."""
+    roles = [*roles_of(kind, function).values()]
+    alone = roles.count("params") == 1 and "setting" in roles and "other" not in roles
+    return "grads" in roles or alone or bool(globals_of(Subject("", kind, None, function)))
 
 
 def manners(subject: Subject) -> Iterator[list[OptimizerManner]]:
@@ -294,7 +298,7 @@ def manners(subject: Subject) -> Iterator[list[OptimizerManner]]:
     elif "pairs" in given:
         forms = ("pairs",)
     elif "params" in given:
-        forms = ("objects", *(LAYERS + form for form in FORMS))
+        forms = ("objects", "pairs", *(LAYERS + form for form in FORMS))
     else:
         raise UnknownArgumentError("it is given no parameters under a name that means something to the check")
     options = {a for name in (*roles, *kept, *keys) if (a := setting_named(kind, name))}

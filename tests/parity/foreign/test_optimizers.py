@@ -286,7 +286,7 @@ class SGD:
         for key in self.params:
             self.params[key] = self.params[key] - self.lr * self.grads["d" + key]
 """,
-        [("- self.lr", "+ self.lr", "wrong-sign")],
+        [("- self.lr", "+ self.lr", "wrong-sign"), ("self.params[key] =", "param =", "not-in-place")],
     ),
     "a_rate_at_every_step": (
         """
@@ -300,6 +300,61 @@ class SGD:
                 param -= learning_rate * grad
 """,
         [("-=", "+=", "wrong-sign")],
+    ),
+    "a_layer_and_a_count": (
+        """
+class AdamOptimizer:
+    def __init__(self, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
+        self.lr, self.beta1, self.beta2, self.eps = lr, beta1, beta2, eps
+
+    def update(self, layer, t):
+        for n in "Wb":
+            g = getattr(layer, "d" + n)
+            m = self.beta1 * getattr(layer, "m_" + n, 0) + (1 - self.beta1) * g
+            v = self.beta2 * getattr(layer, "v_" + n, 0) + (1 - self.beta2) * g * g
+            setattr(layer, "m_" + n, m)
+            setattr(layer, "v_" + n, v)
+            m, v = m / (1 - self.beta1 ** t), v / (1 - self.beta2 ** t)
+            setattr(layer, n, getattr(layer, n) - self.lr * m / (np.sqrt(v) + self.eps))
+""",
+        [
+            ("        for n in", "        t = 1\n        for n in", "step-not-counted"),
+            ("- self.lr", "+ self.lr", ""),
+        ],
+    ),
+    "weights_with_a_gradient": (
+        """
+def sgd(layers, lr):
+    for layer in layers:
+        for p in (layer.weight, layer.bias):
+            p.data = p.data - lr * p.grad
+""",
+        [("- lr", "+ lr", "wrong-sign"), ("p.data =", "data =", "not-in-place")],
+    ),
+    "lists_of_two": (
+        """
+class SGD:
+    def __init__(self, params, lr=0.1, momentum=0.9):
+        self.params, self.lr, self.momentum, self.v = params, lr, momentum, [0] * len(params)
+
+    def step(self):
+        for i, (w, dw) in enumerate(self.params):
+            self.v[i] = self.momentum * self.v[i] + self.lr * dw
+            w -= self.v[i]
+""",
+        [("w -=", "w +=", "wrong-sign")],
+    ),
+    "by_name": (
+        """
+class SGD:
+    def __init__(self, lr=0.1, momentum=0.9):
+        self.lr, self.momentum, self.v = lr, momentum, {}
+
+    def update(self, w, dw, layer_name):
+        self.v[layer_name] = self.momentum * self.v.get(layer_name, 0) + dw
+        return w - self.lr * self.v[layer_name]
+""",
+        [("return w -", "return w +", "wrong-sign")],
     ),
     "always_nesterov": (
         """
