@@ -303,10 +303,10 @@ def manners(subject: Subject) -> Iterator[list[OptimizerManner]]:
         raise UnknownArgumentError("it is given no parameters under a name that means something to the check")
     options = {a for name in (*roles, *kept, *keys) if (a := setting_named(kind, name))}
     options |= {"betas"} if {"beta1", "beta2"} & options else set()
-    called_so = re.search("nesterov|moment", bare(subject.name)) if kind == "SGD" else None
-    if called_so and "momentum" not in options:
+    name = bare(subject.name) if kind == "SGD" else ""
+    if re.search("nesterov|moment", name) and "momentum" not in options:
         raise UnknownArgumentError("its momentum is a number of its own, which the check cannot choose")
-    nesterov = bool(called_so and called_so[0] == "nesterov" and "nesterov" not in options)
+    nesterov = "nesterov" in name and "nesterov" not in options
     options |= {"nesterov"} if nesterov else set()
     taken = tuple(sorted(options & {*KINDS[kind].arguments}))
     own_eps = kind == "Adam" and "eps" not in taken  # beside large gradients it is nothing
