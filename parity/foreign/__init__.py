@@ -3,6 +3,7 @@
     names       what people call classes, arguments and arrays
     layouts     how they order the axes of images and weights
     calls       call a function by the names of its parameters; find arrays in objects
+    given       what an optimiser is given: arrays, layers and networks under people's names
     layers, losses, optimizers      an adapter each, with the library's interface
     recognise   which manner fits, found by name and by trying
     load        files, notebooks, folders

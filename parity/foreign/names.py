@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+_UPDATE, _STEP = "(update((params|parameters|weights)?(with|using|by))?)?", "(step|update|(learning)?rule)?"
 _KINDS = {
     "Conv2D": "conv(olution(al)?)?(2d)?",
     "ReLU": "relu|rectifier|rectifiedlinear(unit)?",
@@ -14,8 +15,9 @@ _KINDS = {
     "Dense": "dense|linear|affine|fc|full(y)?(connected|connect)|innerproduct",
     "CrossEntropyLoss": "(softmax(with)?)?(categorical)?(sparse)?crossentropy(withlogits|withsoftmax|error)?"
     "|softmax(with)?(loss|cost)?(categorical)?crossentropy|softmax(with)?(loss|cost)|c?ce",
-    "SGD": "sgd(momentum|withmomentum|nesterov)?|(stochastic)?gradientdescent|momentum(sgd)?|nesterov(sgd)?",
-    "Adam": "adam",
+    "SGD": f"{_UPDATE}((stochastic|minibatch|batch)?(s?gd|gradientdescent)((with)?(momentum|nesterov))?"
+    f"|momentum(s?gd)?|nesterov(s?gd|momentum)?){_STEP}|update(params|parameters|weights)",
+    "Adam": f"{_UPDATE}(adam|adaptivemoments?(estimation)?){_STEP}",
 }
 _AFFIXES = (
     "layer|activation|sum|mean|optimi[sz]er|loss|cost|function|op|module|my|custom|manual|numpy|np|simple|"

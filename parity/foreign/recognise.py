@@ -69,10 +69,13 @@ def behind(subject: Subject, exact: bool = False) -> Recognised:
         found = without_activation(subject)
     except OwnActivationError:
         raise
-    except (UnknownArgumentError, NoMannerError):
+    except (UnknownArgumentError, NoMannerError) as error:
         if not exact or _has_no_weight(subject):
             raise
-        if reason := _is_called_otherwise(subject):
+        if KINDS[subject.kind].role == "optimizer":
+            if not (isinstance(error, NoMannerError) and optimizers.is_like_ours(subject)):
+                raise
+        elif reason := _is_called_otherwise(subject):
             raise UnknownArgumentError(reason) from None
         return Recognised(subject, subject.cls, Offer())  # type: ignore[arg-type]
     return found
@@ -91,18 +94,13 @@ def _has_no_weight(subject: Subject) -> bool:
 _SIGNATURE = re.compile(
     "takes no arguments|required .*argument|unexpected keyword|multiple values|positional arg"
 )
-_OURS = re.compile("'(Parameter|list|(types.)?SimpleNamespace)' object")
 
 
 def _is_called_otherwise(subject: Subject) -> str:
     """What shows that a class with a name of the library's has another interface; "" if nothing does."""
     failure = run_case(subject.cls, probe(subject.kind, Offer()))["first"].failure  # type: ignore[arg-type]
-    if not failure:
-        return ""
-    by_call = failure.exception == "TypeError" and not failure.where and _SIGNATURE.search(failure.text)
-    is_optimizer = KINDS[subject.kind].role == "optimizer"
-    by_object = is_optimizer and (_OURS.search(failure.text) or not (failure.where or by_call))
-    return str(failure) if by_call or by_object else ""
+    by_call = failure and failure.exception == "TypeError" and not failure.where
+    return str(failure) if failure and by_call and _SIGNATURE.search(failure.text) else ""
 
 
 def has_our_interface(subject: Subject) -> bool:
@@ -117,7 +115,10 @@ def has_our_interface(subject: Subject) -> bool:
         return False
     if KINDS[subject.kind].role != "layer":
         run = run_case(cls, case)["first"]
-        return not run.failure or run.failure.outcome is Outcome.NOT_WRITTEN
+        if run.failure:
+            return run.failure.outcome is Outcome.NOT_WRITTEN
+        moved = [not np.array_equal(run.arrays["steps", n][-1], w) for n, w in case.weights.items()]
+        return any(moved) or not moved  # a loss has nothing to move
     with catching(run):
         layer = build(cls, case.positional, case.settings, case.dtype)
         for name, array in case.weights.items():
@@ -183,6 +184,8 @@ def recognise(subject: Subject) -> Recognised:
             break
     if best is None:
         known = [reason for reason in reasons if "the check" in reason] or reasons
+        if base is optimizers.AdaptedOptimizer:
+            raise optimizers.misfit(subject, reasons)
         if known and "the check" not in known[0]:
             raise NoMannerError(known[0])
         raise UnknownArgumentError(known[0] if known else "it has no method that the check can call")
@@ -217,7 +220,7 @@ def _differs_in_backward(manner: Any, best: tuple[Any, ...]) -> bool:
     """Once an output is right only backward is open: a loss may want something else there."""
     if isinstance(manner, losses.LossManner):
         return bool(manner.forward_part == best[1].forward_part)
-    if isinstance(manner, layers.Manner) and manner.local:
+    if isinstance(manner, optimizers.OptimizerManner) or (isinstance(manner, layers.Manner) and manner.local):
         return True
     return _columns_next(best) and bool(manner.layout.given == "K1")
 
@@ -578,8 +581,10 @@ def of_function(
     elif not match and kinds and (partner := _partner_of(name, space)):
         found.append([Subject(name, kind, None, function, partner) for kind in kinds])
     elif not match and kinds:
-        one_call = [kind for kind in kinds if KINDS[kind].role in ("loss", "optimizer")]
-        if one_call and len(inspect.signature(function).parameters) >= 2 and _returns_two(function):
+        two = len(inspect.signature(function).parameters) >= 2 and _returns_two(function)
+        takes = {"loss": lambda kind: two, "optimizer": lambda kind: optimizers.updates(kind, function)}
+        one_call = [kind for kind in kinds if (role := KINDS[kind].role) in takes and takes[role](kind)]
+        if one_call:
             found.append([Subject(name, kind, None, function) for kind in one_call])
 
 
@@ -616,7 +621,7 @@ def _partner(name: str, match: re.Match[str] | None, space: Mapping[str, Any]) -
 
 
 def _returns_two(function: Any) -> bool:
-    """Whether it may give a gradient besides a loss, or the settings of the next step besides weights."""
+    """Whether it may give a gradient besides a loss."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, SyntaxError, TypeError):
