@@ -203,6 +203,9 @@ class AdaptedLayer:
             shape, layout = self.pieces[0].shape, self.manner.layout
             shape = shape if layout.single else shape[1:] if layout.given[0] == "N" else shape[:-1]
             return shape if kind != "Dense" else (self.settings["in_features"],)
+        if argument == "output_shape":  # of one image
+            length = self.pieces[0].size // (1 if self.manner.layout.single else len(self.x))
+            return tuple(length if axis == "K" else 1 for axis in self.manner.layout.returned if axis != "N")
         if argument in ("kernel_height", "kernel_width"):
             size = as_pair(self.settings["kernel_size"])
             return size[argument == "kernel_width"]
@@ -387,14 +390,16 @@ def manners(subject: Subject) -> Iterator[list[Manner]]:
         windows = (3, 2, 5, 4)
     layouts = {"Dense": ROWS, "Flatten": FLAT, "ReLU": IMAGES[:1]}.get(subject.kind, IMAGES)
     forms = ((), ("kernel_size", "stride", "padding")) if conv or pool else ((),)
+    whole = (*forms, ("stride", "padding")) if conv or pool else forms
     images = (("square",), ("tiles",), ()) if conv or pool else ((),)
     offer = Offer(
         stride=None if "stride" in has or not (conv or pool) else 1 if conv else 0,
         padding=None if "padding" in has or not (conv or pool) else 0,
         bias=None if "bias" in has else True,
-        sizes="input_shape" not in has,
+        sizes="input_shape" not in has and not hasattr(subject.cls, "set_input_shape"),
     )
-    for special, single, numbers, pairs in itertools.product(reversed(images), (False, True), forms, forms):
+    strides = (0, 1) if offer.stride == 0 else (offer.stride,)
+    for special, single, numbers, pairs in itertools.product(reversed(images), (False, True), whole, forms):
         if numbers and pairs:
             continue
         offer = replace(
@@ -404,10 +409,13 @@ def manners(subject: Subject) -> Iterator[list[Manner]]:
             Manner(
                 layout,
                 replace(
-                    offer, kernel=window, channels=1 if "C" not in layout.given and (conv or pool) else None
+                    offer,
+                    kernel=window,
+                    stride=stride,
+                    channels=1 if "C" not in layout.given and (conv or pool) else None,
                 ),
             )
-            for layout, window in itertools.product(layouts, windows)
+            for layout, window, stride in itertools.product(layouts, windows, strides)
             if layout.single is single
         ]
 

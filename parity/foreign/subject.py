@@ -95,6 +95,7 @@ class Subject:
 
     words    what a parameter is given, by its name: {"mode": "max"}
     softmax  the class that stands before a loss of probabilities
+    doubtful other things have such a name, too: it is examined only if its numbers are right
     """
 
     name: str
@@ -104,3 +105,4 @@ class Subject:
     backward: Callable[..., Any] | None = None
     words: dict[str, Any] = field(default_factory=dict, hash=False)
     softmax: type | None = None
+    doubtful: bool = False
