@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from functools import cache
 
 _KINDS = {
-    "Conv2D": "conv(olution(al)?)?(2d)?",
+    "Conv2D": "conv(olve|olution(al)?)?(2d)?",
     "ReLU": "relu|rectifier|rectifiedlinear(unit)?",
-    "MaxPool2D": "max(imum)?pool(ing)?(2d)?",
-    "AvgPool2D": "(avg|average|mean)pool(ing)?(2d)?",
+    "MaxPool2D": "max(imum)?pool(ing)?(2d)?|pool(ing)?(2d)?max",
+    "AvgPool2D": "(avg|average|mean)pool(ing)?(2d)?|pool(ing)?(2d)?(avg|average|mean)",
     "BatchNorm2D": "(spatial)?(batchnorm(ali[sz](ation|e|er))?|bn)(1d|2d)?",
     "Dropout": "(inverted)?dropout(1d|2d)?",
     "Flatten": "flatten(ing|er)?|flat",
@@ -26,10 +26,16 @@ _KINDS = {
 }
 _AFFIXES = (
     "layer|activation|sum|mean|optimi[sz]er|loss|cost|function|op|module|my|custom|manual|numpy|np|simple|"
-    "naive|fast|im2col|vectori[sz]ed|strides|stride\\d|loop(s)?|basic|student|\\d+x\\d+|\\d+|v\\d+"
+    "naive|fast|im2col|vectori[sz]ed|strided|strides|stride\\d|loop(s)?|basic|student|"
+    "valid|transform|cython|scipy|fft|\\d+x\\d+|\\d+|v\\d+"
 )
 # Names that other things have, too: such a one is examined only if its numbers are right.
-_DOUBTFUL = {"Flatten": "reshape", "MaxPool2D": "max(imum)?", "AvgPool2D": "avg|average|mean"}
+_DOUBTFUL = {
+    "Flatten": "reshape|ravel|unroll|vectori[sz]e",
+    "Dense": "hidden",
+    "MaxPool2D": "max(imum)?",
+    "AvgPool2D": "avg|average|mean",
+}
 
 
 def _words(table: str) -> dict[str, str]:
@@ -193,34 +199,30 @@ def doubtful(name: str) -> tuple[str, ...]:
 # The parameters of constructors, and the keys of dictionaries that stand for them.
 _ARGUMENTS = _words(
     """
-    in_channels: inchannels inchannel inputchannels inputchannel cin nin numchannels nchannels channels
-        c inc inputdepth indepth inplanes ncprev channelsin inch inputc inputs infeaturemaps nchannel
-        numinput
+    in_channels: inchannels inchannel inputchannels inputchannel cin nin nchannels channels c inc
+        inputdepth indepth inplanes ncprev channelsin inch inputc inputs infeaturemaps nchannel numinput
         depthin inchans chin nchin prevchannels channelsprev
-    out_channels: outchannels outchannel outputchannels outputchannel cout nout filters numfilters
-        nfilters nfilter filternum filtersnum nf numkernels nkernels kernelnum outputdepth outdepth outc
-        outplanes nc channelsout outch numoutput noutput numfilter fn depth features
-        depthout outchans chout nchout filtercount kernelcount numfilters
+    out_channels: outchannels outchannel outputchannels outputchannel cout nout filters nfilters nfilter
+        filternum filtersnum nf numkernels nkernels kernelnum outputdepth outdepth outc outplanes nc
+        channelsout outch numoutput noutput numfilter fn depth features depthout outchans chout nchout
+        filtercount kernelcount
     kernel_size: kernelsize kernel filtersize filterdim fsize ksize k f size kernelshape filtershape
         fieldsize kerneldim window windowsize windowshape poolsize poolshape poolingsize pooling pool
-        kernelwidthheight
-        kerneldims filterdims ks fs winsize kernelsizes poolkernel poolkernelsize
-    kernel_height: kernelheight kernelh kh fh hh filterheight filterh poolheight poolh windowheight
-        sizeh hf
+        kernelwidthheight kerneldims filterdims ks fs winsize kernelsizes poolkernel poolkernelsize
+    kernel_height: kernelheight kernelh kh fh hh filterheight filterh poolheight poolh windowheight sizeh
+        hf
     kernel_width: kernelwidth kernelw kw fw ww filterwidth filterw poolwidth poolw windowwidth sizew wf
     stride: stride stridelength strides s step steps stridesize convstride poolstride
-    padding: padding padwidth pad p zeropadding zeropad padsize paddingsize npad
-        pads paddings padamount border
-    bias: bias usebias withbias hasbias
-        addbias includebias
-    in_features: infeatures inputs inputsize ninputs numinputs inputdim indim nin insize inputfeatures
-        fanin din nx nfeatures inp nodesin inputunits inputlen inunits dimin ninput inputnodes
-        inputshape
-        inchannels sizein inneurons inputneurons prevunits unitsprev nprev prevsize inputnum neuronsin insz
-    out_features: outfeatures outputs outputsize nneurons numoutputs outputdim outdim nout outsize units
-        neurons outputfeatures fanout dout ny hiddensize nodes nodesout noutputs numneurons outputunits
-        outunits dimout noutput outputnodes nunits numunits outputshape m
-        outchannels sizeout outneurons outputneurons unitscurr ncurr outputnum neuronsout outsz
+    padding: padding padwidth pad p zeropadding zeropad padsize paddingsize npad pads paddings padamount
+        border
+    bias: bias usebias withbias hasbias addbias includebias
+    in_features: infeatures inputs inputsize ninputs inputdim indim nin insize inputfeatures fanin din nx
+        nfeatures inp nodesin inputunits inputlen inunits dimin ninput inputnodes inputshape inchannels
+        sizein inneurons inputneurons prevunits unitsprev innodes nprev prevsize inputnum neuronsin insz
+    out_features: outfeatures outputs outputsize nneurons outputdim outdim nout outsize units neurons
+        outputfeatures fanout dout ny hiddensize nodes nodesout noutputs outputunits outunits dimout
+        noutput outputnodes nunits outputshape m outchannels sizeout outneurons outputneurons unitscurr
+        outnodes nnodes ncurr outputnum neuronsout outsz
     input_shape: inputshape inshape inputsize shape imageshape inputdim inputdims
     output_shape: outputshape outshape targetshape newshape shapeout
     lr: lr learningrate learnrate alpha eta rate stepsize
@@ -241,13 +243,12 @@ _ARGUMENTS = _words(
         trainingphase
     testing: test testing istest testmode eval evaluate evaluation evalmode iseval inference predict
         inferencemode isinference
-    num_features: numfeatures nfeatures features nfeature numchannels channels nchannels channel c dim
-        d size ndim nin nout infeatures insize inputsize inputdim units nunits neurons nneurons numneurons
-        numfeature featuresize inchannels inc outchannels hiddensize
-    old_share: decay decayrate runningdecay movingdecay
-        alpha
-    drop: rate p droprate dropoutrate dropprob dropoutprob dropprobability dropoutprobability
-        dropoutratio dropratio ratio prob probability pdrop drop dropout pdropout
+    num_features: nfeatures features nfeature channels nchannels channel c dim d size ndim nin nout
+        infeatures insize inputsize inputdim units nunits neurons nneurons numfeature featuresize
+        inchannels inc outchannels hiddensize
+    old_share: decay decayrate runningdecay movingdecay alpha
+    drop: rate p droprate dropoutrate dropprob dropoutprob dropprobability dropoutprobability dropoutratio
+        dropratio ratio prob probability pdrop drop dropout pdropout
     keep: keep keepprob keepprobability keeprate keepratio pkeep retain retainprob
     weight: w weight weights kernels filter theta gamma
     bias_array: b biases beta
@@ -325,7 +326,7 @@ def given_named(name: str, among: tuple[str, ...]) -> str | None:
 
 
 # The arrays that a layer keeps.
-_WEIGHT = "w weight weights kernel kernels filter filters filt theta k wt wmat weightmatrix gamma bw"
+_WEIGHT = "w weight weights kernel kernels filter filters filt theta k f wt wmat weightmatrix gamma bw"
 _BIAS = "b bias biases bs biasvector beta w0 bb"
 
 

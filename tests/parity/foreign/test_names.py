@@ -40,6 +40,7 @@ from parity.foreign.subject import Subject
         ("MeanPool2d_stride1", ("AvgPool2D",)),
         ("ConvLayer2D", ("Conv2D",)),
         ("MaxPoolLayer2D", ("MaxPool2D",)),
+        ("PoolingMax", ("MaxPool2D",)),
         ("ReshapeLayer", ("Flatten",)),
         ("FaltungsSchicht", ("Conv2D",)),
         ("MittelwertPooling", ("AvgPool2D",)),
