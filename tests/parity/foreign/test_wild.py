@@ -18,7 +18,10 @@ OF_ANOTHER_MIND = {  # right by the file's own convention, and another than PyTo
     ("package/nn", "CrossEntropyLoss"): "log-of-softmax",  # a sure and wrong answer costs infinitely much
 }
 NOT_EXAMINED = {("one_image_functions.py", "softmax, categorical_cross_entropy")}  # there is no gradient
-EXAMINED = {("neg_batchnorm1d.py", "BatchNorm1d")}  # which is no layer of the library's, and right
+EXAMINED = {  # which are no layers of the library's, and right
+    ("neg_batchnorm1d.py", "BatchNorm1d"),
+    ("scipy_convolutional.py", "Reshape"),
+}
 PARAMETERS = {"0", "1", "(ended)"}
 
 
