@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.foreign.names import argument_named, array_named, bare, given_named
+from parity.foreign.names import argument_named, array_named, bare, given_named, readings
 
 Array = np.ndarray[Any, Any]
 Step = tuple[str, Any]  # ("attribute", "W") or ("item", "W")
@@ -32,10 +32,10 @@ class NoMannerError(Exception):
 
 def method_of(thing: Any, names: Sequence[str]) -> Any:
     """The first method under one of these names, None if it has none."""
-    found = {bare(name): name for name in reversed(dir(thing)) if callable(getattr(type(thing), name, None))}
-    found |= {
-        bare(name): name for name in dir(thing) if isinstance(thing, type) and callable(getattr(thing, name))
-    }
+    cls = thing if isinstance(thing, type) else type(thing)
+    methods = [name for name in reversed(dir(thing)) if callable(getattr(cls, name, None))]
+    found = {word: name for name in methods for word in readings(name)[1:]}  # of other languages
+    found |= {bare(name): name for name in methods}
     own = [found[bare(name)] for name in names if name != "__call__" and bare(name) in found]
     if names is BACKWARD and len(own) > 1:  # one that takes a learning rate alone is an update
         own = sorted(own, key=lambda name: _takes_a_rate(getattr(thing, name)))

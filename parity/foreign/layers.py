@@ -220,6 +220,9 @@ class AdaptedLayer:
             N = shape[:1] if self.manner.counted else ()
             shape = shape if layout.single else shape[1:] if layout.given[0] == "N" else shape[:-1]
             return (*N, *(shape if kind != "Dense" else (self.settings["in_features"],)))
+        if argument == "output_shape":  # of one image
+            length = self.pieces[0].size // (1 if self.manner.layout.single else len(self.x))
+            return tuple(length if axis == "K" else 1 for axis in self.manner.layout.returned if axis != "N")
         if argument in ("kernel_height", "kernel_width"):
             size = as_pair(self.settings["kernel_size"])
             return size[argument == "kernel_width"]
@@ -422,6 +425,7 @@ def manners(subject: Subject) -> Iterator[list[Manner]]:
     local = (
         [Manner(layouts[0], offer, local=True)] if subject.kind == "ReLU" and not takes_dout(subject) else []
     )
+    strides = (0, 1) if offer.stride == 0 else (offer.stride,)
     shapes = (False, True) if "input_shape" in has and subject.cls is not None else (False,)
     margins = [0, SAME] if conv and offer.padding == 0 else [offer.padding]
     for margin, special, single, (numbers, pairs) in itertools.product(
@@ -435,12 +439,13 @@ def manners(subject: Subject) -> Iterator[list[Manner]]:
                 replace(
                     offer,
                     kernel=window,
+                    stride=stride,
                     channels=1 if "C" not in layout.given and (conv or pool) else None,
                     filters=1 if "C" not in layout.returned and conv else None,
                 ),
                 counted=counted,
             )
-            for counted, layout, window in itertools.product(shapes, layouts, windows)
+            for counted, layout, window, stride in itertools.product(shapes, layouts, windows, strides)
             if layout.single is single
         ]
 

@@ -29,7 +29,7 @@ from parity.foreign.calls import (
     parameters_of,
     strings_in,
 )
-from parity.foreign.names import argument_named, bare, kinds_named
+from parity.foreign.names import argument_named, bare, doubtful, kinds_named, spellings
 from parity.foreign.subject import SAME, Offer, Subject
 from parity.kinds import KINDS, NAMES
 from parity.record import Fault, Outcome, Run, catching
@@ -63,7 +63,10 @@ def behind(subject: Subject, exact: bool = False) -> Recognised:
     Raises UnknownArgumentError for what can be used in no manner and has not one of the library's names.
     """
     exact = exact or (subject.cls is not None and any(base.__name__ in NAMES for base in subject.cls.__mro__))
-    if exact and (KINDS[subject.kind].role == "model" or has_our_interface(subject)):
+    is_model = KINDS[subject.kind].role == "model"
+    if is_model and not is_built_as_ours(subject):
+        raise UnknownArgumentError("it is a network with another constructor or without forward and backward")
+    if exact and (is_model or has_our_interface(subject)):
         return Recognised(subject, subject.cls, Offer())  # type: ignore[arg-type]
     try:
         found = without_activation(subject)
@@ -101,6 +104,16 @@ def _is_called_otherwise(subject: Subject) -> str:
     failure = run_case(subject.cls, probe(subject.kind, Offer()))["first"].failure  # type: ignore[arg-type]
     by_call = failure and failure.exception == "TypeError" and not failure.where
     return str(failure) if failure and by_call and _SIGNATURE.search(failure.text) else ""
+
+
+def is_built_as_ours(subject: Subject) -> bool:
+    """Whether a network is made as the library's is: a Sequential of stages by name, others of nothing."""
+    cls: Any = subject.cls
+    try:
+        inspect.signature(cls).bind(**({"conv": None, "fc": None} if subject.kind == "Sequential" else {}))
+    except TypeError:
+        return False
+    return hasattr(cls, "forward") and hasattr(cls, "backward")
 
 
 def has_our_interface(subject: Subject) -> bool:
@@ -188,7 +201,9 @@ def recognise(subject: Subject) -> Recognised:
             raise optimizers.misfit(subject, reasons)
         if known and "the check" not in known[0]:
             raise NoMannerError(known[0])
-        raise UnknownArgumentError(known[0] if known else "it has no method that the check can call")
+        raise UnknownArgumentError(
+            known[0] if known else "its arrays have shapes that the check does not know"
+        )
     score, manner, _ = best
     if isinstance(manner, modes.NormManner | modes.DropManner):
         manner = modes.finished(subject, manner, base, probe(subject.kind, manner.offer))
@@ -418,7 +433,8 @@ def probe(kind: str, offer: Offer, asked: Mapping[str, Any] | None = None) -> Ca
         x = normal(N, C, H, W)
         dout = normal(N, F, (H + 2 * P[0] - K[0]) // S[0] + 1, (W + 2 * P[1] - K[1]) // S[1] + 1)
         weights, settings = {}, asked
-        if kind != "Conv2D" and S != K:
+        usual = (1, 1) if kind == "Conv2D" else K
+        if usual != S:
             settings["stride"] = _plain(S)
         if offer.padding == SAME:
             settings["padding"] = _plain(P)
@@ -467,7 +483,7 @@ def _plain(size: tuple[int, int]) -> Any:
 
 # What a file defines.
 
-_FORWARD = re.compile(r"_?(forward|fwd)(?=_|$)")
+_FORWARD = re.compile(f"_?({spellings('forward', 'fwd')})(?=_|$)")
 
 
 def subjects_in(module: ModuleType, said: Mapping[str, str]) -> tuple[list[list[Subject]], dict[str, str]]:
@@ -496,6 +512,7 @@ def subjects_in(module: ModuleType, said: Mapping[str, str]) -> tuple[list[list[
         base for name, thing in vars(module).items() if isinstance(thing, type) for base in thing.__mro__[1:]
     }
     found = [a for a in found if a[0].cls not in bases or a[0].name in NAMES or len(a) == 1]
+    left = {name: why for name, why in left.items() if vars(module)[name] not in bases}
     softmax = [cls for name, cls in vars(module).items() if isinstance(cls, type) and bare(name) in _SOFTMAX]
     if softmax:
         found = [
@@ -541,13 +558,10 @@ def of_class(
     if ancestor:
         left[name] = f"extends {NAMES[ancestor]} under another name"
     elif kinds:
-        found.append([Subject(name, kind, cls) for kind in kinds])
-    elif (
-        forward
-        and backward
-        and not name.startswith("_")
-        and not name.lower().endswith(("layer", "module", "base"))
-    ):
+        found.append([Subject(name, kind, cls, doubtful=bool(doubtful(name))) for kind in kinds])
+    elif kinds_named(name) and not doubtful(name):
+        left[name] = f"its name is {kinds_named(name)[0]}'s, but it has no method that the check knows"
+    elif forward and backward and not name.startswith("_"):
         left[name] = NO_SUCH_NAME
 
 
@@ -611,7 +625,8 @@ def _partner(name: str, match: re.Match[str] | None, space: Mapping[str, Any]) -
     if not match:
         return None
     head, tail = name[: match.start()], name[match.end() :]
-    for word in ("_backward", "_bwd", "_backprop", "_back", "_grad"):
+    for word in spellings("backward", "bwd", "backprop", "back", "grad").split("|"):
+        word = f"_{word}"
         partner = space.get(f"{head}{word}{tail}") or space.get(
             f"{head}{word}".lstrip("_") if not head else f"{head}{word}"
         )
@@ -651,6 +666,8 @@ def choose(alternatives: list[Subject]) -> Recognised:
             fitting.append(behind(subject))
         except (UnknownArgumentError, NoMannerError) as error:
             reasons.append(error)
+    if alternatives[0].doubtful and not any(one.right for one in fitting):
+        raise UnknownArgumentError(f"its numbers are not {alternatives[0].kind}'s: it may be another thing")
     if not fitting:
         raise reasons[0]
     return next((one for one in fitting if one.right), fitting[0])

@@ -16,8 +16,8 @@ class Offer:
 
     numbers   the arguments that are one whole number for both axes: kernel_size, stride, padding
     pairs     those that must be two
-    kernel    the size of its window, if it is not given; stride, padding, channels, filters likewise. A stride
-              of 0 is the window; a padding of SAME keeps the size, and the windows are odd
+    kernel    the size of its window, if it is not given; stride, padding, channels, filters likewise. A
+              stride of 0 is the window; a padding of SAME keeps the size, and the windows are odd
     bias      whether it has one, if it has no choice
     options   the settings of an optimiser that it takes
     float64   or else it makes float32 of everything
@@ -102,6 +102,7 @@ class Subject:
 
     words    what a parameter is given, by its name: {"mode": "max"}
     softmax  the class that stands before a loss of probabilities
+    doubtful other things have such a name, too: it is examined only if its numbers are right
     """
 
     name: str
@@ -111,3 +112,4 @@ class Subject:
     backward: Callable[..., Any] | None = None
     words: dict[str, Any] = field(default_factory=dict, hash=False)
     softmax: type | None = None
+    doubtful: bool = False

@@ -25,7 +25,10 @@ SOUND = {  # another choice than PyTorch's where there is no derivative, a dout 
     ("parameter_objects.py", "MaxPoolingLayer"): "its gradient of equal maxima is another sound",
     ("simple_net_eta.py", "Relu"): "backward writes into what it is given",
 }
-EXAMINED = {("neg_batchnorm1d.py", "BatchNorm1d")}  # which is no layer of the library's, and right
+EXAMINED = {  # which are no layers of the library's, and right
+    ("neg_batchnorm1d.py", "BatchNorm1d"),
+    ("scipy_convolutional.py", "Reshape"),
+}
 PARAMETERS = {"0", "1", "(ended)"}
 
 
