@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from functools import cache
 
 _UPDATE, _STEP = "(update((params|parameters|weights)?(with|using|by))?)?", "(step|update|(learning)?rule)?"
+_ENTROPY = "crossentropy|xent|kreuzentropie|entropiacruzada|entropiecroisee|entropiaincrociata"
+_LOSS = "loss|cost|error|perdida|perda|perte|verlust|fehler|costo|custo|cout|erreur|perdita"
 _KINDS = {
     "Conv2D": "conv(olve|olution(al)?)?(2d)?",
     "ReLU": "relu|rectifier|rectifiedlinear(unit)?",
@@ -19,8 +21,10 @@ _KINDS = {
     "Dropout": "(inverted)?dropout(1d|2d)?",
     "Flatten": "flatten(ing|er)?|flat",
     "Dense": "dense|linear|affine|fc|full(y)?(connected|connect)|innerproduct",
-    "CrossEntropyLoss": "(softmax(with)?)?(categorical)?(sparse)?crossentropy(withlogits|withsoftmax|error)?"
-    "|softmax(with)?(loss|cost)?(categorical)?crossentropy|softmax(with)?(loss|cost)|c?ce",
+    "CrossEntropyLoss": f"(?=.*({_ENTROPY}))({_ENTROPY}|{_LOSS}|softmax|with|and|from|multi|class|sparse|"
+    "categorical|logits|temporal|activation|compute|calc|calculate|get|stable|batch)*"
+    f"|(temporal)?softmax(with)?({_LOSS}|(neg(ative)?)?loglikelihood|nll)"
+    f"|(neg(ative)?)?loglikelihood(with)?(softmax|cost)|c?ce",
     "SGD": f"{_UPDATE}((stochastic|minibatch|batch)?(s?gd|gradientdescent)((with)?(momentum|nesterov))?"
     f"|descent(with)?momentum|momentum(s?gd)?|nesterov(s?gd|momentum)?){_STEP}|update(params|parameters|weights)",
     "Adam": f"{_UPDATE}(adam|adaptivemoments?(estimation)?){_STEP}",
@@ -313,9 +317,9 @@ _GIVEN = _words(
     cache: cache caches ctx memory saved
     lr: lr learningrate learnrate alpha eta rate stepsize
     labels: y t labels label target targets ytrue truth yb classes ybatch onehot ytrain yonehot
-        truelabels targetindex labelindex yindex
+        truelabels targetindex labelindex yindex onehotlabels groundtruth gt
     logits: x logits scores ypred yhat output outputs pred preds predictions z probs probabilities a
-        inputs input out al p yscores activations
+        inputs input out al p yscores activations prediction prob probas
     training: training train istraining trainflg trainflag
     """
 )

@@ -9,7 +9,7 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -70,7 +70,7 @@ def behind(subject: Subject, exact: bool = False) -> Recognised:
         return Recognised(subject, subject.cls, Offer())  # type: ignore[arg-type]
     try:
         found = without_activation(subject)
-    except OwnActivationError:
+    except (OwnActivationError, losses.OtherLossError):
         raise
     except (UnknownArgumentError, NoMannerError) as error:
         if not exact or _has_no_weight(subject):
@@ -192,7 +192,8 @@ def recognise(subject: Subject) -> Recognised:
                     break
             if best and (best[0][-1] or (best[0][1] and is_layer and subject.kind != "ReLU")):
                 break
-        reasons[:] = reasons[first:] if len(reasons) > first else reasons
+        if base is not losses.AdaptedLoss and len(reasons) > first:
+            del reasons[:first]
         if best and best[0][1 if base is losses.AdaptedLoss else 0] and not _columns_next(best):
             break
     if best is None:
@@ -211,6 +212,8 @@ def recognise(subject: Subject) -> Recognised:
     elif is_layer:
         manner = with_kinks(subject, with_means(subject, with_forms(subject, manner), score))
     elif base is losses.AdaptedLoss:
+        if not score[1]:
+            losses.check_kind(subject, **probe(subject.kind, manner.offer).first)
         manner, score = with_epsilon(subject, manner, score)
     elif not score[-1] or "momentum" in (manner.offer.options or ()):
         manner = with_damping(subject, manner)
@@ -235,7 +238,7 @@ def _differs_in_backward(manner: Any, best: tuple[Any, ...]) -> bool:
     """Once an output is right only backward is open: a loss may want something else there."""
     if isinstance(manner, losses.LossManner):
         return bool(manner.forward_part == best[1].forward_part)
-    if isinstance(manner, optimizers.OptimizerManner) or (isinstance(manner, layers.Manner) and manner.local):
+    if isinstance(manner, optimizers.OptimizerManner) or manner.local or best[1].local:
         return True
     return _columns_next(best) and bool(manner.layout.given == "K1")
 
@@ -513,7 +516,12 @@ def subjects_in(module: ModuleType, said: Mapping[str, str]) -> tuple[list[list[
     }
     found = [a for a in found if a[0].cls not in bases or a[0].name in NAMES or len(a) == 1]
     left = {name: why for name, why in left.items() if vars(module)[name] not in bases}
-    softmax = [cls for name, cls in vars(module).items() if isinstance(cls, type) and bare(name) in _SOFTMAX]
+    taken = {a[0].cls for a in found}
+    softmax = [
+        cls
+        for name, cls in vars(module).items()
+        if isinstance(cls, type) and bare(name) in _SOFTMAX and cls not in taken
+    ]
     if softmax:
         found = [
             [replace(s, softmax=softmax[0]) if s.cls and s.kind == "CrossEntropyLoss" else s for s in a]
@@ -554,7 +562,11 @@ def of_class(
     if told:
         found.append([Subject(name, told, cls)])
         return
-    kinds = [k for k in kinds_named(name) if (update if KINDS[k].role == "optimizer" else forward)]
+    loss = any(losses.functions_of(Subject(name, "CrossEntropyLoss", cls))[:2])
+    by_role = {"optimizer": update, "loss": loss}
+    kinds = [k for k in kinds_named(name) if by_role.get(KINDS[k].role, forward)]
+    if bare(name) in _SOFTMAX and losses.is_softmax_loss(cls):
+        kinds = ["CrossEntropyLoss"]
     if ancestor:
         left[name] = f"extends {NAMES[ancestor]} under another name"
     elif kinds:
@@ -592,7 +604,7 @@ def of_function(
             found.append([Subject(name, kind, None, function, partner) for kind in kinds])
         else:
             left[name] = "no layer of the library has such a name"
-    elif not match and kinds and (partner := _partner_of(name, space)):
+    elif not match and kinds and (partner := _partner_of(name, kinds, function, space)):
         found.append([Subject(name, kind, None, function, partner) for kind in kinds])
     elif not match and kinds:
         two = len(inspect.signature(function).parameters) >= 2 and _returns_two(function)
@@ -600,10 +612,14 @@ def of_function(
         one_call = [kind for kind in kinds if (role := KINDS[kind].role) in takes and takes[role](kind)]
         if one_call:
             found.append([Subject(name, kind, None, function) for kind in one_call])
+        elif "CrossEntropyLoss" in kinds and len(inspect.signature(function).parameters) >= 2:
+            left[name] = "it has no gradient"
 
 
-def _partner_of(name: str, space: Mapping[str, Any]) -> Any:
+def _partner_of(name: str, kinds: Sequence[str], function: Any, space: Mapping[str, Any]) -> Any:
     """relu_backward of relu."""
+    if "CrossEntropyLoss" in kinds:
+        return losses.gradient_of(name, space, loosely=not _returns_two(function))
     names = (
         f"{name}_backward",
         f"{name}_back",
