@@ -287,13 +287,6 @@ def test_a_planted_mistake_is_found_in_its_tensors(name, old, new, tensors, tmp_
 
 
 OTHERWISE = """
-class SGD:
-    def __init__(self, network, lr):
-        self.lr, self.layers = lr, network.layers
-    def step(self):
-        for layer in self.layers:
-            layer.W -= self.lr * layer.dW
-
 class Conv2D:
     def __init__(self, shape_of_everything, flavour):
         self.shape = shape_of_everything
@@ -307,32 +300,5 @@ class Conv2D:
 def test_an_exception_of_the_call_is_no_mistake_of_the_file(tmp_path):
     (tmp_path / "student.py").write_text(OTHERWISE)
     checkup = examine_file(tmp_path / "student.py")
-    told = [remark for remark in checkup.remarks if remark.startswith("not examined: ")]
-    assert [remark.split()[2] for remark in told] == ["SGD", "Conv2D"], checkup
-    assert not any(check.owner in ("SGD", "Conv2D") for check in checkup.checks)
-
-
-UPDATED_FIRST = """
-import numpy as np
-
-class Dense:
-    def __init__(self, n_in, n_out):
-        self.weights, self.biases = np.random.randn(n_in, n_out), np.zeros(n_out)
-    def forward(self, x):
-        self.x = x
-        return np.dot(x, self.weights) + self.biases
-    def backprop(self, grad, learn_rate):
-        self.weights -= learn_rate * self.x.T @ grad
-        self.biases -= learn_rate * grad.sum(axis=0)
-        d_inputs = grad @ self.weights.T
-        return d_inputs
-"""
-
-
-@pytest.mark.lines
-def test_dx_of_weights_that_are_already_updated_is_said_in_the_line(tmp_path):
-    (tmp_path / "student.py").write_text(UPDATED_FIRST)
-    checkup = examine_file(tmp_path / "student.py")
-    said = {(d.tensor, d.sentence.partition(". ")[0]) for check in checkup.checks for d in check.diagnoses}
-    ((tensor, sentence),) = said
-    assert tensor == "dx" and sentence.startswith("line 14: `d_inputs = grad @ self.weights.T` belongs ")
+    assert any(remark.startswith("not examined: Conv2D is called as") for remark in checkup.remarks), checkup
+    assert not any(check.owner == "Conv2D" for check in checkup.checks)

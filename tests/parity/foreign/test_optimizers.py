@@ -424,19 +424,19 @@ class SGD:
 
     def step(self):
         for layer in self.layers:
-            layer.pesos -= self.lr * layer.grad_pesos
+            layer.numbers_of_it -= self.lr * layer.slope_of_it
 """,
-        "pesos means nothing to the check",
+        "numbers_of_it means nothing to the check",
     ),
     "layers of other names alone": (
         """
 class SGD:
     def __init__(self, layers, lr=0.01):
-        self.layers, self.lr = [layer for layer in layers if hasattr(layer, "pesos")], lr
+        self.layers, self.lr = [layer for layer in layers if hasattr(layer, "numbers_of_it")], lr
 
     def step(self):
         for layer in self.layers:
-            layer.pesos -= self.lr * layer.grad_pesos
+            layer.numbers_of_it -= self.lr * layer.slope_of_it
 """,
         "no gradient",
     ),
