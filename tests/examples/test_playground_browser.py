@@ -30,6 +30,7 @@ MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 VIEWS = ("lens", "check", "break", "step", "code", "digits", "guide")
 WIDTHS = (400, 800, 1400)
+LAPTOPS = ((1280, 720), (1366, 768), (1024, 768))
 SCHEMES = ("light", "dark")
 
 
@@ -69,9 +70,9 @@ def open_page(browser, path):
     """Opens the page; at the end nothing was asked of any network, and the console is clean."""
     requests, said, contexts = [], [], []
 
-    def opened(width=1400, scheme="light", fragment="", motion="reduce", page_at=path):
+    def opened(width=1400, scheme="light", fragment="", motion="reduce", page_at=path, height=900):
         context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion=motion
+            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion=motion
         )
         contexts.append(context)
         page = context.new_page()
@@ -493,8 +494,9 @@ def test_on_a_phone_nothing_is_wider_than_its_panel(open_page):
         assert page.evaluate(SIDEWAYS) == [], view
 
 
-def test_the_page_fits_its_window_and_the_panel_covers_no_row(open_page):
-    page = open_page()
+@pytest.mark.parametrize(("width", "height"), [*LAPTOPS, (1400, 900)])
+def test_the_page_fits_its_window_and_the_panel_covers_no_row(open_page, width, height):
+    page = open_page(width, height=height)
     for view in VIEWS:
         page.click(f"#tab-{view}")
         if view == "break":
@@ -507,6 +509,27 @@ def test_the_page_fits_its_window_and_the_panel_covers_no_row(open_page):
                 " <= document.querySelector('.ways').getBoundingClientRect().y"
             )
             assert page.locator("header .lead").bounding_box()["height"] < 30
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
+        assert page.evaluate(SIDEWAYS) == [], view
+
+
+@pytest.mark.parametrize(("width", "height"), LAPTOPS)
+def test_on_a_laptop_what_is_chosen_is_read_and_changed_without_scrolling(open_page, width, height):
+    page = open_page(width, height=height)
+    for name, index in (
+        ("conv.out", [1, 3, 1]),
+        ("x", [0, 3, 3]),
+        ("conv.weight", [1, 0, 1, 1]),
+        ("pool.out", [1, 1, 0]),
+        ("fc.out", [1]),
+        ("loss.probs", [0]),
+    ):
+        cell(page, name, index).click()
+        settle(page)
+        panel = page.locator("#panel-lens").bounding_box()
+        for part in page.locator("#panel-lens :is(.total, .cell-of-lens > *)").all():
+            box = part.bounding_box() or panel  # of what is hidden
+            assert panel["y"] <= box["y"] and box["y"] + box["height"] <= panel["y"] + panel["height"], name
 
 
 def test_a_gradient_is_followed_back_to_the_loss(open_page):
