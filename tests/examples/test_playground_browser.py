@@ -404,6 +404,37 @@ def test_the_legend_names_every_mark_of_a_cell(open_page):
     assert kinds | {"hatched"} <= set(legend) and len(kinds) >= 6
 
 
+COLOURS = """(names) => {
+  const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const of = (node) => {
+    context.fillStyle = getComputedStyle(node).backgroundColor;
+    context.fillRect(0, 0, 1, 1);
+    return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const paper = of(document.querySelector(".legend .nil"));
+  const far = (node) => Math.hypot(...of(node).map((part, i) => part - paper[i]));
+  return [...document.querySelectorAll(".x.value .cell")].map(far);
+}"""
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_an_outlier_leaves_the_colours_of_the_others_visible_and_in_order(open_page, scheme):
+    page = open_page(scheme=scheme, fragment="#s=x~0.0.0~value")
+    page.click("[role=gridcell].chosen")
+    page.keyboard.type("65")
+    press(page, "Enter")
+    values, colours = np.ravel(page.evaluate("playground.situation().x")), np.array(page.evaluate(COLOURS))
+    assert sorted(np.abs(values))[-2:] == [1.3, 65]
+    assert colours[values == 1.3].min() > 20 and (colours[values == 0] == 0).all()
+    for sign in (-1, 1):
+        of_size = colours[values * sign > 0][np.argsort(np.abs(values[values * sign > 0]))]
+        assert (np.diff(of_size) > -1).all() and of_size[0] > 1, sign  # up to a rounded channel
+    meaning = "a quarter of it is half as deep"
+    assert meaning in page.inner_text(".legend")
+    page.click("#tab-digits")
+    assert meaning in page.inner_text(".all-maps .note")
+
+
 def test_the_page_says_what_the_network_decides(open_page):
     page = open_page()
 
