@@ -583,14 +583,6 @@ def test_a_gradient_is_followed_back_to_the_loss(open_page):
     assert "send nothing back: 3 shut by the ReLU, 1 not the largest" in page.inner_text(".side.gradient")
 
 
-COUNT_GHOSTS = """
-globalThis.flown = 0;
-const count = (node) => (flown += node.classList?.contains("ghost") ? 1 : 0);
-new MutationObserver((all) => all.forEach((one) => one.addedNodes.forEach(count)))
-  .observe(document.body, { childList: true });
-"""
-
-
 NOTE_PLACES = """() => {
   const head = document.querySelector(".head-of-lens");
   const pixels = () => document.querySelectorAll(".x .cell.lit").length;
@@ -704,17 +696,31 @@ def test_the_pointer_reads_a_cell(open_page):
     assert read() == pytest.approx(out + 0.1, rel=1e-3)
 
 
+NOTE_MOVES = """() => {
+  const { animate } = Element.prototype;
+  globalThis.moves = [];
+  Element.prototype.animate = function (frames, timing) {
+    const of = this.matches(".term") ? "term" : this.at?.name;
+    moves.push({ of, changes: [...new Set(frames.flatMap(Object.keys))], ends: timing.delay + timing.duration });
+    return animate.call(this, frames, timing);
+  };
+}"""
+
+
 @pytest.mark.parametrize("motion", ["no-preference", "reduce"])
-def test_numbers_fly_to_their_terms_unless_motion_is_unwelcome(open_page, motion):
+def test_cells_fade_in_with_their_terms_unless_motion_is_unwelcome(open_page, motion):
     page = open_page(motion=motion)
-    page.evaluate(f"() => {{ {COUNT_GHOSTS} }}")
+    around = page.evaluate("document.body.childElementCount")
+    page.evaluate(NOTE_MOVES)
     cell(page, "conv.out", [1, 3, 2]).click()
-    if motion == "no-preference":
-        until(page, "flown > 10")
-    else:
-        page.wait_for_timeout(300)
-        assert page.evaluate("flown") == 0
-    until(page, "document.querySelectorAll('.ghost').length === 0")
+    settle(page)
+    moves = page.evaluate("moves")
+    if motion == "reduce":
+        assert moves == []
+        return
+    assert {move["of"] for move in moves} == {"term", "x", "conv.weight", "conv.bias"}
+    assert all(move["changes"] == ["opacity"] and move["ends"] <= 500 for move in moves)
+    assert page.evaluate("document.body.childElementCount") == around  # nothing flies over other numbers
 
 
 @pytest.mark.parametrize("width", WIDTHS)
