@@ -525,6 +525,22 @@ def test_on_a_phone_nothing_is_wider_than_its_panel(open_page):
         assert page.evaluate(SIDEWAYS) == [], view
 
 
+NEAREST = """() => [...document.querySelectorAll("[role=grid]")].map((grid) => {
+  const boxes = [...grid.querySelectorAll(".cell")].map((cell) => cell.getBoundingClientRect());
+  const far = (a, b) => (a === b ? Infinity : Math.max(Math.abs(a.x - b.x), Math.abs(a.y - b.y)));
+  return Math.min(boxes[0].width + 1, ...boxes.flatMap((a) => boxes.map((b) => far(a, b))));
+})"""
+
+
+@pytest.mark.parametrize("width", [390, 400])
+def test_on_a_phone_a_finger_meets_one_cell(open_page, width):
+    page = open_page(width, height=800)
+    assert min(page.evaluate(NEAREST)) >= 24
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    beyond = "(node) => node.getBoundingClientRect().right > node.closest('.pass').getBoundingClientRect().right"
+    assert page.evaluate(f"[...document.querySelectorAll('[role=grid]')].filter({beyond}).length") == 0
+
+
 @pytest.mark.parametrize(("width", "height"), [*LAPTOPS, (1400, 900)])
 def test_the_page_fits_its_window_and_the_panel_covers_no_row(open_page, width, height):
     page = open_page(width, height=height)
@@ -701,7 +717,8 @@ NOTE_MOVES = """() => {
   globalThis.moves = [];
   Element.prototype.animate = function (frames, timing) {
     const of = this.matches(".term") ? "term" : this.at?.name;
-    moves.push({ of, changes: [...new Set(frames.flatMap(Object.keys))], ends: timing.delay + timing.duration });
+    const changes = [...new Set(frames.flatMap(Object.keys))];
+    moves.push({ of, changes, ends: timing.delay + timing.duration });
     return animate.call(this, frames, timing);
   };
 }"""
