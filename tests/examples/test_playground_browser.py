@@ -525,6 +525,26 @@ def test_on_a_phone_nothing_is_wider_than_its_panel(open_page):
         assert page.evaluate(SIDEWAYS) == [], view
 
 
+APART = """() => {
+  const parts = [...document.querySelectorAll(".editor > :not(:empty), .editor > input, .cell-of-lens > button, .sides")];
+  const boxes = parts.map((part) => part.getBoundingClientRect()).filter(({ width }) => width);
+  const meet = (a, b) => a.x < b.right && b.x < a.right && a.y < b.bottom && b.y < a.bottom;
+  return boxes.every((a) => boxes.every((b) => a === b || !meet(a, b)));
+}"""
+
+
+@pytest.mark.parametrize(("width", "height"), [*LAPTOPS, (800, 900), (400, 800)])
+def test_a_slider_hides_nothing_and_pushes_no_row_of_the_strip(open_page, width, height):
+    page, tops = open_page(width, height=height), set()
+    for place in ("pool.out~1.1.0~value", "x~0.3.3~value", "fc.bias~1~value", "loss.loss~~value"):
+        page.evaluate(f"location.hash = '#s={place}'")
+        settle(page)
+        settle(page)
+        assert page.evaluate(APART), place
+        tops.add(page.locator(".ways").bounding_box()["y"])
+    assert len(tops) == 1
+
+
 NEAREST = """() => [...document.querySelectorAll("[role=grid]")].map((grid) => {
   const boxes = [...grid.querySelectorAll(".cell")].map((cell) => cell.getBoundingClientRect());
   const far = (a, b) => (a === b ? Infinity : Math.max(Math.abs(a.x - b.x), Math.abs(a.y - b.y)));
@@ -537,7 +557,9 @@ def test_on_a_phone_a_finger_meets_one_cell(open_page, width):
     page = open_page(width, height=800)
     assert min(page.evaluate(NEAREST)) >= 24
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    beyond = "(node) => node.getBoundingClientRect().right > node.closest('.pass').getBoundingClientRect().right"
+    beyond = (
+        "(node) => node.getBoundingClientRect().right > node.closest('.pass').getBoundingClientRect().right"
+    )
     assert page.evaluate(f"[...document.querySelectorAll('[role=grid]')].filter({beyond}).length") == 0
 
 
