@@ -526,7 +526,8 @@ def test_on_a_phone_nothing_is_wider_than_its_panel(open_page):
 
 
 APART = """() => {
-  const parts = [...document.querySelectorAll(".editor > :not(:empty), .editor > input, .cell-of-lens > button, .sides")];
+  const kinds = ".editor > :not(:empty), .editor > input, .cell-of-lens > button, .sides";
+  const parts = [...document.querySelectorAll(kinds)];
   const boxes = parts.map((part) => part.getBoundingClientRect()).filter(({ width }) => width);
   const meet = (a, b) => a.x < b.right && b.x < a.right && a.y < b.bottom && b.y < a.bottom;
   return boxes.every((a) => boxes.every((b) => a === b || !meet(a, b)));
@@ -880,6 +881,41 @@ def test_steps_by_keyboard_are_numpys(open_page, width):
     page.click("text=Undo")
     settle(page)
     assert "loss over 2 steps" in page.get_attribute("#panel-step .chart svg[role=img]", "aria-label")
+
+
+CURVES = """() => [...document.querySelectorAll("#panel-step path.curve")].map((curve) => {
+  const points = curve.getAttribute("d").split(/[ML]/).slice(1).map((point) => point.split(" ").map(Number));
+  return { paler: curve.classList.contains("before"), steps: points.length - 1, points };
+})"""
+RATES = "() => [...document.querySelectorAll('#panel-step .rate')].map((text) => text.textContent)"
+
+
+def test_the_run_before_stays_beside_the_new_one_with_its_rate(open_page):
+    page = open_page(fragment="#v=step")
+
+    def run(rate, steps):
+        page.fill("#lr", str(rate))
+        press(page, "Tab")
+        for _ in range(steps):
+            page.click("text=One step")
+        settle(page)
+        return [(curve["paler"], curve["steps"]) for curve in page.evaluate(CURVES)]
+
+    assert run(0.1, 8) == [(False, 8)] and page.evaluate(RATES) == []
+    page.click("text=Reset")
+    settle(page)
+    assert [curve["paler"] for curve in page.evaluate(CURVES)] == [True]
+    assert run(0.5, 6) == [(True, 8), (False, 6)]  # from the same weights
+    before, now = (curve["points"] for curve in page.evaluate(CURVES))
+    assert before[0] == now[0] and now[6][1] > before[6][1]  # faster down: further below on the screen
+    assert page.evaluate(RATES) == ["lr 0.1"]
+    assert run(1, 3) == [(True, 6), (False, 3)]  # without Reset it goes on where the last one stood
+    before, now = (curve["points"] for curve in page.evaluate(CURVES))
+    assert before[-1] == now[0] and page.evaluate(RATES) == ["lr 0.5"]
+    said = page.get_attribute("#panel-step .chart svg[role=img]", "aria-label")
+    assert "loss over 9 steps" in said and "before, with lr 0.5" in said
+    page.click("text=Clear curve")
+    assert page.evaluate(CURVES) == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
