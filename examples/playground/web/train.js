@@ -91,8 +91,9 @@ function foretold(app, loss, gradients) {
 function curves(state) {
   const here = stepsTo(state),
     old = here > 0 ? before : run;
-  const points = ({ first, losses }) => losses.map(({ loss }, i) => [first + i, loss]);
-  const now = here > 0 ? points(run).slice(0, here + 1) : [],
+  const points = ({ first, losses }) =>
+    losses.map(({ loss }, i) => [first + i, loss]).filter(([, loss]) => Number.isFinite(loss));
+  const now = here > 0 ? points({ ...run, losses: run.losses.slice(0, here + 1) }) : [],
     past = old ? points(old) : [];
   if (now.length + past.length < 2) return null;
   const words = [];
