@@ -30,6 +30,7 @@ MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 VIEWS = ("lens", "check", "break", "step", "code", "digits", "guide")
 WIDTHS = (400, 800, 1400)
+LAPTOPS = ((1280, 720), (1366, 768), (1024, 768))
 SCHEMES = ("light", "dark")
 
 
@@ -69,9 +70,9 @@ def open_page(browser, path):
     """Opens the page; at the end nothing was asked of any network, and the console is clean."""
     requests, said, contexts = [], [], []
 
-    def opened(width=1400, scheme="light", fragment="", motion="reduce", page_at=path):
+    def opened(width=1400, scheme="light", fragment="", motion="reduce", page_at=path, height=900):
         context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion=motion
+            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion=motion
         )
         contexts.append(context)
         page = context.new_page()
@@ -403,6 +404,37 @@ def test_the_legend_names_every_mark_of_a_cell(open_page):
     assert kinds | {"hatched"} <= set(legend) and len(kinds) >= 6
 
 
+COLOURS = """(names) => {
+  const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const of = (node) => {
+    context.fillStyle = getComputedStyle(node).backgroundColor;
+    context.fillRect(0, 0, 1, 1);
+    return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const paper = of(document.querySelector(".legend .nil"));
+  const far = (node) => Math.hypot(...of(node).map((part, i) => part - paper[i]));
+  return [...document.querySelectorAll(".x.value .cell")].map(far);
+}"""
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_an_outlier_leaves_the_colours_of_the_others_visible_and_in_order(open_page, scheme):
+    page = open_page(scheme=scheme, fragment="#s=x~0.0.0~value")
+    page.click("[role=gridcell].chosen")
+    page.keyboard.type("65")
+    press(page, "Enter")
+    values, colours = np.ravel(page.evaluate("playground.situation().x")), np.array(page.evaluate(COLOURS))
+    assert sorted(np.abs(values))[-2:] == [1.3, 65]
+    assert colours[values == 1.3].min() > 20 and (colours[values == 0] == 0).all()
+    for sign in (-1, 1):
+        of_size = colours[values * sign > 0][np.argsort(np.abs(values[values * sign > 0]))]
+        assert (np.diff(of_size) > -1).all() and of_size[0] > 1, sign  # up to a rounded channel
+    meaning = "a quarter of it is half as deep"
+    assert meaning in page.inner_text(".legend")
+    page.click("#tab-digits")
+    assert meaning in page.inner_text(".all-maps .note")
+
+
 def test_the_page_says_what_the_network_decides(open_page):
     page = open_page()
 
@@ -493,8 +525,48 @@ def test_on_a_phone_nothing_is_wider_than_its_panel(open_page):
         assert page.evaluate(SIDEWAYS) == [], view
 
 
-def test_the_page_fits_its_window_and_the_panel_covers_no_row(open_page):
-    page = open_page()
+APART = """() => {
+  const kinds = ".editor > :not(:empty), .editor > input, .cell-of-lens > button, .sides";
+  const parts = [...document.querySelectorAll(kinds)];
+  const boxes = parts.map((part) => part.getBoundingClientRect()).filter(({ width }) => width);
+  const meet = (a, b) => a.x < b.right && b.x < a.right && a.y < b.bottom && b.y < a.bottom;
+  return boxes.every((a) => boxes.every((b) => a === b || !meet(a, b)));
+}"""
+
+
+@pytest.mark.parametrize(("width", "height"), [*LAPTOPS, (800, 900), (400, 800)])
+def test_a_slider_hides_nothing_and_pushes_no_row_of_the_strip(open_page, width, height):
+    page, tops = open_page(width, height=height), set()
+    for place in ("pool.out~1.1.0~value", "x~0.3.3~value", "fc.bias~1~value", "loss.loss~~value"):
+        page.evaluate(f"location.hash = '#s={place}'")
+        settle(page)
+        settle(page)
+        assert page.evaluate(APART), place
+        tops.add(page.locator(".ways").bounding_box()["y"])
+    assert len(tops) == 1
+
+
+NEAREST = """() => [...document.querySelectorAll("[role=grid]")].map((grid) => {
+  const boxes = [...grid.querySelectorAll(".cell")].map((cell) => cell.getBoundingClientRect());
+  const far = (a, b) => (a === b ? Infinity : Math.max(Math.abs(a.x - b.x), Math.abs(a.y - b.y)));
+  return Math.min(boxes[0].width + 1, ...boxes.flatMap((a) => boxes.map((b) => far(a, b))));
+})"""
+
+
+@pytest.mark.parametrize("width", [390, 400])
+def test_on_a_phone_a_finger_meets_one_cell(open_page, width):
+    page = open_page(width, height=800)
+    assert min(page.evaluate(NEAREST)) >= 24
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    beyond = (
+        "(node) => node.getBoundingClientRect().right > node.closest('.pass').getBoundingClientRect().right"
+    )
+    assert page.evaluate(f"[...document.querySelectorAll('[role=grid]')].filter({beyond}).length") == 0
+
+
+@pytest.mark.parametrize(("width", "height"), [*LAPTOPS, (1400, 900)])
+def test_the_page_fits_its_window_and_the_panel_covers_no_row(open_page, width, height):
+    page = open_page(width, height=height)
     for view in VIEWS:
         page.click(f"#tab-{view}")
         if view == "break":
@@ -507,6 +579,27 @@ def test_the_page_fits_its_window_and_the_panel_covers_no_row(open_page):
                 " <= document.querySelector('.ways').getBoundingClientRect().y"
             )
             assert page.locator("header .lead").bounding_box()["height"] < 30
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
+        assert page.evaluate(SIDEWAYS) == [], view
+
+
+@pytest.mark.parametrize(("width", "height"), LAPTOPS)
+def test_on_a_laptop_what_is_chosen_is_read_and_changed_without_scrolling(open_page, width, height):
+    page = open_page(width, height=height)
+    for name, index in (
+        ("conv.out", [1, 3, 1]),
+        ("x", [0, 3, 3]),
+        ("conv.weight", [1, 0, 1, 1]),
+        ("pool.out", [1, 1, 0]),
+        ("fc.out", [1]),
+        ("loss.probs", [0]),
+    ):
+        cell(page, name, index).click()
+        settle(page)
+        panel = page.locator("#panel-lens").bounding_box()
+        for part in page.locator("#panel-lens :is(.total, .cell-of-lens > *)").all():
+            box = part.bounding_box() or panel  # of what is hidden
+            assert panel["y"] <= box["y"] and box["y"] + box["height"] <= panel["y"] + panel["height"], name
 
 
 def test_a_gradient_is_followed_back_to_the_loss(open_page):
@@ -527,14 +620,6 @@ def test_a_gradient_is_followed_back_to_the_loss(open_page):
     cell(page, "x", [0, 0, 0], "gradient").click()
     settle(page)
     assert "send nothing back: 3 shut by the ReLU, 1 not the largest" in page.inner_text(".side.gradient")
-
-
-COUNT_GHOSTS = """
-globalThis.flown = 0;
-const count = (node) => (flown += node.classList?.contains("ghost") ? 1 : 0);
-new MutationObserver((all) => all.forEach((one) => one.addedNodes.forEach(count)))
-  .observe(document.body, { childList: true });
-"""
 
 
 NOTE_PLACES = """() => {
@@ -650,17 +735,32 @@ def test_the_pointer_reads_a_cell(open_page):
     assert read() == pytest.approx(out + 0.1, rel=1e-3)
 
 
+NOTE_MOVES = """() => {
+  const { animate } = Element.prototype;
+  globalThis.moves = [];
+  Element.prototype.animate = function (frames, timing) {
+    const of = this.matches(".term") ? "term" : this.at?.name;
+    const changes = [...new Set(frames.flatMap(Object.keys))];
+    moves.push({ of, changes, ends: timing.delay + timing.duration });
+    return animate.call(this, frames, timing);
+  };
+}"""
+
+
 @pytest.mark.parametrize("motion", ["no-preference", "reduce"])
-def test_numbers_fly_to_their_terms_unless_motion_is_unwelcome(open_page, motion):
+def test_cells_fade_in_with_their_terms_unless_motion_is_unwelcome(open_page, motion):
     page = open_page(motion=motion)
-    page.evaluate(f"() => {{ {COUNT_GHOSTS} }}")
+    around = page.evaluate("document.body.childElementCount")
+    page.evaluate(NOTE_MOVES)
     cell(page, "conv.out", [1, 3, 2]).click()
-    if motion == "no-preference":
-        until(page, "flown > 10")
-    else:
-        page.wait_for_timeout(300)
-        assert page.evaluate("flown") == 0
-    until(page, "document.querySelectorAll('.ghost').length === 0")
+    settle(page)
+    moves = page.evaluate("moves")
+    if motion == "reduce":
+        assert moves == []
+        return
+    assert {move["of"] for move in moves} == {"term", "x", "conv.weight", "conv.bias"}
+    assert all(move["changes"] == ["opacity"] and move["ends"] <= 500 for move in moves)
+    assert page.evaluate("document.body.childElementCount") == around  # nothing flies over other numbers
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -781,6 +881,41 @@ def test_steps_by_keyboard_are_numpys(open_page, width):
     page.click("text=Undo")
     settle(page)
     assert "loss over 2 steps" in page.get_attribute("#panel-step .chart svg[role=img]", "aria-label")
+
+
+CURVES = """() => [...document.querySelectorAll("#panel-step path.curve")].map((curve) => {
+  const points = curve.getAttribute("d").split(/[ML]/).slice(1).map((point) => point.split(" ").map(Number));
+  return { paler: curve.classList.contains("before"), steps: points.length - 1, points };
+})"""
+RATES = "() => [...document.querySelectorAll('#panel-step .rate')].map((text) => text.textContent)"
+
+
+def test_the_run_before_stays_beside_the_new_one_with_its_rate(open_page):
+    page = open_page(fragment="#v=step")
+
+    def run(rate, steps):
+        page.fill("#lr", str(rate))
+        press(page, "Tab")
+        for _ in range(steps):
+            page.click("text=One step")
+        settle(page)
+        return [(curve["paler"], curve["steps"]) for curve in page.evaluate(CURVES)]
+
+    assert run(0.1, 8) == [(False, 8)] and page.evaluate(RATES) == []
+    page.click("text=Reset")
+    settle(page)
+    assert [curve["paler"] for curve in page.evaluate(CURVES)] == [True]
+    assert run(0.5, 6) == [(True, 8), (False, 6)]  # from the same weights
+    before, now = (curve["points"] for curve in page.evaluate(CURVES))
+    assert before[0] == now[0] and now[6][1] > before[6][1]  # faster down: further below on the screen
+    assert page.evaluate(RATES) == ["lr 0.1"]
+    assert run(1, 3) == [(True, 6), (False, 3)]  # without Reset it goes on where the last one stood
+    before, now = (curve["points"] for curve in page.evaluate(CURVES))
+    assert before[-1] == now[0] and page.evaluate(RATES) == ["lr 0.5"]
+    said = page.get_attribute("#panel-step .chart svg[role=img]", "aria-label")
+    assert "loss over 9 steps" in said and "before, with lr 0.5" in said
+    page.click("text=Clear curve")
+    assert page.evaluate(CURVES) == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)

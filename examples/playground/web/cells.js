@@ -70,9 +70,14 @@ export function shades() {
   return el("style", ["pos", "neg"].flatMap((sign) => depths.map((depth) => rule(sign, depth))).join("\n"));
 }
 
+/** 0 to 1 by the square root of the size: beside an outlier the small numbers of a tensor still have colour. */
+export function depthOf(value, scale) {
+  return scale > 0 ? Math.sqrt(Math.min(1, Math.abs(value) / scale)) : 0;
+}
+
 /** Sign by colour and by mark, size by depth of colour, against the largest of the tensor. */
 export function paint(node, value, scale, wrong) {
-  const depth = scale > 0 ? Math.round(DEPTHS * Math.min(1, Math.abs(value) / scale)) : 0;
+  const depth = Math.ceil(DEPTHS * depthOf(value, scale));
   const kind = `cell ${signed(value)} d${depth}${wrong ? " wrong" : ""}`;
   if (node.kind !== kind) {
     node.kind = kind;

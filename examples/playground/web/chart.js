@@ -2,7 +2,7 @@
 
 import { el, number, svg } from "./dom.js";
 
-/** curves: [{ name, points: [[x, y], ...], kind }]; log axes where asked for; `words` says what is to be seen. */
+/** curves: [{ name, points: [[x, y], ...], kind, end: words at the last point }]; log axes where asked for; `words` says what is to be seen. */
 export function chart({
   curves,
   words,
@@ -52,7 +52,7 @@ export function chart({
         d: fine.map(([x, y], i) => `${i ? "L" : "M"}${px(x).toFixed(1)} ${py(y).toFixed(1)}`).join(""),
       }),
     );
-    if (points.length <= 30 && kind !== "plain")
+    if (points.length <= 30 && kind === "main")
       for (const point of fine)
         parts.push(
           svg("circle", {
@@ -63,9 +63,15 @@ export function chart({
           }),
         );
   }
+  for (const { points, end } of curves.filter((curve) => curve.end)) {
+    const [x, y] = [px(points.at(-1)[0]), py(points.at(-1)[1])];
+    const anchor = x < W / 2 ? "start" : "end";
+    parts.push(svg("text", { class: "rate", x, y: Math.max(y - 8, top + 8), "text-anchor": anchor }, end));
+  }
   if (mark !== null) parts.push(svg("path", { class: "mark", d: `M${px(mark)} ${top}V${H - bottom}` }));
   const keys =
     curves.length > 1 &&
+    curves[0].name &&
     el(
       "span.keys",
       curves.map(({ name: said, kind }) =>

@@ -1,6 +1,7 @@
 // Draw a digit: MNISTCNN, trained by this library on the real MNIST, run on what stands in the field.
 
 import { shaped, shapeOf } from "./arrays.js";
+import { depthOf } from "./cells.js";
 import { el, number, replace, share } from "./dom.js";
 import { MNIST, run } from "./network.js";
 import { bytesOf, data } from "./store.js";
@@ -64,12 +65,12 @@ function paintMap(canvas, map, scale, style) {
   const [H, W] = shapeOf(map),
     context = Object.assign(canvas, { width: SIDE * W, height: SIDE * H }).getContext("2d");
   map.flat().forEach((value, k) => {
-    const size = scale ? Math.min(1, Math.abs(value) / scale) : 0,
+    const size = depthOf(value, scale),
       [y, x] = [SIDE * Math.floor(k / W), SIDE * (k % W)];
     const mixed = (end) => `rgb(${style.paper.slice(0, 3).map((c, i) => c + size * (end[i] - c))})`;
     context.fillStyle = mixed(value > 0 ? style.pos : style.neg);
     context.fillRect(x, y, SIDE, SIDE);
-    if (value < 0 && size > 0.1) {
+    if (value < 0 && size > 0.2) {
       context.fillStyle = mixed(style.ink);
       context.fillRect(x + 1, y + 2, SIDE - 2, 1);
     }
@@ -269,7 +270,7 @@ export const digits = {
         ),
         el(
           "section.all-maps",
-          el("p.note", "Red is above 0, blue with a dash below 0; the deepest colour is the largest number of its row."),
+          el("p.note", "Red is above 0, blue with a dash below 0; the deepest colour is the largest number of its row, a quarter of it is half as deep."),
           gradient,
           strips,
         ),

@@ -330,29 +330,14 @@ export function beginTyping(first = "") {
   if (!first) built.field.select();
 }
 
-/** Numbers fly from the strip to their terms, once, where moves are welcome. */
-export function fly(app) {
+/** Each term fades in together with the cells that it is made from, once, where moves are welcome. */
+export function fadeIn() {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
-  const section = built.sides.querySelector(".side.on");
-  const chips = [...(section?.querySelectorAll(".term:not(.none)") ?? [])].slice(0, 12);
-  for (const chip of chips)
-    for (const [name, index] of chip.cells) {
-      const place = shownAs(name, index),
-        from = cellOf(place.name, place.side, place.index);
-      const a = from?.getBoundingClientRect(),
-        b = chip.getBoundingClientRect();
-      if (!a || !b.width || b.top > innerHeight) continue;
-      const ghost = el("div", {
-        class: `${from.className} ghost`,
-        "aria-hidden": "true",
-        style: `left:${a.x}px;top:${a.y}px;width:${a.width}px;height:${a.height}px`,
-      });
-      document.body.append(ghost);
-      const move = `translate(${b.x + b.width / 2 - a.x - a.width / 2}px, ${b.y + b.height / 2 - a.y - a.height / 2}px)`;
-      const flight = ghost.animate(
-        [{ transform: "none", opacity: 0.9 }, { transform: move, opacity: 0.2 }],
-        { duration: 420, easing: "cubic-bezier(.3,0,.2,1)" },
-      );
-      flight.finished.catch(() => {}).finally(() => ghost.remove());
-    }
+  const terms = [...built.sides.querySelectorAll(".side.on .term:not(.none)")].slice(0, 12);
+  terms.forEach((term, i) => {
+    const places = term.cells.map((cell) => shownAs(...cell)),
+      cells = places.map(({ name, side: which, index }) => cellOf(name, which, index));
+    for (const node of [term, ...cells])
+      node?.animate([{ opacity: 0.1 }, { opacity: 1 }], { duration: 200, delay: 25 * i, fill: "backwards" });
+  });
 }

@@ -8,7 +8,7 @@ import { code } from "./code.js";
 import { digits } from "./digits.js";
 import { el, replace, write } from "./dom.js";
 import { guide } from "./guide.js";
-import { beginTyping, fly, isEditable, lens, setCell } from "./lens.js";
+import { beginTyping, fadeIn, isEditable, lens, setCell } from "./lens.js";
 import { MISTAKES, networkWith } from "./mistakes.js";
 import { TINY, run } from "./network.js";
 import {
@@ -290,7 +290,7 @@ function listen() {
     if (!target.at) return;
     target.focus();
     choose(target.at);
-    if (detail && store.view === "lens") requestAnimationFrame(() => fly(app)); // no arrow key
+    if (detail && store.view === "lens") requestAnimationFrame(fadeIn); // no arrow key
   });
   const point = ({ target }) => {
     pointed = target.at ?? null;
@@ -322,7 +322,7 @@ function listen() {
       render();
       if (isEditable(place)) beginTyping();
       else panels.lens.querySelector(".side.on .term")?.focus();
-      fly(app);
+      fadeIn();
     } else return;
     event.preventDefault();
   });

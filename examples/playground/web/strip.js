@@ -78,7 +78,7 @@ function legend() {
     key("pos.d20", "above 0"),
     key("neg.d20", "below 0"),
     key("nil", "exactly 0"),
-    el("span", "± largest of the tensor"),
+    el("span", "± largest of the tensor; a quarter of it is half as deep"),
     key("nil.chosen", "chosen"),
     key("nil.lit", "in the sum"),
     key("nil.also", "looked at, counts 0 times"),

@@ -9,26 +9,45 @@ import { change, data, endOfSeries, images, store } from "./store.js";
 
 let built = null,
   playing = null;
-let losses = []; // [{ loss, state }, ...]: the curve ends at the state that is shown, also after Undo
+let run = null, // { lr, first, losses: [{ loss, state }, ...] }: steps at one rate, of which `first` is the start
+  before = null; // the run before it, to compare
 
 function batch() {
   const { x, label } = store.situation;
   return store.images === "all" ? [images, data.labels] : [[x], [label]];
 }
 
+/** How many steps of the run led to a state; below 0 if it was set otherwise, by Reset say. */
+const stepsTo = (state) => run?.losses.findIndex((entry) => entry.state === state) ?? -1;
+
+/** The run that a step from here belongs to: another rate or other weights begin a new one. */
+function runFrom(loss, state) {
+  const here = stepsTo(state);
+  if (here >= 0 && run.lr === store.lr) {
+    run.losses.length = here + 1; // after Undo
+    return;
+  }
+  if (run?.losses.length > 1) before = run;
+  run = { lr: store.lr, first: here < 0 ? 0 : run.first + here, losses: [{ loss, state }] };
+}
+
+function forget() {
+  run = before = null;
+}
+
 /** One step of SGD from where the network stands; in a row of steps all are undone together. */
 export function takeStep(app, kind = null) {
   const { x, state, label } = store.situation;
   const { loss, gradients } = batchGradients(app.network, state, ...batch());
-  if (!losses.length) losses.push({ loss, state });
+  runFrom(loss, state);
   const after = step(state, gradients, store.lr);
   if (!Object.values(after).flatMap(flat).every(Number.isFinite)) {
     stop();
     return say("The weights have left all bounds: take a smaller learning rate. Undo brings them back.");
   }
-  losses.push({ loss: meanLoss(app, after), state: after });
+  run.losses.push({ loss: meanLoss(app, after), state: after });
   change({ situation: { x, state: after, label } }, kind);
-  return say(`step ${losses.length - 1}: loss ${number(losses.at(-1).loss, 5)}`);
+  return say(`step ${run.first + run.losses.length - 1}: loss ${number(run.losses.at(-1).loss, 5)}`);
 }
 
 function meanLoss(app, state) {
@@ -68,6 +87,30 @@ function foretold(app, loss, gradients) {
   return `The slope promises that the next step lowers the loss by lr × sum gradient² = ${number(promised)}; it ${fall < 0 ? "raises" : "lowers"} it by ${number(Math.abs(fall))}. ${verdict}${alone}`;
 }
 
+/** The loss up to the state that is shown, and paler the run before; null without a step. */
+function curves(state) {
+  const here = stepsTo(state),
+    old = here > 0 ? before : run;
+  const points = ({ first, losses }) =>
+    losses.map(({ loss }, i) => [first + i, loss]).filter(([, loss]) => Number.isFinite(loss));
+  const now = here > 0 ? points({ ...run, losses: run.losses.slice(0, here + 1) }) : [],
+    past = old ? points(old) : [];
+  if (now.length + past.length < 2) return null;
+  const words = [];
+  if (now.length)
+    words.push(`loss over ${now.at(-1)[0]} steps, from ${number(now[0][1], 3)} to ${number(now.at(-1)[1], 3)}`);
+  if (past.length) words.push(`before, with lr ${old.lr}, to ${number(past.at(-1)[1], 3)}`);
+  return chart({
+    curves: [
+      { kind: "before", points: past, end: `lr ${old?.lr}` },
+      { kind: "plain", points: now },
+    ].filter((curve) => curve.points.length),
+    words: words.join("; "),
+    xLabel: "step",
+    yLabel: "mean loss",
+  });
+}
+
 function say(text) {
   built.live.textContent = text;
 }
@@ -100,7 +143,7 @@ export const train = {
       el("option", { value: "one" }, "this image alone"),
     );
     which.addEventListener("change", () => {
-      losses = [];
+      forget();
       change({ images: which.value });
     });
     const one = el("button", { onclick: () => takeStep(app) }, "One step");
@@ -119,7 +162,7 @@ export const train = {
     const clear = el(
       "button",
       { onclick: () => {
-          losses = [];
+          forget();
           train.render(app);
         },
       },
@@ -161,20 +204,11 @@ export const train = {
     if (document.activeElement !== lr) lr.value = String(store.lr);
     which.value = store.images;
     const { state } = app.situation,
-      here = losses.findIndex((entry) => entry.state === state);
-    if (here >= 0) losses.length = here + 1;
-    const [right, count] = correct(app, state),
+      [right, count] = correct(app, state),
       { loss, gradients } = batchGradients(app.network, state, ...batch());
     replace(
       curve,
-      losses.length > 1
-        ? chart({
-            curves: [{ name: "loss", kind: "plain", points: losses.map((entry, i) => [i, entry.loss]) }],
-            words: `loss over ${losses.length - 1} steps, from ${number(losses[0].loss, 3)} to ${number(losses.at(-1).loss, 3)}`,
-            xLabel: "step",
-            yLabel: "mean loss",
-          })
-        : el("p.note", "No step yet: the loss curve begins with the first."),
+      curves(state) ?? el("p.note", "No step yet: the loss curve begins with the first."),
       el("p", `mean loss ${number(loss, 5)}, ${right} of ${count} right`),
     );
     write(outlook, foretold(app, loss, gradients));
