@@ -25,7 +25,8 @@ from typing import IO, Any
 import numpy as np
 
 from parity.foreign.calls import NoMannerError, UnknownArgumentError
-from parity.foreign.recognise import Recognised, choose, said_in, subjects_in
+from parity.foreign.find import said_in, subjects_in
+from parity.foreign.recognise import Recognised, choose
 from parity.record import Failure, Outcome, Run, describe
 from parity.student.cases import Case
 from parity.student.honesty import Canary, altered, functions, imported, loaded, origins

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from parity.foreign.calls import UnknownArgumentError
+from parity.foreign.find import subjects_in
 from parity.foreign.layouts import BIASES, IMAGES, KERNELS, back, moved
 from parity.foreign.names import (
     argument_named,
@@ -17,7 +18,7 @@ from parity.foreign.names import (
     readings,
     state_named,
 )
-from parity.foreign.recognise import behind, choose, subjects_in
+from parity.foreign.recognise import behind, choose
 from parity.foreign.subject import Subject
 
 

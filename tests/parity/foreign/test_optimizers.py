@@ -3,7 +3,8 @@
 import pytest
 
 from parity.foreign.calls import NoMannerError, UnknownArgumentError
-from parity.foreign.recognise import choose, subjects_in
+from parity.foreign.find import subjects_in
+from parity.foreign.recognise import choose
 from parity.student.examine import examine, questions
 from parity.student.load import load
 from parity.student.run_case import run_case
