@@ -22,6 +22,9 @@ UPDATE = ("step", "update", "updateparams", "updateparameters", "updateweights",
           "apply", "__call__")  # fmt: skip
 
 
+VALUES = {"data", "value", "values", "val", "valor", "wert", "valeur", "w", "array", "weight", "param"}
+
+
 class UnknownArgumentError(TypeError):
     """A parameter without a default whose name says nothing to us."""
 
@@ -91,7 +94,7 @@ def arguments(
     first = any(given_named(parameter.name, (among[0],)) for parameter in parameters[1:])
     for i, parameter in enumerate(parameters):
         role = given_named(parameter.name, tuple(r for r in among if r not in used and r in given))
-        if i == 0 and role not in ("cache", "labels") and not (role and first):
+        if i == 0 and role not in ("cache", "labels") and not first:
             role = among[0]
         if role is not None and role in given:
             used.add(role)
@@ -148,8 +151,9 @@ def _walk(function: Any, seen: dict[CodeType, None]) -> None:
     seen[code] = None
     for name in code.co_names:
         called = function.__globals__.get(name)
-        if inspect.isfunction(called) and called.__module__ == function.__module__:
-            _walk(called, seen)
+        if getattr(called, "__module__", None) == function.__module__:
+            for inner in map(inspect.unwrap, vars(called).values()) if isinstance(called, type) else [called]:
+                _walk(getattr(inner, "__func__", inner), seen)
 
 
 def _constants(code: CodeType) -> Iterator[Any]:
@@ -168,7 +172,7 @@ def keys_of(kind: str, *functions: Any) -> dict[str, str]:
 def arrays_in(thing: Any) -> dict[Path, Array]:
     """Every array that an object holds: in an attribute, in a dictionary or list, in an object within."""
     found: dict[Path, Array] = {}
-    for name, value in list(getattr(thing, "__dict__", {}).items()):
+    for name, value in list(_held(thing).items()):
         at: Path = (("attribute", name),)
         if isinstance(value, np.ndarray):
             found[at] = value
@@ -177,10 +181,16 @@ def arrays_in(thing: Any) -> dict[Path, Array]:
             found |= {(*at, ("item", k)): v for k, v in arrays.items()}
         elif isinstance(value, list | tuple):
             found |= {(*at, ("item", i)): v for i, v in enumerate(value) if isinstance(v, np.ndarray)}
-        elif hasattr(value, "__dict__") and not callable(value):
-            inside = vars(value).items()
+        elif not callable(value) and (inside := _held(value).items()):
             found |= {(*at, ("attribute", n)): v for n, v in inside if isinstance(v, np.ndarray)}
     return found
+
+
+def _held(thing: Any) -> dict[str, Any]:
+    """The attributes of an object, of one with slots, too."""
+    slots = getattr(type(thing), "__slots__", ())
+    names = (slots,) if isinstance(slots, str) else tuple(slots)
+    return {n: getattr(thing, n) for n in names if hasattr(thing, n)} | getattr(thing, "__dict__", {})
 
 
 def role_of(path: Path) -> str | None:
@@ -192,23 +202,14 @@ def role_of(path: Path) -> str | None:
     gradients = "grad" in bare(holder) or bare(holder).startswith("d")
     if isinstance(key, int):
         role = ("weight", "bias")[key] if key < 2 and ("param" in bare(holder) or gradients) else None
-    elif how == "item":
+    elif how == "item" and array_named(holder) is None:
         role = array_named(key)
     else:
         role = array_named(holder)
         if role is None:  # of a layer within
             return array_named(str(key))
         gradients = gradients or "grad" in bare(key) or bare(key) in ("d", "dw", "db", "dvalue", "g", "delta")
-        if not gradients and bare(key) not in (
-            "data",
-            "value",
-            "values",
-            "val",
-            "w",
-            "array",
-            "weight",
-            "param",
-        ):
+        if not gradients and not VALUES & set(readings(key)):
             return None
     return f"d{role}" if role in ("weight", "bias") and gradients else role
 
@@ -240,12 +241,12 @@ def put(thing: Any, path: Path, value: Array) -> None:
     ):
         own[...] = value
         return
-    *before, (how, key) = path
-    holder = at(thing, tuple(before))
-    if how == "attribute":
-        setattr(holder, key, value)
-    elif not isinstance(holder, tuple):
-        holder[key] = value
+    for *before, (how, key) in [other for other, array in arrays_in(thing).items() if array is own] or [path]:
+        holder = at(thing, tuple(before))
+        if how == "attribute":
+            setattr(holder, key, value)
+        elif not isinstance(holder, tuple):
+            holder[key] = value
 
 
 def shown(path: Path) -> str:

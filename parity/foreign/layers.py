@@ -1,5 +1,6 @@
 """A layer in somebody else's interface, behind the library's."""
 
+import dis
 import inspect
 import itertools
 from collections.abc import Iterator, Sequence
@@ -56,6 +57,15 @@ OURS = {
     "Conv2D": ("NCHW", "NCHW", "FCHW"),
     "Flatten": ("NCHW", "NK", ""),
     "BatchNorm2D": ("NCHW", "NCHW", "M"),
+}
+INITIALISE = ("init_param", "init_params", "init_parameters", "init_weights", "initialize_weights", "init")
+IN_ORDER = {  # the arguments without which nobody can build it, as people order them
+    "Dense": ("in_features", "out_features"),
+    "Conv2D": ("in_channels", "out_channels", "kernel_size"),
+    "MaxPool2D": ("kernel_size",),
+    "AvgPool2D": ("kernel_size",),
+    "BatchNorm2D": ("num_features",),
+    "Dropout": ("p",),
 }
 ELEMENTWISE = ("ReLU", "Dropout")  # of an array in any order of axes
 
@@ -215,6 +225,8 @@ class AdaptedLayer:
             return RATE
         if argument == "bias":
             return self.settings.get("bias", True)
+        if argument == "input_shape" and self.cache is not None and self.subject.cls is None:
+            return None  # it is what forward has handed on
         if argument == "input_shape":
             shape, layout = self.pieces[0].shape, self.manner.layout
             N = shape[:1] if self.manner.counted else ()
@@ -248,10 +260,13 @@ class AdaptedLayer:
 
     def build(self) -> None:
         weights, found = self._their_weights(), {}
+        spare = [name for name in IN_ORDER.get(self.subject.kind, ()) if name not in self.names.values()]
         for parameter in own_parameters(self.subject):
             name, required = parameter.name, parameter.default is parameter.empty
             argument = self.names.get(name)
             role = array_parameter(argument, required)
+            if role == "bias" and "weight" not in arrays_taken(self.subject):  # of (a, b) the second
+                role = argument = None
             if role in weights:
                 value: Any = weights[role].copy()
             elif argument in ("rng", "seed", "name"):
@@ -268,11 +283,17 @@ class AdaptedLayer:
                 value = None
             else:
                 value = self.option(name, parameter.default)
+            if value is None and required and argument is None and spare:  # by its place
+                value = self.in_form(spare[0], self.settings[spare.pop(0)])
             if value is None and required:
                 raise UnknownArgumentError(f"{name} of {self.subject.name} means nothing to the check")
             if value is not None:
                 found[name] = value
         self.theirs = called(self.subject.cls, found)  # type: ignore[arg-type]
+        for method in INITIALISE if "weight" not in roles_in(self.theirs) else ():
+            function = getattr(self.theirs, method, None)
+            if callable(function) and all(p.default is not p.empty for p in parameters_of(function)):
+                function()
         shape = self.pieces[0].shape if self.manner.layout.single else self.pieces[0].shape[1:]
         for method, given in (("set_input_shape", shape), ("initialize", Recorder())):
             function = getattr(self.theirs, method, None)
@@ -303,14 +324,27 @@ class AdaptedLayer:
         return returned
 
     def _clear(self) -> None:
-        """A gradient in a parameter, where PyTorch has it, is added to, and cleared before each step."""
+        """A gradient in a parameter, where PyTorch has it, is added to, and cleared before each step.
+
+        So is one that another method than backward sets.
+        """
         for role, path in roles_in(self.theirs).items() if self.theirs is not None else ():
             if (
                 role[0] == "d"
-                and _is_parameter(path)
+                and (_is_parameter(path) or self._is_set_elsewhere(path))
                 and isinstance(old := at(self.theirs, path), np.ndarray)
             ):
                 put(self.theirs, path, np.zeros_like(old))
+
+    def _is_set_elsewhere(self, path: Path) -> bool:
+        backward = found_method(self.theirs, BACKWARD).__name__
+        methods = (m for name, m in vars(type(self.theirs)).items() if name not in ("__init__", backward))
+        return len(path) == 1 and any(
+            step.opname == "STORE_ATTR" and step.argval == path[0][1]
+            for method in methods
+            if inspect.isfunction(method)
+            for step in dis.get_instructions(method)
+        )
 
     def _backward(self, piece: Array, upstream: Array) -> dict[str, Any]:
         function = self.subject.backward or found_method(self.theirs, BACKWARD)
@@ -382,6 +416,7 @@ def sorted_out(returned: Any, piece: Array, weights: dict[str, Array]) -> dict[s
         only = np.asarray(returned)
         fits = only.shape == piece.shape or only.shape not in [w.shape for w in weights.values()]
         return {"dx" if fits else "dweight": only}
+    returned = [a for part in returned for a in (part if isinstance(part, tuple | list) else [part])]
     for more in returned:
         if isinstance(more, dict):
             return {"dx": next((a for a in returned if isinstance(a, np.ndarray)), None), **_by_key(more)}

@@ -379,9 +379,10 @@ def log_softmax(logits: Array) -> Array:
 def with_epsilon(manner: LossManner, logits: Array, labels: Array, loss: float) -> LossManner:
     """The manner with the epsilon in the logarithm that explains a loss in float64."""
     p = right_class(log_softmax(logits), labels, np.exp)
-    for power in range(5, 17):
-        if abs(loss + np.mean(np.log(p + 10.0**-power))) < 1e-14 < abs(loss + np.mean(np.log(p))):
-            return replace(manner, epsilon=10.0**-power)
+    off = {power: abs(loss + np.mean(np.log(p + 10.0**-power))) for power in range(5, 17)}
+    nearest = min(off, key=lambda power: off[power])
+    if off[nearest] < 1e-14 and off[nearest] < abs(loss + np.mean(np.log(p))) / 4:
+        return replace(manner, epsilon=10.0**-nearest)
     return manner
 
 

@@ -14,7 +14,7 @@ _ENTROPY = "crossentropy|xent|kreuzentropie|entropiacruzada|entropiecroisee|entr
 _LOSS = "loss|cost|error|perdida|perda|perte|verlust|fehler|costo|custo|cout|erreur|perdita"
 _KINDS = {
     "Conv2D": "conv(olve|olution(al)?)?(2d)?",
-    "ReLU": "relu|rectifier|rectifiedlinear(unit)?",
+    "ReLU": "relu|rectifier|rect(lin)?|rectifiedlinear(unit)?",
     "MaxPool2D": "max(imum)?pool(ing)?(2d)?|pool(ing)?(2d)?max",
     "AvgPool2D": "(avg|average|mean)pool(ing)?(2d)?|pool(ing)?(2d)?(avg|average|mean)",
     "BatchNorm2D": "(spatial)?(batchnorm(ali[sz](ation|e|er))?|bn)(1d|2d)?",
@@ -23,14 +23,14 @@ _KINDS = {
     "Dense": "dense|linear|affine|fc|full(y)?(connected|connect)|innerproduct",
     "CrossEntropyLoss": f"(?=.*({_ENTROPY}))({_ENTROPY}|{_LOSS}|softmax|with|and|from|multi|class|sparse|"
     "categorical|logits|temporal|activation|compute|calc|calculate|get|stable|batch)*"
-    f"|(temporal)?softmax(with)?({_LOSS}|(neg(ative)?)?loglikelihood|nll)"
+    f"|(temporal)?softmax(with)?({_LOSS}|ce|entropy|(neg(ative)?)?loglikelihood|nll)"
     f"|(neg(ative)?)?loglikelihood(with)?(softmax|cost)|c?ce",
     "SGD": f"{_UPDATE}((stochastic|minibatch|batch)?(s?gd|gradientdescent)((with)?(momentum|nesterov))?"
     f"|descent(with)?momentum|momentum(s?gd)?|nesterov(s?gd|momentum)?){_STEP}|update(params|parameters|weights)",
-    "Adam": f"{_UPDATE}(adam|adaptivemoments?(estimation)?){_STEP}",
+    "Adam": f"{_UPDATE}(adam(gd)?|adaptivemoments?(estimation)?){_STEP}",
 }
 _AFFIXES = (
-    "layer|activation|sum|mean|optimi[sz]er|loss|cost|function|op|module|my|custom|manual|numpy|np|simple|"
+    "layer|node|block|activation|sum|mean|optimi[sz]er|loss|cost|function|op|module|my|custom|manual|numpy|np|simple|"
     "naive|fast|im2col|vectori[sz]ed|strided|strides|stride\\d|loop(s)?|basic|student|"
     "valid|transform|cython|scipy|fft|\\d+x\\d+|\\d+|v\\d+"
 )
@@ -230,7 +230,7 @@ _ARGUMENTS = _words(
         outnodes nnodes ncurr outputnum neuronsout outsz
     input_shape: inputshape inshape inputsize shape imageshape inputdim inputdims
     output_shape: outputshape outshape targetshape newshape shapeout
-    lr: lr learningrate learnrate alpha eta rate stepsize
+    lr: lr lrate learningrate learnrate alpha eta rate stepsize
     momentum: momentum mu rho mom
     nesterov: nesterov usenesterov
     weight_decay: weightdecay wd l2
@@ -315,7 +315,7 @@ _GIVEN = _words(
         upstream dldy error deltas outgrad outputgrad gradient gradients dl gout g d douts dnext
         accumgrad gradin
     cache: cache caches ctx memory saved
-    lr: lr learningrate learnrate alpha eta rate stepsize
+    lr: lr lrate learningrate learnrate alpha eta rate stepsize
     labels: y t labels label target targets ytrue truth yb classes ybatch onehot ytrain yonehot
         truelabels targetindex labelindex yindex onehotlabels groundtruth gt
     logits: x logits scores ypred yhat output outputs pred preds predictions z probs probabilities a

@@ -72,7 +72,7 @@ def behind(subject: Subject, exact: bool = False) -> Recognised:
             if not (isinstance(error, NoMannerError) and optimizers.is_like_ours(subject)):
                 raise
         elif reason := _is_called_otherwise(subject):
-            raise UnknownArgumentError(reason) from None
+            raise NoMannerError(reason) from None
         return Recognised(subject, subject.cls, Offer())  # type: ignore[arg-type]
     return found
 
@@ -95,8 +95,10 @@ _SIGNATURE = re.compile(
 def _is_called_otherwise(subject: Subject) -> str:
     """What shows that a class with a name of the library's has another interface; "" if nothing does."""
     failure = run_case(subject.cls, probe(subject.kind, Offer()))["first"].failure  # type: ignore[arg-type]
-    by_call = failure and failure.exception == "TypeError" and not failure.where
-    return str(failure) if failure and by_call and _SIGNATURE.search(failure.text) else ""
+    if not failure or failure.where:
+        return ""
+    signature = failure.exception == "TypeError" and _SIGNATURE.search(failure.text)
+    return str(failure) if signature or failure.text.endswith("after __init__") else ""
 
 
 def is_built_as_ours(subject: Subject) -> bool:
@@ -169,25 +171,26 @@ def recognise(subject: Subject) -> Recognised:
     module, base = _parts(subject.kind)
     is_layer = issubclass(base, layers.AdaptedLayer)
     best: tuple[Any, ...] | None = None
+    ended = False  # by an exception, with the best manner
     reasons: list[str] = []
     for group in module.manners(subject):
         first = len(reasons)
         for manner in group:
-            if best and best[0][1] and not _differs_in_backward(manner, best):
+            if best and best[0][1] and not ended and not _differs_in_backward(manner, best):
                 continue
             for finished in _finished(subject, manner, base, reasons):
                 score, run, cls = _tried(subject, finished, base)
                 if run.failure:
                     reasons.append(str(run.failure))
                 if score[0] and (best is None or score > best[0]):
-                    best = score, finished, cls
+                    best, ended = (score, finished, cls), bool(run.failure)
                 if score[-1]:
                     break
-            if best and (best[0][-1] or (best[0][1] and is_layer and subject.kind != "ReLU")):
+            if best and (best[0][-1] or (best[0][1] and is_layer and subject.kind != "ReLU" and not ended)):
                 break
         if base is not losses.AdaptedLoss and len(reasons) > first:
             del reasons[:first]
-        if best and best[0][1 if base is losses.AdaptedLoss else 0] and not _columns_next(best):
+        if best and best[0][1 if base is losses.AdaptedLoss else 0] and not (ended or _columns_next(best)):
             break
     if best is None:
         known = [reason for reason in reasons if "the check" in reason] or reasons

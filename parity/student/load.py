@@ -10,6 +10,7 @@ import importlib.machinery
 import importlib.util
 import json
 import linecache
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -189,9 +190,10 @@ def _is_text(statement: ast.stmt) -> bool:
 
 
 def _is_definition(statement: ast.stmt) -> bool:
-    """An assignment that calls something may load data or train."""
+    """An assignment that calls something may load data or train, unless it is NumPy that it calls."""
     if isinstance(statement, ast.Assign | ast.AnnAssign):
-        return not any(isinstance(node, ast.Call) for node in ast.walk(statement))
+        calls = (ast.unparse(node.func) for node in ast.walk(statement) if isinstance(node, ast.Call))
+        return all(re.match(r"(np|numpy)\.(?!load|genfromtxt|fromfile|memmap)", call) for call in calls)
     if isinstance(statement, ast.If | ast.Try):
         return all(map(_is_definition, _inside(statement)))
     return isinstance(statement, KEPT)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -75,10 +74,7 @@ def examine_file(
                 if taken.why:
                     by_name = f"{name} is called as {' or '.join(child.subjects[name])} is, but"
                     if taken.fails:
-                        kind = child.subjects[name][0]
-                        scored.append(
-                            (kind, [replace(_missing(name, "can be called", taken.why), kind=kind)])
-                        )
+                        scored.append((child.subjects[name][0], [_missing(name, "can be called", taken.why)]))
                         checkup.checks += scored[-1][1]
                     else:
                         checkup.remarks.append(f"not examined: {by_name} {taken.why}")

@@ -228,7 +228,88 @@ class MaxPooling2D:
             dX[n, c, i * self.stride + k, j * self.stride + l] += accum_grad[n, c, i, j]
         return dX
 """
+BY_PLACE = """
+import numpy as np
+
+rng = np.random.default_rng(0)
+
+class Dense:
+    def __init__(self, a, b):
+        self.params = [rng.standard_normal((a, b)), np.zeros(b)]
+    def __call__(self, x):
+        self.x = x
+        return x @ self.params[0] + self.params[1]
+    def grad(self, dy):
+        return dy @ self.params[0].T, (self.x.T @ dy, dy.sum(axis=0))
+
+class Linear:
+    def __init__(self, row, column):
+        self.W = {"val": np.random.randn(row, column), "grad": 0}
+        self.B = {"val": np.zeros(column), "grad": 0}
+    def forward(self, x):
+        self.x = x
+        return x @ self.W["val"] + self.B["val"]
+    def backward(self, delta):
+        self.W["grad"], self.B["grad"] = self.x.T @ delta, delta.sum(axis=0)
+        return delta @ self.W["val"].T
+
+train_images = open("no/such/file").read()
+"""
+HELD_TWICE = """
+import numpy as np
+
+class Parameter:
+    __slots__ = ("value", "grad")
+    def __init__(self, value):
+        self.value, self.grad = value, np.zeros_like(value)
+
+class Affine:
+    def __init__(self, n_in, n_out):
+        self.kernel, self.offset = np.random.randn(n_in, n_out), np.zeros((1, n_out))
+        self.params = [self.kernel, self.offset]
+    def feedforward(self, x):
+        self.x = x
+        return x @ self.kernel + self.offset
+    def backpropagate(self, delta):
+        self.grads = [self.x.T @ delta, delta.sum(axis=0, keepdims=True)]
+        return delta @ self.kernel.T
+
+class FullyConnectedLayer:
+    def __init__(self, n_in, n_out):
+        self.W, self.b = Parameter(np.random.randn(n_out, n_in)), Parameter(np.zeros((n_out, 1)))
+        self.n_in = n_in
+    def forward(self, a):
+        self.a = a
+        return self.W.value @ a + self.b.value
+    def backward(self, delta):
+        self.W.grad += delta @ self.a.T
+        self.b.grad += delta.sum(axis=1, keepdims=True)
+        return self.W.value.T @ delta
+
+class Dense:
+    def __init__(self, n_in, n_out):
+        self.w, self.b = np.random.randn(n_out, n_in), np.zeros(n_out)
+        self.nabla_w, self.nabla_b = np.zeros_like(self.w), np.zeros_like(self.b)
+    def forward(self, a):
+        self.a = a
+        return a @ self.w.T + self.b
+    def backward(self, delta):
+        self.nabla_w += delta.T @ self.a
+        self.nabla_b += delta.sum(axis=0)
+        return delta @ self.w
+    def update(self, eta, n):
+        self.w, self.b = self.w - eta / n * self.nabla_w, self.b - eta / n * self.nabla_b
+        self.nabla_w, self.nabla_b = np.zeros_like(self.w), np.zeros_like(self.b)
+"""
 FILES = {
+    "by place": (
+        BY_PLACE,
+        ["Dense is taken for Dense: params[0] (in, out)", "Linear is taken for Dense: W['val']"],
+    ),
+    "held twice": (
+        HELD_TWICE,
+        ["kernel (in, out), params[1] (1, M)", "Dense is taken for Dense", "W.value (out, in)"],
+    ),
     "static": (STATIC, ["Linear is taken for Dense", "MaxPool is taken for MaxPool2D"]),
     "calls another": (CALLS_ANOTHER, ["conv_forward is taken for Conv2D"]),
     "derivative": (
@@ -255,7 +336,19 @@ def test_a_right_file_is_right(name, tmp_path):
     assert checkup.score == checkup.max_score
 
 
+UPDATE = """        self.w, self.b = self.w - eta / n * self.nabla_w, self.b - eta / n * self.nabla_b
+        self.nabla_w, self.nabla_b = np.zeros_like(self.w), np.zeros_like(self.b)
+"""
 PLANTED = [
+    ("by place", "self.x.T @ dy, dy.sum(axis=0)", "self.x.T @ dy, dy.mean(axis=0)", {"dbias"}),
+    (
+        "by place",
+        "self.x.T @ delta, delta.sum(axis=0)",
+        "self.x.T @ delta * 2, delta.sum(axis=0)",
+        {"dweight"},
+    ),
+    ("held twice", "return delta @ self.kernel.T", "return delta @ self.params[0].T * 2", {"dx"}),
+    ("held twice", UPDATE, "        return None\n", {"dweight", "dbias"}),
     ("static", "return dout @ w.T, x.T @ dout", "return dout @ w.T, x.T @ dout * 2", {"dweight"}),
     ("static", "dx[n, c, i * s + k, j * s + l] +=", "dx[n, c, i * s + k, j * s + l] =", {"dx"}),
     ("calls another", "p : H - p, p : W - p", ": H - 2 * p, : W - 2 * p", {"dx"}),
@@ -300,5 +393,5 @@ class Conv2D:
 def test_an_exception_of_the_call_is_no_mistake_of_the_file(tmp_path):
     (tmp_path / "student.py").write_text(OTHERWISE)
     checkup = examine_file(tmp_path / "student.py")
-    assert any(remark.startswith("not examined: Conv2D is called as") for remark in checkup.remarks), checkup
-    assert not any(check.owner == "Conv2D" for check in checkup.checks)
+    (one,) = checkup.classes
+    assert one.state == "not examined" and not checkup.ok and checkup.score == 0
