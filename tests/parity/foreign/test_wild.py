@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from parity.student.program import examine_file
+from tests.parity.unseen.measure_wild import owner
 
 UNSEEN = Path(__file__).parents[1] / "unseen"
 TRUTH = {
@@ -45,12 +46,6 @@ EXAMINED = {  # which are no layers of the library's, and right
     ("augmented_mlp.py", "Nesterov"),
 }
 PARAMETERS = {"0", "1", "(ended)"}
-
-
-def owner(name):
-    """What the check calls it: "conv_forward/conv_backward" is conv_forward."""
-    name, _, mode = name.partition(", mode=")
-    return f"{name.split('/')[0]} ({mode})" if mode else name.split(", ")[-1].split("/")[0]
 
 
 def name_of(path):
