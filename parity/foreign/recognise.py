@@ -459,8 +459,7 @@ def probe(kind: str, offer: Offer, asked: Mapping[str, Any] | None = None) -> Ca
         x, dout = normal(4, 3, 5, 2), normal(4, 3, 5, 2)
         weights = {name: normal(3) for name in ("weight", "bias", "running_mean")}
         weights["running_var"] = rng.uniform(0.5, 2, 3)
-        own = {"eps": offer.eps, "momentum": offer.momentum}
-        settings, positional = {name: value for name, value in own.items() if value is not None}, (3,)
+        settings, positional = dict(offer.own), (3,)
     elif kind == "Dropout":
         x, dout = normal(40, 50), normal(40, 50)
         weights, settings, positional = {}, {}, (0.25,)

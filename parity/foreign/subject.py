@@ -54,6 +54,12 @@ class Offer:
     momentum: float | None = None
     kinks: bool = True
 
+    @property
+    def own(self) -> dict[str, float]:
+        """The settings of its own."""
+        settings = {"eps": self.eps, "momentum": self.momentum}
+        return {name: value for name, value in settings.items() if value is not None}
+
     def asks(self, tensor: str, training: bool) -> bool:
         """Whether it can be held responsible for a tensor."""
         if tensor in STATES:

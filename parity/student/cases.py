@@ -94,8 +94,7 @@ def is_offered(case: Case, offer: Offer) -> bool:
         return False
     if not (case.training or offer.evaluates):
         return False
-    own = {"eps": offer.eps, "momentum": offer.momentum}
-    asked = {name for name, value in case.settings.items() if value != own.get(name)}
+    asked = {name for name, value in case.settings.items() if value != offer.own.get(name)}
     return offer.options is None or asked <= set(offer.options)
 
 
@@ -322,8 +321,7 @@ def _batch_norm(kind: str, rng: np.random.Generator, offer: Offer) -> Iterator[C
             }
 
         runs = runs_of(lambda: data(*sides), offer.larger(lambda: data(sides[0] + 1, sides[1] + 3)))
-        own = {"eps": offer.eps, "momentum": offer.momentum}
-        settings = {name: value for name, value in own.items() if value is not None} | settings
+        settings = offer.own | settings
         return Case(kind, name, runs, (C,), settings, weights, dtype, training)
 
     N, C = rng.permutation([2, 3, 4])[:2].tolist()

@@ -395,3 +395,46 @@ def test_an_exception_of_the_call_is_no_mistake_of_the_file(tmp_path):
     checkup = examine_file(tmp_path / "student.py")
     (one,) = checkup.classes
     assert one.state == "not examined" and not checkup.ok and checkup.score == 0
+
+
+ONE_ROW = """
+import numpy as np
+
+class FCLayer:
+    def __init__(self, input_size, output_size):
+        self.weights = np.random.rand(input_size, output_size)
+        self.bias = np.zeros((1, output_size))
+    def forward_propagation(self, input):
+        self.input = input
+        return np.dot(self.input, self.weights) + self.bias
+    def backward_propagation(self, output_error, learning_rate):
+        self.weights -= learning_rate * np.dot(self.input.T, output_error)
+        self.bias -= learning_rate * output_error
+        return np.dot(output_error, self.weights.T)
+"""
+UNDIVIDED = """
+import numpy as np
+
+def avg_pool(image, size):
+    H, W = image.shape
+    tiles = image[: H // size * size, : W // size * size].reshape(H // size, size, W // size, size)
+    return tiles.mean((1, 3))
+
+def avg_pool_backward(d_out, shape, size):
+    d_image = np.zeros(shape)
+    for r, c in np.ndindex(d_out.shape):
+        d_image[r * size : (r + 1) * size, c * size : (c + 1) * size] = d_out[r, c]
+    return d_image
+"""
+
+
+def test_one_row_at_a_time_is_seen_although_backward_is_wrong(tmp_path):
+    (tmp_path / "student.py").write_text(ONE_ROW)
+    checkup = examine_file(tmp_path / "student.py")
+    assert {row.tensor for check in checkup.checks for row in check.rows if not row.ok} == {"dx"}
+
+
+def test_a_missing_division_is_not_called_an_overwritten_window(tmp_path):
+    (tmp_path / "student.py").write_text(UNDIVIDED)
+    checkup = examine_file(tmp_path / "student.py")
+    assert {d.code for check in checkup.checks for d in check.diagnoses} == {"wrong-factor"}

@@ -246,3 +246,11 @@ def test_a_planted_mistake_is_found_in_its_tensors(name, old, new, tensors, tmp_
 )
 def test_what_people_call_the_running_statistics(word, state):
     assert state_named(word) == state
+
+
+@pytest.mark.lines
+def test_of_exchanged_gradients_the_neighbours_are_named(tmp_path):
+    text = FUNCTIONS.replace("return dx, dgamma, dbeta", "return dx, dbeta, dgamma")
+    (tmp_path / "student.py").write_text(text)
+    said = [d.sentence for check in examine_file(tmp_path / "student.py").checks for d in check.diagnoses]
+    assert said and all("should be `return (dx, dgamma, dbeta)`" in sentence for sentence in said)
