@@ -414,3 +414,24 @@ def test_a_gradient_of_another_loss_is_not_taken():
     space = dict.fromkeys(["cross_entropy", "cross_entropy_softmax_grad"], function)
     assert gradient_of("cross_entropy", space, loosely=False) is None
     assert gradient_of("cross_entropy", space, loosely=True) is function
+
+
+EPSILON = """
+import numpy as np
+
+class CrossEntropy:
+    def forward(self, z, labels):
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        self.p, self.labels = e / e.sum(axis=1, keepdims=True), labels
+        return -np.mean(np.log(self.p[np.arange(len(z)), labels] + 1e-15))
+    def backward(self):
+        d = self.p.copy()
+        d[np.arange(len(d)), self.labels] -= 1
+        return d / len(d)
+"""
+
+
+@pytest.mark.parametrize("epsilon, right", [("1e-15", True), ("1e-9", True), ("0.1", False)])
+def test_an_epsilon_in_the_logarithm_is_recognised_however_small(epsilon, right, tmp_path):
+    (tmp_path / "student.py").write_text(EPSILON.replace("1e-15", epsilon))
+    assert examine_file(tmp_path / "student.py").ok is right
